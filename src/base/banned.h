@@ -26,7 +26,8 @@
 #undef gmtime
 #undef asctime
 #undef ctime
-#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets atoi atol localtime gmtime
+#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets atoi atol localtime  \
+    gmtime
 #pragma GCC poison asctime ctime
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * A growing byte buffer with a declared maximum and a sticky error.
  *
- * Adding past `max` or running out of memory sets `failed`; every later add is a no-op, so that a writer
- * checks once at the end (fail closed: buf_ok() before the bytes are used). Bytes are consumed from the
- * front. Slices into a buffer are valid until the next call that changes it. Not thread-safe.
+ * Adding past `max` or running out of memory sets `failed`; every later add is a no-op, so that a
+ * writer checks once at the end (fail closed: buf_ok() before the bytes are used). Bytes are
+ * consumed from the front. Slices into a buffer are valid until the next call that changes it. Not
+ * thread-safe.
  */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
@@ -23,7 +24,7 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t max);
-void buf_free(struct buf *b); /* also resets to an empty buffer with the same max */
+void buf_free(struct buf *b);  /* also resets to an empty buffer with the same max */
 void buf_reset(struct buf *b); /* empties, clears the error, keeps the memory */
 
 struct slice buf_slice(const struct buf *b);
@@ -40,7 +41,8 @@ void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf,
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 void buf_add_hex(struct buf *b, struct slice s);
 
-/* For reads into the buffer: at least `want` writable bytes (NULL on failure), then how many were written. */
+/* For reads into the buffer: at least `want` writable bytes (NULL on failure), then how many were
+ * written. */
 uint8_t *buf_reserve(struct buf *b, size_t want);
 void buf_commit(struct buf *b, size_t n);
 

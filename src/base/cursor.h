@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A reading position in binary data with a sticky error: after the first read past the end every read
- * gives zero and `failed` stays set, so that a parser checks once. Numbers are big-endian (network order).
+ * A reading position in binary data with a sticky error: after the first read past the end every
+ * read gives zero and `failed` stays set, so that a parser checks once. Numbers are big-endian
+ * (network order).
  */
 #ifndef BASE_CURSOR_H
 #define BASE_CURSOR_H

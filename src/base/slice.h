@@ -2,8 +2,8 @@
 /*
  * base: what every room needs and libc lacks. Slices are views of bytes that somebody else owns.
  *
- * A slice never owns memory and is valid as long as the bytes it points into. Functions are pure and
- * safe to call from any thread. A slice with n == 0 may have p == NULL.
+ * A slice never owns memory and is valid as long as the bytes it points into. Functions are pure
+ * and safe to call from any thread. A slice with n == 0 may have p == NULL.
  */
 #ifndef BASE_SLICE_H
 #define BASE_SLICE_H

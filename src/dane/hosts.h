@@ -2,8 +2,9 @@
 /*
  * dane: discovery as two pure decisions (D1-D10, M1; RFC 7672 s2).
  *
- * Each function looks at all facts known so far and says either what to ask next or what the verdict is.
- * Call it again whenever a fact was added; it never forgets and never asks twice for what is there.
+ * Each function looks at all facts known so far and says either what to ask next or what the
+ * verdict is. Call it again whenever a fact was added; it never forgets and never asks twice for
+ * what is there.
  */
 #ifndef DANE_HOSTS_H
 #define DANE_HOSTS_H
@@ -21,10 +22,11 @@ enum mx_kind {
 
 struct mx_verdict {
 	enum mx_kind kind;
-	enum reason reason;  /* MX_END */
-	const char *detail;  /* MX_END: what was seen; may be NULL */
-	bool secure;         /* the way to the hosts is authenticated (for implicit MX: the absence is) */
-	bool no_dane;        /* hosts get HOST_MAY without TLSA lookups (level may, or insecure-mx = may) */
+	enum reason reason; /* MX_END */
+	const char *detail; /* MX_END: what was seen; may be NULL */
+	bool secure; /* the way to the hosts is authenticated (for implicit MX: the absence is) */
+	bool
+	    no_dane; /* hosts get HOST_MAY without TLSA lookups (level may, or insecure-mx = may) */
 };
 /* `mx` is the answer of the MX query of the next-hop domain; never NULL. */
 void mx_decide(const struct dane_policy *p, const struct answer *mx, struct mx_verdict *out);
@@ -41,23 +43,24 @@ enum host_query {
 };
 
 struct host_facts {
-	const char *name;   /* MX host, presentation form */
-	bool literal;       /* an address, not a name (D10) */
-	bool no_dane;       /* from mx_verdict */
-	bool mx_secure;     /* from mx_verdict: for mandatory DANE */
+	const char *name;      /* MX host, presentation form */
+	bool literal;          /* an address, not a name (D10) */
+	bool no_dane;          /* from mx_verdict */
+	bool mx_secure;        /* from mx_verdict: for mandatory DANE */
 	bool no_ipv4, no_ipv6; /* families we do not use: their query is not needed */
 	const struct answer *answer[HOST_Q_COUNT]; /* NULL: not known */
-	const struct tlsa_set *tlsa[HOST_Q_COUNT]; /* of the TLSA answers that are DNS_SECURE; NULL otherwise */
+	const struct tlsa_set
+	    *tlsa[HOST_Q_COUNT]; /* of the TLSA answers that are DNS_SECURE; NULL otherwise */
 };
 
 struct host_verdict {
 	bool decided;
-	unsigned ask;            /* not decided: bits 1u << HOST_Q_*; may name queries already on their way */
-	enum host_policy policy; /* decided */
-	enum reason reason;      /* HOST_SKIP: why. REASON_OK otherwise */
+	unsigned ask; /* not decided: bits 1u << HOST_Q_*; may name queries already on their way */
+	enum host_policy policy;      /* decided */
+	enum reason reason;           /* HOST_SKIP: why. REASON_OK otherwise */
 	const struct answer *culprit; /* the answer that decided a skip, may be NULL */
-	const char *base;        /* TLSA base domain; the host name when there is no TLSA */
-	enum host_query tlsa;    /* which TLSA answer counts; HOST_Q_COUNT if none was asked */
+	const char *base;             /* TLSA base domain; the host name when there is no TLSA */
+	enum host_query tlsa;         /* which TLSA answer counts; HOST_Q_COUNT if none was asked */
 };
 void host_decide(const struct dane_policy *p, const struct host_facts *f, struct host_verdict *out);
 
@@ -65,18 +68,33 @@ void host_decide(const struct dane_policy *p, const struct host_facts *f, struct
 bool tlsa_owner_name(uint16_t port, const char *base, char *out, size_t room);
 
 /*
- * Reference names for DANE-TA (T4; RFC 7672 s3.2.2). next_hop and its expansion count only over a secure MX (or a secure
- * implicit one), and never with REFERENCE_BASE. Fills terms->reference_names without doubles; pointers are the arguments'.
+ * Reference names for DANE-TA (T4; RFC 7672 s3.2.2). next_hop and its expansion count only over a
+ * secure MX (or a secure implicit one), and never with REFERENCE_BASE. Fills terms->reference_names
+ * without doubles; pointers are the arguments'.
  */
-void reference_names_set(const struct dane_policy *p, bool mx_secure, const char *base, const char *next_hop,
-			 const char *next_hop_expanded, struct tls_terms *terms);
+void reference_names_set(const struct dane_policy *p, bool mx_secure, const char *base,
+			 const char *next_hop, const char *next_hop_expanded,
+			 struct tls_terms *terms);
 
 /* --- The domain as a whole, for `check` --- */
 
-enum address_result { RESULT_AUTHENTICATED, RESULT_ENCRYPTED, RESULT_CLEARTEXT, RESULT_FAILED, RESULT_UNTRIED };
+enum address_result {
+	RESULT_AUTHENTICATED,
+	RESULT_ENCRYPTED,
+	RESULT_CLEARTEXT,
+	RESULT_FAILED,
+	RESULT_UNTRIED
+};
 const char *address_result_name(enum address_result r);
 
-enum domain_state { DOMAIN_PROTECTED, DOMAIN_HALF, DOMAIN_PARTIAL, DOMAIN_UNPROTECTED, DOMAIN_BROKEN, DOMAIN_UNDELIVERABLE };
+enum domain_state {
+	DOMAIN_PROTECTED,
+	DOMAIN_HALF,
+	DOMAIN_PARTIAL,
+	DOMAIN_UNPROTECTED,
+	DOMAIN_BROKEN,
+	DOMAIN_UNDELIVERABLE
+};
 const char *domain_state_name(enum domain_state s);
 
 struct address_fact {

@@ -19,11 +19,11 @@ enum reason {
 
 enum fate { FATE_DONE, FATE_NEXT, FATE_DELAY, FATE_FAIL };
 
-const char *reason_name(enum reason r);     /* "tlsa-invalid" */
+const char *reason_name(enum reason r); /* "tlsa-invalid" */
 enum fate reason_fate(enum reason r);
 int reason_weight(enum reason r);
-const char *reason_code(enum reason r);     /* enhanced status code "4.7.323" (RFC 3463, RFC 5248) */
-const char *reason_report(enum reason r);   /* RFC 8460 s4.3 result type, "" if none */
+const char *reason_code(enum reason r);   /* enhanced status code "4.7.323" (RFC 3463, RFC 5248) */
+const char *reason_report(enum reason r); /* RFC 8460 s4.3 result type, "" if none */
 const char *reason_sentence(enum reason r); /* for a person; no capital, no full stop */
 const char *reason_cure(enum reason r);     /* what to change; "" if nothing can be said */
 bool reason_from_name(const char *name, enum reason *out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * dane: the terms on which we talk TLS to one host, and what TLS found out.
- * Terms go from the decisions to the TLS room, facts come back. Plain data in an arena of the plan's or
- * session's owner; strings are NUL-terminated, names lower case A-labels.
+ * Terms go from the decisions to the TLS room, facts come back. Plain data in an arena of the
+ * plan's or session's owner; strings are NUL-terminated, names lower case A-labels.
  */
 #ifndef DANE_TERMS_H
 #define DANE_TERMS_H
@@ -23,20 +23,20 @@ enum { REFERENCE_NAMES_MAX = 4 };
 
 struct tls_terms {
 	enum host_policy policy;
-	const char *sni;        /* T5: the TLSA base domain, or the host name; NULL for a literal */
+	const char *sni; /* T5: the TLSA base domain, or the host name; NULL for a literal */
 	const char *reference_names[REFERENCE_NAMES_MAX]; /* T4; [0] is the TLSA base domain */
 	size_t nreference_names;
 	const struct tlsa_set *tlsa; /* HOST_DANE: never NULL */
 };
 
 struct tls_cert {
-	const char *subject;    /* one line, RFC 2253 */
+	const char *subject; /* one line, RFC 2253 */
 	const char *issuer;
-	const char *names;      /* DNS names of the subjectAltName, blank-separated; "" if none */
-	const char *sha256;     /* hex of the DER certificate */
+	const char *names;       /* DNS names of the subjectAltName, blank-separated; "" if none */
+	const char *sha256;      /* hex of the DER certificate */
 	const char *spki_sha256; /* hex of the SubjectPublicKeyInfo */
-	const char *key;        /* "RSA 2048", "EC P-256", "ED25519" */
-	int64_t not_before;     /* seconds since the epoch, UTC */
+	const char *key;         /* "RSA 2048", "EC P-256", "ED25519" */
+	int64_t not_before;      /* seconds since the epoch, UTC */
 	int64_t not_after;
 };
 
@@ -44,22 +44,24 @@ struct tls_cert {
 struct tls_match {
 	bool present;
 	uint8_t usage, selector, mtype;
-	int record;       /* index in the tlsa_set, -1 if unknown */
-	int depth;        /* of the matched certificate; 0 is the leaf; -1: a bare key from the record */
-	const char *name; /* the reference name that matched; NULL when names are not checked (usage 3) */
+	int record; /* index in the tlsa_set, -1 if unknown */
+	int depth;  /* of the matched certificate; 0 is the leaf; -1: a bare key from the record */
+	const char
+	    *name; /* the reference name that matched; NULL when names are not checked (usage 3) */
 };
 
-/* What the TLS room reports of a handshake or an offline verification. Lives as long as its tls object. */
+/* What the TLS room reports of a handshake or an offline verification. Lives as long as its tls
+ * object. */
 struct tls_facts {
-	bool authenticated;   /* by a TLSA record */
-	enum reason reason;   /* REASON_OK, or why not */
-	const char *detail;   /* one line: the library's or our own words; "" if nothing to add */
-	int x509_error;       /* X509_V_* of the verification, 0 ok */
+	bool authenticated; /* by a TLSA record */
+	enum reason reason; /* REASON_OK, or why not */
+	const char *detail; /* one line: the library's or our own words; "" if nothing to add */
+	int x509_error;     /* X509_V_* of the verification, 0 ok */
 	int x509_depth;
 	const char *x509_text;
-	const char *version;  /* "TLSv1.3"; "" before the handshake got that far */
+	const char *version; /* "TLSv1.3"; "" before the handshake got that far */
 	const char *cipher;
-	const char *group;    /* "x25519"; "" if unknown */
+	const char *group; /* "x25519"; "" if unknown */
 	bool resumed;
 	struct tls_match match;
 	const struct tls_cert *chain; /* as served, leaf first */

@@ -2,8 +2,9 @@
 /*
  * dns: the validating resolver in this process (libunbound; rule D1, RFC 7672 s2.1).
  *
- * Full recursion from the root with DNSSEC by default; or a private root (stub); or a forwarder, whose answers
- * are still validated here. Every answer comes through the loop, never inside dns_ask(). Not thread-safe.
+ * Full recursion from the root with DNSSEC by default; or a private root (stub); or a forwarder,
+ * whose answers are still validated here. Every answer comes through the loop, never inside
+ * dns_ask(). Not thread-safe.
  */
 #ifndef DNS_DNS_H
 #define DNS_DNS_H
@@ -14,39 +15,43 @@
 #include <stddef.h>
 
 struct dns_config {
-	const char *const *anchors; /* files with DS or DNSKEY lines in zone-file form; NULL-terminated; none: refused */
-	const char *stub;    /* ADDR[@PORT] where the root lives, NULL: the real one */
-	const char *forward; /* ADDR[@PORT], NULL: recurse */
+	const char *const *anchors; /* files with DS or DNSKEY lines in zone-file form;
+				       NULL-terminated; none: refused */
+	const char *stub;           /* ADDR[@PORT] where the root lives, NULL: the real one */
+	const char *forward;        /* ADDR[@PORT], NULL: recurse */
 	const char *const *options; /* "key: value" for unbound, NULL-terminated or NULL */
 	const char *msg_cache_size; /* "64m" */
 	const char *rrset_cache_size;
-	uint32_t sig_skew_s;  /* tolerated clock difference of signatures, both bounds */
-	uint32_t timeout_ms;  /* of one question, all retries included */
+	uint32_t sig_skew_s;   /* tolerated clock difference of signatures, both bounds */
+	uint32_t timeout_ms;   /* of one question, all retries included */
 	bool no_ipv4, no_ipv6; /* families for talking to name servers */
 };
 
 struct dns;
 struct dns_query;
 
-/* NULL on error; then `error` (of size room) says what and what to do: unreadable anchor, bad option ... */
+/* NULL on error; then `error` (of size room) says what and what to do: unreadable anchor, bad
+ * option ... */
 struct dns *dns_new(struct loop *l, const struct dns_config *c, char *error, size_t room);
 void dns_free(struct dns **d); /* pending questions are dropped without a callback */
 
-/* The answer is the callback's to keep with answer_ref(); else it is gone when the callback returns.
- * NULL answer: out of memory. Fires exactly once unless cancelled. */
+/* The answer is the callback's to keep with answer_ref(); else it is gone when the callback
+ * returns. NULL answer: out of memory. Fires exactly once unless cancelled. */
 typedef void dns_cb(void *arg, struct answer *a);
 
 /* name: presentation form, A-labels. NULL: out of memory. The handle dies with the callback. */
 struct dns_query *dns_ask(struct dns *d, const char *name, uint16_t type, dns_cb *cb, void *arg);
 void dns_cancel(struct dns_query **q); /* the callback will not fire */
 
-/* Questions asked and how many of them were answered without leaving this call of the library (cache hits). */
+/* Questions asked and how many of them were answered without leaving this call of the library
+ * (cache hits). */
 struct dns_stats {
 	uint64_t asked, failed, timed_out;
 };
 void dns_stats(const struct dns *d, struct dns_stats *out);
 
-/* A warning to print at start, or NULL: the linked library is older than the KeyTrap fixes (CVE-2023-50387). */
+/* A warning to print at start, or NULL: the linked library is older than the KeyTrap fixes
+ * (CVE-2023-50387). */
 const char *dns_library_warning(void);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * loop: the event loop (libevent) and the only reader of the clock.
  *
- * One loop per process, not thread-safe. Callbacks run from loop_run() only, never inside the call that asked for
- * them (rule: a callback never runs inside its request). After x_free() a callback of x never fires again.
+ * One loop per process, not thread-safe. Callbacks run from loop_run() only, never inside the call
+ * that asked for them (rule: a callback never runs inside its request). After x_free() a callback
+ * of x never fires again.
  */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
@@ -18,12 +19,12 @@ struct loop_signal;
 
 struct loop *loop_new(void); /* NULL: out of memory or no event backend */
 void loop_free(struct loop **l);
-void loop_run(struct loop *l);  /* until loop_stop() or nothing is left to wait for */
+void loop_run(struct loop *l); /* until loop_stop() or nothing is left to wait for */
 void loop_stop(struct loop *l);
 void *loop_event_base(struct loop *l); /* struct event_base *, for libraries that take one */
 
-uint64_t loop_now_ms(void);  /* monotonic milliseconds */
-int64_t loop_wall_s(void);   /* seconds since the epoch, UTC */
+uint64_t loop_now_ms(void); /* monotonic milliseconds */
+int64_t loop_wall_s(void);  /* seconds since the epoch, UTC */
 int64_t loop_wall_ms(void);
 
 typedef void loop_cb(void *arg);
@@ -35,11 +36,14 @@ void loop_timer_free(struct loop_timer **t);
 
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 typedef void loop_io_cb(void *arg, unsigned ready); /* LOOP_READ | LOOP_WRITE */
-struct loop_io *loop_io_new(struct loop *l, int fd, loop_io_cb *cb, void *arg); /* does not own fd */
-void loop_io_want(struct loop_io *io, unsigned what); /* level-triggered, stays until changed; 0: nothing */
+struct loop_io *loop_io_new(struct loop *l, int fd, loop_io_cb *cb,
+			    void *arg); /* does not own fd */
+void loop_io_want(struct loop_io *io,
+		  unsigned what); /* level-triggered, stays until changed; 0: nothing */
 void loop_io_free(struct loop_io **io);
 
-/* Runs cb once from the loop, soon. Returns a handle to cancel before it ran; the handle dies when cb runs. */
+/* Runs cb once from the loop, soon. Returns a handle to cancel before it ran; the handle dies when
+ * cb runs. */
 struct loop_deferred;
 struct loop_deferred *loop_defer(struct loop *l, loop_cb *cb, void *arg); /* NULL: out of memory */
 void loop_defer_cancel(struct loop_deferred **d);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * smtp: SMTP as sans-I/O machines: bytes and events in, bytes and wishes out. No socket, clock or log.
- * This header: the client (RFC 5321, with STARTTLS, PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN).
+ * smtp: SMTP as sans-I/O machines: bytes and events in, bytes and wishes out. No socket, clock or
+ * log. This header: the client (RFC 5321, with STARTTLS, PIPELINING, SIZE, 8BITMIME, SMTPUTF8,
+ * DSN).
  *
- * The driver does, in a loop: write what smtpc_output() holds; do what smtpc_want() says; feed what happened.
- * Nothing calls back. One session carries at most one message (in as many transactions as its recipients need).
- * Not thread-safe. The machine copies nothing of the message: it must outlive the machine.
+ * The driver does, in a loop: write what smtpc_output() holds; do what smtpc_want() says; feed what
+ * happened. Nothing calls back. One session carries at most one message (in as many transactions as
+ * its recipients need). Not thread-safe. The machine copies nothing of the message: it must outlive
+ * the machine.
  */
 #ifndef SMTP_CLIENT_H
 #define SMTP_CLIENT_H
@@ -22,7 +24,8 @@ enum smtpc_tls {
 
 /* RFC 5321 s4.5.3.2, in milliseconds. */
 struct smtpc_timeouts {
-	uint32_t greeting, ehlo, starttls, handshake, mail, rcpt, data_init, data_block, data_done, quit;
+	uint32_t greeting, ehlo, starttls, handshake, mail, rcpt, data_init, data_block, data_done,
+	    quit;
 };
 extern const struct smtpc_timeouts SMTPC_TIMEOUTS_RFC;
 
@@ -31,7 +34,7 @@ enum rcpt_state { RCPT_PENDING, RCPT_ACCEPTED, RCPT_SENT, RCPT_DEFERRED, RCPT_RE
 enum { SMTPC_REPLY_MAX = 512 };
 
 struct smtpc_rcpt {
-	const char *address;  /* as on the wire: A-label domain unless SMTPUTF8 is used */
+	const char *address; /* as on the wire: A-label domain unless SMTPUTF8 is used */
 	struct rcpt_params params;
 	/* Filled by the machine: */
 	enum rcpt_state state;
@@ -43,9 +46,9 @@ struct smtpc_message {
 	const char *reverse_path; /* "" for the null path */
 	const char *envid;        /* NULL: none */
 	const char *ret;
-	uint64_t size;       /* octets of the CRLF text before dot-stuffing */
-	bool eight_bit;      /* body needs BODY=8BITMIME */
-	bool smtputf8;       /* an address or the header section needs SMTPUTF8 (RFC 6531) */
+	uint64_t size;  /* octets of the CRLF text before dot-stuffing */
+	bool eight_bit; /* body needs BODY=8BITMIME */
+	bool smtputf8;  /* an address or the header section needs SMTPUTF8 (RFC 6531) */
 	struct smtpc_rcpt *rcpt;
 	size_t nrcpt;
 };
@@ -55,32 +58,36 @@ struct smtpc_config {
 	enum smtpc_tls tls;
 	const struct smtpc_timeouts *timeouts;
 	size_t rcpts_max; /* recipients in one transaction; 0: 100 (RFC 5321 s4.5.3.1.8) */
-	const struct smtpc_message *message; /* NULL: a probe (greeting, EHLO, STARTTLS, EHLO, QUIT) */
+	const struct smtpc_message
+	    *message; /* NULL: a probe (greeting, EHLO, STARTTLS, EHLO, QUIT) */
 };
 
 /* How the session ended: exactly one. */
 enum smtpc_end {
 	SMTPC_RUNNING = 0,
-	SMTPC_DONE,             /* every recipient has its own state; a probe got as far as it wanted */
-	SMTPC_NO_STARTTLS,      /* TLS_MUST, not offered */
+	SMTPC_DONE,        /* every recipient has its own state; a probe got as far as it wanted */
+	SMTPC_NO_STARTTLS, /* TLS_MUST, not offered */
 	SMTPC_STARTTLS_REFUSED, /* TLS_MUST, 4xx or 5xx to STARTTLS, or EHLO failed */
 	SMTPC_INJECTION,        /* bytes behind the 220 to STARTTLS (T8) */
 	SMTPC_UNWILLING,        /* greeting or EHLO/HELO refused: another host may be willing */
-	SMTPC_MAIL_DEFERRED,    /* 4xx to MAIL, DATA or the end of data: in the recipients' states too */
-	SMTPC_MAIL_REJECTED,    /* 5xx to the same */
-	SMTPC_TOO_BIG,          /* over the SIZE that the host declared */
+	SMTPC_MAIL_DEFERRED, /* 4xx to MAIL, DATA or the end of data: in the recipients' states too
+			      */
+	SMTPC_MAIL_REJECTED, /* 5xx to the same */
+	SMTPC_TOO_BIG,       /* over the SIZE that the host declared */
 	SMTPC_NO_8BITMIME,
 	SMTPC_NO_SMTPUTF8,
-	SMTPC_PROTOCOL,         /* a reply that is not SMTP, or that comes unasked */
-	SMTPC_CLOSED,           /* by the peer, or 421 */
+	SMTPC_PROTOCOL, /* a reply that is not SMTP, or that comes unasked */
+	SMTPC_CLOSED,   /* by the peer, or 421 */
 	SMTPC_TIMEOUT,
-	SMTPC_LOST_AFTER_DATA,  /* closed or timed out between the final dot and its reply: may be delivered */
-	SMTPC_LOCAL,            /* out of memory, message body failed, bad argument */
+	SMTPC_LOST_AFTER_DATA, /* closed or timed out between the final dot and its reply: may be
+				  delivered */
+	SMTPC_LOCAL,           /* out of memory, message body failed, bad argument */
 };
 
 enum smtpc_want {
 	SMTPC_WANT_READ,     /* bytes from the peer */
-	SMTPC_WANT_STARTTLS, /* output is flushed first; then hand the connection to TLS: smtpc_tls_done() */
+	SMTPC_WANT_STARTTLS, /* output is flushed first; then hand the connection to TLS:
+				smtpc_tls_done() */
 	SMTPC_WANT_BODY,     /* text of the message from smtpc_body_offset() on: smtpc_body() */
 	SMTPC_WANT_CLOSE,    /* ended: flush the output if you like, close */
 };
@@ -91,24 +98,29 @@ struct smtpc *smtpc_new(const struct smtpc_config *config); /* NULL: out of memo
 void smtpc_free(struct smtpc **c);
 
 enum smtpc_want smtpc_want(const struct smtpc *c);
-struct buf *smtpc_output(struct smtpc *c);         /* consume what you wrote */
-uint32_t smtpc_timeout_ms(const struct smtpc *c);  /* of the present phase, since it began or since the last progress */
+struct buf *smtpc_output(struct smtpc *c); /* consume what you wrote */
+uint32_t smtpc_timeout_ms(
+    const struct smtpc *c); /* of the present phase, since it began or since the last progress */
 
 void smtpc_recv(struct smtpc *c, struct slice bytes); /* all of them are taken */
-void smtpc_tls_done(struct smtpc *c, bool up);        /* answers SMTPC_WANT_STARTTLS; false ends the session */
-void smtpc_closed(struct smtpc *c);                   /* the peer closed or the connection broke */
+void smtpc_tls_done(struct smtpc *c,
+		    bool up);       /* answers SMTPC_WANT_STARTTLS; false ends the session */
+void smtpc_closed(struct smtpc *c); /* the peer closed or the connection broke */
 void smtpc_timed_out(struct smtpc *c);
-void smtpc_abort(struct smtpc *c, enum smtpc_end why); /* for the driver: SMTPC_LOCAL and the like */
+void smtpc_abort(struct smtpc *c,
+		 enum smtpc_end why); /* for the driver: SMTPC_LOCAL and the like */
 
 uint64_t smtpc_body_offset(const struct smtpc *c);
-/* CRLF text from that offset; empty text means the end of the message was reached. Give at most SMTPC_BODY_CHUNK. */
+/* CRLF text from that offset; empty text means the end of the message was reached. Give at most
+ * SMTPC_BODY_CHUNK. */
 enum { SMTPC_BODY_CHUNK = 65536 };
 void smtpc_body(struct smtpc *c, struct slice text);
 
 enum smtpc_end smtpc_result(const struct smtpc *c);
-const char *smtpc_reply(const struct smtpc *c);   /* the reply that decided, on one line; "" if none */
+const char *
+smtpc_reply(const struct smtpc *c); /* the reply that decided, on one line; "" if none */
 struct enhanced_code smtpc_enhanced(const struct smtpc *c);
-const char *smtpc_phase(const struct smtpc *c);   /* "EHLO", "RCPT" ...: for people */
+const char *smtpc_phase(const struct smtpc *c); /* "EHLO", "RCPT" ...: for people */
 bool smtpc_under_tls(const struct smtpc *c);
 bool smtpc_offered_starttls(const struct smtpc *c);
 bool smtpc_past_final_dot(const struct smtpc *c); /* the final dot was given to the driver */

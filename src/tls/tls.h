@@ -2,8 +2,9 @@
 /*
  * tls: TLS with DANE over memory (OpenSSL 3): bytes in, bytes out, no socket (T1-T11).
  *
- * One struct tls_client per process and configuration; many struct tls_conn from it. The system's CA store is never
- * read in DANE mode. All strings in facts belong to the object that reports them. Not thread-safe.
+ * One struct tls_client per process and configuration; many struct tls_conn from it. The system's
+ * CA store is never read in DANE mode. All strings in facts belong to the object that reports them.
+ * Not thread-safe.
  */
 #ifndef TLS_TLS_H
 #define TLS_TLS_H
@@ -15,9 +16,10 @@ struct tls_client;
 struct tls_conn;
 
 struct tls_client_config {
-	size_t sessions_max;    /* resumable sessions kept; 0: none */
+	size_t sessions_max;     /* resumable sessions kept; 0: none */
 	int64_t verify_offset_s; /* certificates are judged as of now plus this (check --days) */
-	const char *sigalgs;    /* NULL: default. For probing RSA and ECDSA apart: TLS 1.3 and 1.2 signature algorithms */
+	const char *sigalgs;     /* NULL: default. For probing RSA and ECDSA apart: TLS 1.3 and 1.2
+				    signature algorithms */
 };
 
 /* NULL on error; then `error` says what. */
@@ -27,17 +29,18 @@ void tls_client_free(struct tls_client **c); /* after all its connections */
 enum tls_cert_kind { TLS_CERT_ANY, TLS_CERT_RSA, TLS_CERT_ECDSA };
 
 struct tls_options {
-	enum tls_cert_kind kind;  /* offer only signature algorithms for this kind of server key */
-	bool no_resumption;       /* a probe proves itself anew */
-	const char *peer;         /* "address:port": part of the session key (T9); NULL: no resumption */
+	enum tls_cert_kind kind; /* offer only signature algorithms for this kind of server key */
+	bool no_resumption;      /* a probe proves itself anew */
+	const char *peer; /* "address:port": part of the session key (T9); NULL: no resumption */
 };
 
 /*
- * A new client connection on these terms. terms are copied as needed. NULL: local failure (T10: the attempt must
- * fail closed); then `error` says what: for instance a counting TLSA record that the library refuses.
+ * A new client connection on these terms. terms are copied as needed. NULL: local failure (T10: the
+ * attempt must fail closed); then `error` says what: for instance a counting TLSA record that the
+ * library refuses.
  */
-struct tls_conn *tls_connect(struct tls_client *c, const struct tls_terms *terms, const struct tls_options *o, char *error,
-			     size_t room);
+struct tls_conn *tls_connect(struct tls_client *c, const struct tls_terms *terms,
+			     const struct tls_options *o, char *error, size_t room);
 void tls_conn_free(struct tls_conn **t);
 
 enum tls_state {
@@ -47,14 +50,15 @@ enum tls_state {
 	TLS_CLOSED, /* close_notify came */
 };
 
-/* Ciphertext from the peer. Decrypted bytes are appended to `plain` (may be NULL while handshaking); when plain has
- * no room left the rest waits inside. Returns the state. */
+/* Ciphertext from the peer. Decrypted bytes are appended to `plain` (may be NULL while
+ * handshaking); when plain has no room left the rest waits inside. Returns the state. */
 enum tls_state tls_feed(struct tls_conn *t, struct slice cipher, struct buf *plain);
 /* The transport ended without close_notify. */
 enum tls_state tls_feed_eof(struct tls_conn *t);
 /* Plaintext to the peer; all of it is taken or the connection fails. Only in state TLS_UP. */
 enum tls_state tls_write(struct tls_conn *t, struct slice plain);
-/* Ciphertext to send: append to `out` as room allows; call until nothing is pending. Starts with the ClientHello. */
+/* Ciphertext to send: append to `out` as room allows; call until nothing is pending. Starts with
+ * the ClientHello. */
 void tls_pending(struct tls_conn *t, struct buf *out);
 /* Sends close_notify (then tls_pending()). */
 void tls_shutdown(struct tls_conn *t);
@@ -66,18 +70,21 @@ const struct tls_facts *tls_facts(const struct tls_conn *t);
 
 struct tls_chain; /* certificates as served, leaf first */
 
-/* PEM text with one certificate or more. NULL: error says why (no certificate, certificate 2 does not parse ...). */
+/* PEM text with one certificate or more. NULL: error says why (no certificate, certificate 2 does
+ * not parse ...). */
 struct tls_chain *tls_chain_from_pem(struct slice pem, char *error, size_t room);
 struct tls_chain *tls_chain_from_der(const struct slice *der, size_t n, char *error, size_t room);
 void tls_chain_free(struct tls_chain **c);
 
 /*
- * The same verdict as a handshake that served this chain at time `at` (seconds since the epoch) would give. terms->policy
- * HOST_DANE. Facts live in `mem`. Returns NULL on a local failure (T10).
+ * The same verdict as a handshake that served this chain at time `at` (seconds since the epoch)
+ * would give. terms->policy HOST_DANE. Facts live in `mem`. Returns NULL on a local failure (T10).
  */
-const struct tls_facts *tls_verify(struct arena *mem, const struct tls_chain *c, const struct tls_terms *terms, int64_t at);
+const struct tls_facts *tls_verify(struct arena *mem, const struct tls_chain *c,
+				   const struct tls_terms *terms, int64_t at);
 
-/* T1: fills rr->full for a Full(0) record: does its data parse as a certificate (selector 0) or public key (1)? */
+/* T1: fills rr->full for a Full(0) record: does its data parse as a certificate (selector 0) or
+ * public key (1)? */
 void tls_judge_full(struct tlsa *rr);
 
 /* One line for --version. */

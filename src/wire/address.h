@@ -31,8 +31,10 @@ struct address {
 	struct slice local;  /* as written, with quotes if quoted */
 	struct slice domain; /* as written; with brackets if a literal */
 	bool literal;        /* domain is an address literal */
-	struct ipaddr ip;    /* literal: the address (IPv4 or IPv6; General-address-literal is refused) */
-	bool utf8;           /* has octets above 0x7f in either part: needs SMTPUTF8 unless the domain alone has */
+	struct ipaddr
+	    ip;    /* literal: the address (IPv4 or IPv6; General-address-literal is refused) */
+	bool utf8; /* has octets above 0x7f in either part: needs SMTPUTF8 unless the domain alone
+		      has */
 	bool utf8_local;
 };
 

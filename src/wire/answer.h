@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wire: one DNS answer as a fact: what was asked, what came, and how far it can be trusted (D1, D2).
+ * wire: one DNS answer as a fact: what was asked, what came, and how far it can be trusted (D1,
+ * D2).
  *
- * An answer is immutable and reference-counted (not thread-safe); everything it points to lives as long
- * as it does. Names are in presentation form, lower case, no trailing dot.
+ * An answer is immutable and reference-counted (not thread-safe); everything it points to lives as
+ * long as it does. Names are in presentation form, lower case, no trailing dot.
  */
 #ifndef WIRE_ANSWER_H
 #define WIRE_ANSWER_H
@@ -27,9 +28,16 @@ enum dns_type {
 	DNS_TLSA = 52,
 };
 
-enum dns_rcode { DNS_NOERROR = 0, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_NOTIMP = 4, DNS_REFUSED = 5 };
+enum dns_rcode {
+	DNS_NOERROR = 0,
+	DNS_SERVFAIL = 2,
+	DNS_NXDOMAIN = 3,
+	DNS_NOTIMP = 4,
+	DNS_REFUSED = 5
+};
 
-/* RFC 7672 s2.1: bogus, indeterminate, SERVFAIL, timeout, malformed are all "failed". Absence is an answer. */
+/* RFC 7672 s2.1: bogus, indeterminate, SERVFAIL, timeout, malformed are all "failed". Absence is an
+ * answer. */
 enum dns_status { DNS_SECURE, DNS_INSECURE, DNS_ABSENT, DNS_FAILED };
 
 enum {
@@ -66,7 +74,8 @@ struct answer {
 	const char *canonical; /* the end of the alias chain; name itself when there is none */
 	const char **aliases;  /* targets of the chain in order; the last one is canonical */
 	size_t naliases;
-	struct dns_rr *rr; /* records of the asked type at canonical; DNS_SECURE and DNS_INSECURE only */
+	struct dns_rr
+	    *rr; /* records of the asked type at canonical; DNS_SECURE and DNS_INSECURE only */
 	size_t nrr;
 };
 
@@ -75,14 +84,15 @@ enum answer_security { ANSWER_INSECURE, ANSWER_SECURE, ANSWER_BOGUS };
 
 /*
  * Makes an answer from a validated response packet. Follows the CNAME chain from name in the answer
- * section; a loop, a chain over ANSWER_ALIASES_MAX, a packet that does not parse, a truncated packet, a
- * question that is not ours or an rcode other than NOERROR and NXDOMAIN gives DNS_FAILED with `why`
+ * section; a loop, a chain over ANSWER_ALIASES_MAX, a packet that does not parse, a truncated
+ * packet, a question that is not ours or an rcode other than NOERROR and NXDOMAIN gives DNS_FAILED
+ * with `why`
  * (`why_bogus` may be NULL). For type CNAME the first CNAME record itself is the answer.
- * An A, AAAA or MX record of wrong size makes the answer DNS_FAILED; a TLSA record of wrong size is kept (T1).
- * Returns NULL only when out of memory. The caller owns one reference.
+ * An A, AAAA or MX record of wrong size makes the answer DNS_FAILED; a TLSA record of wrong size is
+ * kept (T1). Returns NULL only when out of memory. The caller owns one reference.
  */
-struct answer *answer_parse(const char *name, uint16_t type, struct slice packet, enum answer_security sec,
-			    const char *why_bogus);
+struct answer *answer_parse(const char *name, uint16_t type, struct slice packet,
+			    enum answer_security sec, const char *why_bogus);
 
 /* An answer for a lookup that gave no packet: timeout, no resolver. NULL when out of memory. */
 struct answer *answer_failed(const char *name, uint16_t type, uint16_t rcode, const char *why);
@@ -93,13 +103,14 @@ struct answer *answer_new(const char *name, uint16_t type);
 struct answer *answer_ref(struct answer *a);
 void answer_unref(struct answer **a); /* takes NULL, nulls the pointer */
 
-/* The RDATA in presentation form ("10 mx.example.org", "3 1 1 hex", RFC 3597 for types we do not know). */
+/* The RDATA in presentation form ("10 mx.example.org", "3 1 1 hex", RFC 3597 for types we do not
+ * know). */
 struct buf;
 void dns_rr_to_text(const struct dns_rr *rr, struct buf *out);
 
-const char *dns_status_name(enum dns_status s);                /* "secure" ... */
-const char *dns_type_name(uint16_t type, char scratch[16]);    /* "TLSA", "TYPE123" */
-bool dns_type_from_text(struct slice text, uint16_t *out);     /* either case, TYPE123 too */
+const char *dns_status_name(enum dns_status s);             /* "secure" ... */
+const char *dns_type_name(uint16_t type, char scratch[16]); /* "TLSA", "TYPE123" */
+bool dns_type_from_text(struct slice text, uint16_t *out);  /* either case, TYPE123 too */
 const char *dns_rcode_name(uint16_t rcode, char scratch[16]);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * wire: SMTP commands as the client writes them (RFC 5321 s4.1.1 and the extensions' parameters).
  *
- * Each function adds one line with its CRLF to `out`. Arguments that hold CR, LF or NUL fail the buffer
- * (buf_ok() is then false): nothing a caller passes can become a second command.
+ * Each function adds one line with its CRLF to `out`. Arguments that hold CR, LF or NUL fail the
+ * buffer (buf_ok() is then false): nothing a caller passes can become a second command.
  */
 #ifndef WIRE_COMMAND_H
 #define WIRE_COMMAND_H
@@ -11,16 +11,17 @@
 #include "base/buf.h"
 
 struct mail_params {
-	uint64_t size;    /* SIZE= (RFC 1870); 0: left out */
-	bool body_8bit;   /* BODY=8BITMIME (RFC 6152) */
-	bool smtputf8;    /* SMTPUTF8 (RFC 6531) */
-	const char *ret;  /* RET= FULL or HDRS (RFC 3461); NULL: left out */
+	uint64_t size;     /* SIZE= (RFC 1870); 0: left out */
+	bool body_8bit;    /* BODY=8BITMIME (RFC 6152) */
+	bool smtputf8;     /* SMTPUTF8 (RFC 6531) */
+	const char *ret;   /* RET= FULL or HDRS (RFC 3461); NULL: left out */
 	const char *envid; /* ENVID=, plain text, xtext-encoded here; NULL: left out */
 };
 
 struct rcpt_params {
 	const char *notify; /* NOTIFY= value (RFC 3461), NULL: left out */
-	const char *orcpt;  /* ORCPT= address without its type, xtext-encoded here as rfc822; NULL: left out */
+	const char *orcpt;  /* ORCPT= address without its type, xtext-encoded here as rfc822; NULL:
+			       left out */
 };
 
 void command_ehlo(struct buf *out, const char *name);

@@ -3,9 +3,9 @@
  * wire: message text between local form and the DATA form (RFC 5321 s4.5.2), as streams.
  *
  * Two small machines whose state survives between chunks of any size:
- *   linefix: local text -> CRLF text. LF becomes CRLF, CRLF stays; a bare CR and NUL are errors (a repaired
- *            line end is how messages are smuggled).
- *   dotstuff: CRLF text -> DATA text with dots doubled, then the end-of-data line.
+ *   linefix: local text -> CRLF text. LF becomes CRLF, CRLF stays; a bare CR and NUL are errors (a
+ * repaired line end is how messages are smuggled). dotstuff: CRLF text -> DATA text with dots
+ * doubled, then the end-of-data line.
  */
 #ifndef WIRE_DOTSTUFF_H
 #define WIRE_DOTSTUFF_H
@@ -20,15 +20,16 @@ enum linefix_error {
 };
 
 struct linefix {
-	bool cr;         /* the last octet was CR */
-	bool line_start; /* nothing of the current line yet */
-	bool eight_bit;  /* an octet above 0x7f was seen */
-	bool header;     /* still in the header section */
-	bool header_eight_bit; /* an octet above 0x7f was seen in the header section: needs SMTPUTF8 (RFC 6532) */
-	uint64_t in;     /* octets read: for error messages */
-	uint64_t line;   /* number of the current line, from 1 */
+	bool cr;               /* the last octet was CR */
+	bool line_start;       /* nothing of the current line yet */
+	bool eight_bit;        /* an octet above 0x7f was seen */
+	bool header;           /* still in the header section */
+	bool header_eight_bit; /* an octet above 0x7f was seen in the header section: needs SMTPUTF8
+				  (RFC 6532) */
+	uint64_t in;           /* octets read: for error messages */
+	uint64_t line;         /* number of the current line, from 1 */
 	uint64_t line_len;
-	uint64_t longest; /* longest line in octets without CRLF */
+	uint64_t longest;  /* longest line in octets without CRLF */
 	uint64_t blank_at; /* see dotstuff.c: header/body border bookkeeping */
 };
 

@@ -14,7 +14,8 @@
 #include "base/slice.h"
 
 enum {
-	/* RFC 5321 s4.5.3.1.5 says 512; some servers send more. Limits stop a peer that never ends its reply. */
+	/* RFC 5321 s4.5.3.1.5 says 512; some servers send more. Limits stop a peer that never ends
+	   its reply. */
 	REPLY_LINE_MAX = 2048,
 	REPLY_LINES_MAX = 128,
 	REPLY_BYTES_MAX = 65536,
@@ -22,8 +23,8 @@ enum {
 };
 
 enum reply_error {
-	REPLY_BAD_CODE = -1,      /* a line does not start with [2-5][0-5][0-9] and SP, '-' or CRLF */
-	REPLY_CODE_CHANGED = -2,  /* lines of one reply with different codes */
+	REPLY_BAD_CODE = -1, /* a line does not start with [2-5][0-5][0-9] and SP, '-' or CRLF */
+	REPLY_CODE_CHANGED = -2, /* lines of one reply with different codes */
 	REPLY_LINE_TOO_LONG = -3,
 	REPLY_TOO_MANY_LINES = -4,
 	REPLY_BARE_CR = -5,
@@ -39,17 +40,19 @@ struct enhanced_code {
 
 struct reply {
 	uint16_t code;
-	struct enhanced_code enhanced; /* of the first line; only when its class agrees with the code's first digit */
+	struct enhanced_code enhanced; /* of the first line; only when its class agrees with the
+					  code's first digit */
 	size_t nlines;
-	struct slice line[REPLY_LINES_MAX]; /* text behind the code and its separator, without CRLF */
-	struct slice raw;                   /* the whole reply with its CRLFs */
+	struct slice
+	    line[REPLY_LINES_MAX]; /* text behind the code and its separator, without CRLF */
+	struct slice raw;          /* the whole reply with its CRLFs */
 };
 
 int reply_parse(struct slice in, struct reply *out);
 const char *reply_strerror(int error);
 
-/* The reply on one line for people: "250 2.0.0 Ok: queued"; lines joined by " / ", control octets as '?'.
- * Always NUL-terminates. */
+/* The reply on one line for people: "250 2.0.0 Ok: queued"; lines joined by " / ", control octets
+ * as '?'. Always NUL-terminates. */
 void reply_to_text(const struct reply *r, char *out, size_t room);
 
 /* "X.Y.Z" at the start of text: fills *out, returns the octets used (0: none). */
