@@ -28,6 +28,9 @@ const char *reason_sentence(enum reason r); /* for a person; no capital, no full
 const char *reason_cure(enum reason r);     /* what to change; "" if nothing can be said */
 bool reason_from_name(const char *name, enum reason *out);
 
+/* Does it say that the security of the channel could not be had (an RFC 8460 failure)? */
+bool reason_is_security(enum reason r);
+
 /* Of two failures of different hosts, the one to report: b if it says at least as much as a. */
 enum reason reason_worse(enum reason a, enum reason b);
 
