@@ -45,6 +45,7 @@ enum host_query {
 struct host_facts {
 	const char *name;      /* MX host, presentation form */
 	bool literal;          /* an address, not a name (D10) */
+	bool implicit;         /* the next-hop domain itself: mx-alias does not apply */
 	bool no_dane;          /* from mx_verdict */
 	bool mx_secure;        /* from mx_verdict: for mandatory DANE */
 	bool no_ipv4, no_ipv6; /* families we do not use: their query is not needed */
