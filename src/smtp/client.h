@@ -70,10 +70,9 @@ enum smtpc_end {
 	SMTPC_STARTTLS_REFUSED, /* TLS_MUST, 4xx or 5xx to STARTTLS, or EHLO failed */
 	SMTPC_INJECTION,        /* bytes behind the 220 to STARTTLS (T8) */
 	SMTPC_UNWILLING,        /* greeting or EHLO/HELO refused: another host may be willing */
-	SMTPC_MAIL_DEFERRED, /* 4xx to MAIL, DATA or the end of data: in the recipients' states too
-			      */
-	SMTPC_MAIL_REJECTED, /* 5xx to the same */
-	SMTPC_TOO_BIG,       /* over the SIZE that the host declared */
+	SMTPC_MAIL_DEFERRED,    /* 4xx to MAIL; in the recipients' states too */
+	SMTPC_MAIL_REJECTED,    /* 5xx to MAIL; the same */
+	SMTPC_TOO_BIG,          /* over the SIZE that the host declared */
 	SMTPC_NO_8BITMIME,
 	SMTPC_NO_SMTPUTF8,
 	SMTPC_PROTOCOL, /* a reply that is not SMTP, or that comes unasked */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * DATA (RFC 5321 s4.1.1.4): the text, dot-stuffed, and the reply that makes the message the host's.
+ */
+#include "smtp/client_int.h"
+
+void smtpc_on_data(struct smtpc *c, const struct reply *r)
+{
+	if (r->code == 354) {
+		c->body_offset = 0;
+		dotstuff_init(&c->stuff);
+		c->phase = PHASE_BODY;
+		return;
+	}
+	if (reply_is_ok(r) || r->code / 100 == 3) {
+		smtpc_keep_reply(c, r);
+		smtpc_end(c, SMTPC_PROTOCOL);
+		return;
+	}
+	smtpc_settle(c, RCPT_ACCEPTED, r);
+	smtpc_next_transaction(c);
+}
+
+uint64_t smtpc_body_offset(const struct smtpc *c)
+{
+	return c->body_offset;
+}
+
+void smtpc_body(struct smtpc *c, struct slice text)
+{
+	if (c->phase != PHASE_BODY)
+		return;
+	if (text.n > 0) {
+		dotstuff_feed(&c->stuff, text, &c->out);
+		c->body_offset += text.n;
+	} else if (c->body_offset != c->config.message->size) {
+		/* The text ended early or late: without the final dot the host must drop what it
+		 * has. */
+		smtpc_abort(c, SMTPC_LOCAL);
+		return;
+	} else {
+		dotstuff_end(&c->stuff, &c->out);
+		c->final_dot = true;
+		smtpc_enter(c, PHASE_DATA_DONE);
+	}
+	if (!buf_ok(&c->out))
+		smtpc_abort(c, SMTPC_LOCAL);
+}
+
+void smtpc_on_data_done(struct smtpc *c, const struct reply *r)
+{
+	c->final_dot = false;
+	if (r->code / 100 == 3) {
+		smtpc_keep_reply(c, r);
+		smtpc_end(c, SMTPC_PROTOCOL);
+		return;
+	}
+	smtpc_keep_reply(c, r);
+	smtpc_settle(c, RCPT_ACCEPTED, r);
+	smtpc_next_transaction(c);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of the client machine: its states and what the files of each verb share. Only
+ * src/smtp/client*.c include this.
+ *
+ * A session is a walk through enum phase. Each phase that waits for a reply has one handler in the
+ * step table (client.c); the handler moves the session on with smtpc_enter() or ends it with
+ * smtpc_end().
+ */
+#ifndef SMTP_CLIENT_INT_H
+#define SMTP_CLIENT_INT_H
+
+#include "smtp/client.h"
+#include "wire/dotstuff.h"
+
+enum phase {
+	PHASE_GREETING,
+	PHASE_EHLO,
+	PHASE_HELO,
+	PHASE_STARTTLS,
+	PHASE_HANDSHAKE,
+	PHASE_MAIL, /* waits for the reply to MAIL; with PIPELINING the RCPTs are out too */
+	PHASE_RCPT, /* waits for the reply to the next RCPT of the transaction */
+	PHASE_DATA,
+	PHASE_BODY, /* the text goes out; nothing is expected */
+	PHASE_DATA_DONE,
+	PHASE_RSET,
+	PHASE_QUIT,
+	PHASE_ENDED,
+};
+
+enum {
+	/* Enough for a pipelined group of 1000 recipients or one stuffed chunk of text. */
+	SMTPC_OUTPUT_MAX = 1024 * 1024,
+	SMTPC_INPUT_MAX = REPLY_BYTES_MAX,
+	RCPTS_MAX_DEFAULT = 100,
+};
+
+struct capabilities {
+	bool starttls, pipelining, size, eight_bit, smtputf8, dsn, enhanced;
+	uint64_t size_max; /* 0: no limit declared */
+};
+
+struct smtpc {
+	struct smtpc_config config;
+	enum phase phase;
+	enum smtpc_end end;
+	struct buf in, out;
+	struct capabilities cap;
+	bool tls;           /* under TLS now */
+	bool starttls_seen; /* was offered in clear */
+	bool spoke_smtp;    /* the greeting was good: QUIT makes sense */
+	unsigned expected;  /* replies that are still to come for what was written */
+	size_t *batch;      /* the transaction: indices of its recipients */
+	size_t nbatch;
+	size_t answered; /* recipients of the batch whose reply has come */
+	size_t accepted;
+	uint64_t body_offset;
+	struct dotstuff stuff;
+	bool final_dot; /* given to the driver */
+	struct enhanced_code enhanced;
+	char reply[SMTPC_REPLY_MAX];
+};
+
+/* Moves to a phase and, where it starts with a command, writes it. */
+void smtpc_enter(struct smtpc *c, enum phase p);
+/* Ends the session for this reason; says QUIT first when the peer still listens to SMTP. */
+void smtpc_end(struct smtpc *c, enum smtpc_end why);
+/* Keeps the reply as the one that decided. */
+void smtpc_keep_reply(struct smtpc *c, const struct reply *r);
+
+/* One handler per verb: the reply to it has come. */
+void smtpc_on_greeting(struct smtpc *c, const struct reply *r);
+void smtpc_on_ehlo(struct smtpc *c, const struct reply *r);
+void smtpc_on_helo(struct smtpc *c, const struct reply *r);
+void smtpc_on_starttls(struct smtpc *c, const struct reply *r);
+void smtpc_on_mail(struct smtpc *c, const struct reply *r);
+void smtpc_on_rcpt(struct smtpc *c, const struct reply *r);
+void smtpc_on_data(struct smtpc *c, const struct reply *r);
+void smtpc_on_data_done(struct smtpc *c, const struct reply *r);
+void smtpc_on_rset(struct smtpc *c, const struct reply *r);
+void smtpc_on_quit(struct smtpc *c, const struct reply *r);
+
+/* client_mail.c: starts the next transaction if recipients are pending, else ends the session well.
+ */
+void smtpc_next_transaction(struct smtpc *c);
+/* client_rcpt.c: writes the RCPT commands that may go out now. */
+void smtpc_send_rcpts(struct smtpc *c);
+/* Settles every recipient in this state with this reply: 2xx sent, 4xx deferred, 5xx rejected. */
+void smtpc_settle(struct smtpc *c, enum rcpt_state in, const struct reply *r);
+/* The extensions of an EHLO reply (client_ehlo.c). */
+void capabilities_parse(const struct reply *r, struct capabilities *out);
+
+static inline bool reply_is_ok(const struct reply *r)
+{
+	return r->code / 100 == 2;
+}
+
+static inline bool reply_is_permanent(const struct reply *r)
+{
+	return r->code / 100 == 5;
+}
+
+#endif
