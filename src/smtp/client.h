@@ -65,22 +65,22 @@ struct smtpc_config {
 /* How the session ended: exactly one. */
 enum smtpc_end {
 	SMTPC_RUNNING = 0,
-	SMTPC_DONE,        /* every recipient has its own state; a probe got as far as it wanted */
-	SMTPC_NO_STARTTLS, /* TLS_MUST, not offered */
-	SMTPC_STARTTLS_REFUSED, /* TLS_MUST, 4xx or 5xx to STARTTLS, or EHLO failed */
+	SMTPC_DONE,             /* every recipient has its own state; a probe got what it wanted */
+	SMTPC_NO_STARTTLS,      /* TLS_MUST, not offered */
+	SMTPC_STARTTLS_REFUSED, /* TLS_MUST, 4xx or 5xx to STARTTLS */
 	SMTPC_INJECTION,        /* bytes behind the 220 to STARTTLS (T8) */
-	SMTPC_UNWILLING,        /* greeting or EHLO/HELO refused: another host may be willing */
-	SMTPC_MAIL_DEFERRED,    /* 4xx to MAIL; in the recipients' states too */
-	SMTPC_MAIL_REJECTED,    /* 5xx to MAIL; the same */
-	SMTPC_TOO_BIG,          /* over the SIZE that the host declared */
+	SMTPC_TLS_FAILED,       /* smtpc_tls_done(false): TLS knows why */
+	SMTPC_UNWILLING, /* greeting or EHLO/HELO refused, or 421: another host may be willing */
+	SMTPC_MAIL_DEFERRED, /* 4xx to MAIL; in the recipients' states too */
+	SMTPC_MAIL_REJECTED, /* 5xx to MAIL; the same */
+	SMTPC_TOO_BIG,       /* over the SIZE that the host declared */
 	SMTPC_NO_8BITMIME,
 	SMTPC_NO_SMTPUTF8,
 	SMTPC_PROTOCOL, /* a reply that is not SMTP, or that comes unasked */
-	SMTPC_CLOSED,   /* by the peer, or 421 */
+	SMTPC_CLOSED,   /* by the peer */
 	SMTPC_TIMEOUT,
-	SMTPC_LOST_AFTER_DATA, /* closed or timed out between the final dot and its reply: may be
-				  delivered */
-	SMTPC_LOCAL,           /* out of memory, message body failed, bad argument */
+	SMTPC_LOST_AFTER_DATA, /* closed or timed out between the final dot and its reply */
+	SMTPC_LOCAL,           /* out of memory, message text failed, bad argument */
 };
 
 enum smtpc_want {

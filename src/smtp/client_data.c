@@ -26,9 +26,29 @@ uint64_t smtpc_body_offset(const struct smtpc *c)
 	return c->body_offset;
 }
 
+/*
+ * A reply before the final dot: a refusal ends the session (without the dot the host has nothing);
+ * a success is a lie.
+ */
+static bool refused_early(struct smtpc *c)
+{
+	struct reply r;
+	int n = buf_len(&c->in) > 0 ? reply_parse(buf_slice(&c->in), &r) : 0;
+	if (n == 0)
+		return false;
+	if (n < 0 || r.code / 100 < 4) {
+		smtpc_abort(c, SMTPC_PROTOCOL);
+		return true;
+	}
+	smtpc_keep_reply(c, &r);
+	smtpc_settle(c, RCPT_ACCEPTED, &r);
+	smtpc_abort(c, r.code == 421 ? SMTPC_UNWILLING : SMTPC_DONE);
+	return true;
+}
+
 void smtpc_body(struct smtpc *c, struct slice text)
 {
-	if (c->phase != PHASE_BODY)
+	if (c->phase != PHASE_BODY || refused_early(c))
 		return;
 	if (text.n > 0) {
 		dotstuff_feed(&c->stuff, text, &c->out);
