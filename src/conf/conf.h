@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf: danelaw.conf(5) and the command line's -o as one typed struct (libconfuse).
+ *
+ * Every option is one row of options.tbl; the fields below are generated from it. A loaded
+ * configuration is immutable and complete: defaults are filled in, values are checked. Text options
+ * that are empty are NULL; lists are NULL-terminated and never NULL themselves. All pointers live
+ * as long as the configuration. Not thread-safe (libconfuse's scanner has globals).
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include "dane/policy.h"
+#include "log/log.h"
+
+#include <stdio.h>
+
+#define CONF_DEFAULT_PATH "/etc/danelaw/danelaw.conf"
+
+enum {
+	CONF_LIST_MAX = 4096,          /* entries of one list */
+	CONF_DESTINATIONS_MAX = 65536, /* sections */
+};
+
+/* The C type of each option type, for the two structs only. */
+#define T_STR const char *
+#define T_SIZE const char *
+#define T_SERVER const char *
+#define T_LIST const char *const *
+#define T_ADDRESSES const char *const *
+#define T_INT(min, max) long
+#define T_BOOL bool
+#define T_ENUM(ctype, words) ctype
+
+/* One section: destination "NAME" { ... }. */
+struct conf_destination {
+	const char *name; /* lower case, no trailing dot; without "*." for a wildcard */
+	bool wildcard;    /* matches every name below `name`, not `name` itself */
+	unsigned set;     /* bit n: the n-th OVERRIDE row was given */
+#define OVERRIDE(key, field, type, doc) type field;
+#include "conf/options.tbl"
+};
+
+struct conf {
+#define OPTION(section, key, field, type, def, unit, doc) type field; /* e.g. dns_timeout */
+#include "conf/options.tbl"
+	const struct conf_destination *destination;
+	size_t ndestination;
+};
+
+#undef T_STR
+#undef T_SIZE
+#undef T_SERVER
+#undef T_LIST
+#undef T_ADDRESSES
+#undef T_INT
+#undef T_BOOL
+#undef T_ENUM
+
+/* What conf needs from other rooms; the pointer may be NULL. */
+struct conf_hooks {
+	/* Turns a destination's title into A-labels (src/idn). NULL return: fine; else why not.
+	   Without the hook titles must be A-labels already. */
+	const char *(*to_ascii)(const char *name, char *out, size_t room);
+};
+
+/*
+ * path NULL: CONF_DEFAULT_PATH if it exists; a path that is given must exist.
+ * overrides: n times "SECTION.KEY=VALUE", or "destination.NAME.KEY=VALUE". For a list the first
+ * override replaces the file's list and further ones append; an empty value appends nothing.
+ * dns.anchor is filled with the first existing default when it is empty, and stays empty when
+ * there is none.
+ * NULL on error; then `error` says where, what, and what was expected.
+ */
+struct conf *conf_load(const char *path, const char *const *overrides, size_t n,
+		       const struct conf_hooks *hooks, char *error, size_t room);
+void conf_free(struct conf **c);
+
+/* What holds for one next-hop domain (A-labels, either case, a trailing dot is ignored): policy.*,
+ * overridden by the most specific matching destination section (the name itself, else the longest
+ * wildcard). One section counts, they do not add up. NULL domain: the general policy. */
+void conf_policy_for(const struct conf *c, const char *domain, struct dane_policy *out);
+
+/* For `danelaw --help-options`: name, default, unit, documentation of every option. */
+bool conf_print_options(FILE *f);
+/* The same as mdoc(7) list items: the option part of danelaw.conf(5). */
+bool conf_print_mdoc(FILE *f);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * json: every JSON document the program prints (jansson).
+ *
+ * Build a tree with the setters, print it with json_write_line(), free the root. Ownership: a value
+ * is owned by whoever made it until json_set() or json_append() gives it to a container, which then
+ * owns it even if the call failed; strings are copied.
+ *
+ * Errors are sticky: setters on NULL, or after a failure, do nothing, and the failure shows in
+ * json_ok() and json_write_line() of the root, so that a caller checks once. Invalid UTF-8 in
+ * strings and keys becomes U+FFFD. Not thread-safe.
+ */
+#ifndef JSON_JSON_H
+#define JSON_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct json;
+
+struct json *json_object(void); /* NULL: out of memory; the setters accept it */
+struct json *json_array(void);
+void json_free(struct json **j); /* only a root: never a child that was given away */
+
+/* Objects; keys are printed in the order in which they were first set. NULL strings become null. */
+void json_set_str(struct json *obj, const char *key, const char *value);
+void json_set_int(struct json *obj, const char *key, int64_t value);
+void json_set_bool(struct json *obj, const char *key, bool value);
+void json_set_null(struct json *obj, const char *key);
+/* Takes the child over; returns it, still usable for adding to it while the root lives. A NULL
+ * child is a failure (it was out of memory). */
+struct json *json_set(struct json *obj, const char *key, struct json *child);
+
+/* Arrays. */
+struct json *json_append(struct json *arr, struct json *child); /* as json_set() */
+void json_append_str(struct json *arr, const char *value);
+void json_append_int(struct json *arr, int64_t value);
+
+bool json_ok(const struct json *j); /* false for NULL */
+
+/* One line, compact, with its newline (JSON Lines). False: an earlier failure (nothing is printed
+ * then) or a write error. */
+bool json_write_line(const struct json *j, FILE *f);
+
+#endif
