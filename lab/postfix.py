@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""One real Postfix with one smtpd listener per MX host of the list.
+
+It never sees the machine's own Postfix: inside the lab's mount namespace its configuration, queue
+and data folders lie over /etc/postfix, /var/spool/postfix and /var/lib/postfix, so that they work
+whatever the permissions of the folders above the project are.  Accepted mail goes to one maildir per
+domain under <state>/mail (seen as /var/mail inside).
+"""
+
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+
+import domains
+
+MAIN_CF = """compatibility_level = 3.6
+myhostname = postfix.lab
+mydestination =
+inet_interfaces = all
+inet_protocols = all
+mynetworks_style = host
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = /var/mail/.log/postfix.log
+smtputf8_enable = yes
+smtputf8_autodetect_classes = all
+smtpd_peername_lookup = no
+smtpd_tls_security_level = may
+smtpd_tls_loglevel = 1
+smtpd_tls_protocols = >=TLSv1
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+smtpd_recipient_restrictions = reject_unauth_destination
+smtpd_error_sleep_time = 0
+smtpd_timeout = 60s
+default_process_limit = 200
+max_idle = 60s
+tls_random_source = dev:/dev/urandom
+tls_disable_workarounds = 0xFFFFFFFFFFFFFFFF
+notify_classes =
+virtual_mailbox_domains = texthash:/etc/postfix/domains
+virtual_mailbox_maps = texthash:/etc/postfix/mailboxes
+virtual_mailbox_base = /var/mail
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+virtual_minimum_uid = {uid}
+virtual_transport = virtual
+default_transport = error:5.4.4 the lab sends nothing
+relay_transport = error:5.4.4 the lab sends nothing
+alias_maps =
+local_recipient_maps =
+biff = no
+"""
+
+MASTER_CF = """cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 discard
+defer unix - - n - 0 discard
+trace unix - - n - 0 discard
+verify unix - - n - 1 verify
+proxymap unix - - n - - proxymap
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+class Postfix:
+    def __init__(self, world, state):
+        self.world, self.state = world, pathlib.Path(state)
+        self.base = self.state / "postfix"
+
+    def servers(self):
+        return [s for s in self.world.servers if s.engine == "postfix"]
+
+    def build(self):
+        shutil.rmtree(self.base, ignore_errors=True)
+        etc = self.base / "etc"
+        etc.mkdir(parents=True)
+        owner = pwd.getpwnam("postfix")
+        (etc / "main.cf").write_text(MAIN_CF.format(uid=owner.pw_uid, gid=owner.pw_gid))
+        for name in ("dynamicmaps.cf", "postfix-files"):
+            if os.path.exists(f"/etc/postfix/{name}"):
+                shutil.copy(f"/etc/postfix/{name}", etc / name)
+        names = sorted({d.ascii for d in self.world.domains})
+        (etc / "domains").write_text("".join(f"{n} lab\n" for n in names))
+        (etc / "mailboxes").write_text("".join(f"@{n} {n}/\n" for n in names))
+        tls = etc / "tls"
+        tls.mkdir()
+        lines = [MASTER_CF]
+        for server in self.servers():
+            files = []
+            for path in server.chain_files:         # copied: the folder above may be private
+                copy = tls / pathlib.Path(path).name
+                shutil.copy(path, copy)
+                os.chmod(copy, 0o600)
+                files.append(f"/etc/postfix/tls/{copy.name}")
+            for address in server.addresses():
+                where = f"[{address}]" if ":" in address else address
+                lines.append(f"{where}:25 inet n - n - - smtpd\n"
+                             f"  -o syslog_name=lab/{server.name}\n"
+                             f"  -o myhostname={server.name}\n")
+                if files:
+                    lines.append(f"  -o {{ smtpd_tls_chain_files = {', '.join(files)} }}\n")
+                for key, value in server.options.items():
+                    lines.append(f"  -o {{ {key} = {value} }}\n")
+        (etc / "master.cf").write_text("".join(lines))
+
+    def mounts(self):
+        """(folder in the state, place inside the namespace); None: a fresh tmpfs."""
+        return [(self.base / "etc", "/etc/postfix"), (None, "/var/spool/postfix"),
+                (None, "/var/lib/postfix"), (self.state / "mail", "/var/mail")]
+
+    def start(self):
+        """Inside the namespace, after the mounts.  Returns when master listens."""
+        owner = pwd.getpwnam("postfix")
+        for folder in ("/var/lib/postfix", "/var/mail", "/var/mail/.log"):
+            os.makedirs(folder, exist_ok=True)
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+        spool = "/var/spool/postfix"
+        os.makedirs(f"{spool}/pid", exist_ok=True)
+        for sub in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming",
+                    "private", "saved", "trace"):
+            os.makedirs(f"{spool}/{sub}", exist_ok=True)
+            os.chown(f"{spool}/{sub}", owner.pw_uid, 0)
+            os.chmod(f"{spool}/{sub}", 0o700)
+        drop = shutil.os.stat("/usr/sbin/postdrop").st_gid
+        for sub, mode in (("maildrop", 0o730), ("public", 0o710)):
+            os.makedirs(f"{spool}/{sub}", exist_ok=True)
+            os.chown(f"{spool}/{sub}", owner.pw_uid, drop)
+            os.chmod(f"{spool}/{sub}", mode)
+        log = open(self.state / "postfix-master.log", "wb")
+        # master itself: the `postfix` command would check and repair the machine's folders first
+        return subprocess.Popen(["/usr/lib/postfix/sbin/master", "-c", "/etc/postfix", "-d"],
+                                stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                env={**os.environ, "MAIL_CONFIG": "/etc/postfix"})
+
+
+def listeners(world):
+    return [(a, 25) for s in world.servers if s.engine == "postfix" for a in s.addresses()]
+
+
+__all__ = ["Postfix", "listeners", "domains"]
