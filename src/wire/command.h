@@ -2,8 +2,9 @@
 /*
  * wire: SMTP commands as the client writes them (RFC 5321 s4.1.1 and the extensions' parameters).
  *
- * Each function adds one line with its CRLF to `out`. Arguments that hold CR, LF or NUL fail the
- * buffer (buf_ok() is then false): nothing a caller passes can become a second command.
+ * Each function adds one line with its CRLF to `out`. Arguments that hold a control character, a
+ * blank or (in a path, outside quotes) an angle bracket fail the buffer (buf_ok() is then false):
+ * nothing a caller passes can become a second command or another parameter.
  */
 #ifndef WIRE_COMMAND_H
 #define WIRE_COMMAND_H

@@ -26,11 +26,10 @@ struct linefix {
 	bool header;           /* still in the header section */
 	bool header_eight_bit; /* an octet above 0x7f was seen in the header section: needs SMTPUTF8
 				  (RFC 6532) */
-	uint64_t in;           /* octets read: for error messages */
+	uint64_t in;           /* octets read; after an error: before the octet that shows it */
 	uint64_t line;         /* number of the current line, from 1 */
-	uint64_t line_len;
-	uint64_t longest;  /* longest line in octets without CRLF */
-	uint64_t blank_at; /* see dotstuff.c: header/body border bookkeeping */
+	uint64_t line_len;     /* octets of the current line so far, without CR */
+	uint64_t longest;      /* longest line in octets without CRLF */
 };
 
 void linefix_init(struct linefix *l);
@@ -40,11 +39,13 @@ enum linefix_error linefix_feed(struct linefix *l, struct slice in, struct buf *
 enum linefix_error linefix_end(struct linefix *l, struct buf *out);
 
 struct dotstuff {
-	bool line_start;
+	bool line_start; /* the next octet begins a line */
+	bool cr;         /* the last octet was CR */
 };
 
 void dotstuff_init(struct dotstuff *d);
-/* `in` is CRLF text; output is at most in.n + number of lines octets. */
+/* `in` is CRLF text; output is at most in.n + number of lines octets. A bare CR, a bare LF and NUL
+ * fail the buffer: linefix refused them before, so that they mean damage. */
 void dotstuff_feed(struct dotstuff *d, struct slice in, struct buf *out);
 /* ".\r\n", preceded by CRLF if the text did not end with one. */
 void dotstuff_end(struct dotstuff *d, struct buf *out);

@@ -26,7 +26,7 @@ enum reply_error {
 	REPLY_BAD_CODE = -1, /* a line does not start with [2-5][0-5][0-9] and SP, '-' or CRLF */
 	REPLY_CODE_CHANGED = -2, /* lines of one reply with different codes */
 	REPLY_LINE_TOO_LONG = -3,
-	REPLY_TOO_MANY_LINES = -4,
+	REPLY_TOO_MANY_LINES = -4, /* or more than REPLY_BYTES_MAX octets in all */
 	REPLY_BARE_CR = -5,
 	REPLY_BARE_LF = -6,
 	REPLY_NUL = -7,
