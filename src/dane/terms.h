@@ -68,4 +68,7 @@ struct tls_facts {
 	size_t nchain;
 };
 
+/* A deep copy in `mem`; NULL when out of memory. */
+const struct tls_facts *tls_facts_copy(struct arena *mem, const struct tls_facts *f);
+
 #endif

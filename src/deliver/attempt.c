@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The attempt machine: a walk over hosts and addresses that ends with one result per recipient.
+ * What a failure means was decided in trouble.c; what it does to the walk is decided here, by the
+ * fate in the outcome table.
+ */
+#include "deliver/attempt.h"
+
+#include <stdlib.h>
+
+enum { ATTEMPT_MEM_MAX = 16 * 1024 * 1024, TRIES_MAX = PLAN_HOSTS_MAX + 2 * 256 };
+
+struct attempt {
+	struct attempt_config config;
+	struct arena mem;
+	struct plan *plan;
+	struct attempt_rcpt *rcpt;
+	struct attempt_try *try;
+	size_t ntry;
+	size_t host;    /* index in the plan */
+	size_t address; /* index in the host */
+	size_t connections;
+	bool in_clear;    /* the next session is the clear fallback */
+	bool session_out; /* a session was described and has not ended */
+	bool done;
+	enum reason worst; /* of the tries so far */
+	int worst_try;
+};
+
+struct attempt *attempt_new(const struct attempt_config *c)
+{
+	struct attempt *a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return NULL;
+	a->config = *c;
+	if (a->config.addresses_max == 0)
+		a->config.addresses_max = ATTEMPT_ADDRESSES_DEFAULT;
+	a->worst = REASON_OK;
+	a->worst_try = -1;
+	arena_init(&a->mem, ATTEMPT_MEM_MAX);
+	a->plan = plan_new(&c->plan);
+	a->rcpt = arena_array(&a->mem, c->message->nrcpt, sizeof(*a->rcpt));
+	a->try = arena_array(&a->mem, TRIES_MAX, sizeof(*a->try));
+	if (a->plan == NULL || a->rcpt == NULL || a->try == NULL) {
+		attempt_free(&a);
+		return NULL;
+	}
+	for (size_t i = 0; i < c->message->nrcpt; i++)
+		a->rcpt[i] = (struct attempt_rcpt){.decided_by = -1, .reply = ""};
+	return a;
+}
+
+void attempt_free(struct attempt **a)
+{
+	if (*a == NULL)
+		return;
+	plan_free(&(*a)->plan);
+	arena_free(&(*a)->mem);
+	free(*a);
+	*a = NULL;
+}
+
+struct plan *attempt_plan(struct attempt *a)
+{
+	return a->plan;
+}
+
+/* --- Recipients --- */
+
+static void settle(struct attempt *a, size_t i, enum attempt_status status, enum reason r,
+		   struct enhanced_code e, int by)
+{
+	struct attempt_rcpt *rcpt = &a->rcpt[i];
+	rcpt->status = status;
+	rcpt->reason = r;
+	rcpt->decided_by = by;
+	trouble_code(r, e, status == ATTEMPT_FAILED, rcpt->code);
+}
+
+static void settle_pending(struct attempt *a, enum attempt_status status, enum reason r, int by)
+{
+	for (size_t i = 0; i < a->config.message->nrcpt; i++) {
+		if (a->rcpt[i].status == ATTEMPT_PENDING)
+			settle(a, i, status, r, (struct enhanced_code){0}, by);
+	}
+}
+
+/* The end: whoever is pending shares the reason; who heard a 4yz of their own was deferred by that.
+ */
+static void finish(struct attempt *a, enum attempt_status status, enum reason r, int by)
+{
+	const struct smtpc_message *m = a->config.message;
+	for (size_t i = 0; i < m->nrcpt && status == ATTEMPT_DEFERRED; i++) {
+		const struct attempt_rcpt *rcpt = &a->rcpt[i];
+		bool own_words = rcpt->status == ATTEMPT_PENDING && rcpt->reply[0] != '\0';
+		if (own_words && reason_worse(r, REASON_SMTP_DEFERRED) == REASON_SMTP_DEFERRED)
+			settle(a, i, ATTEMPT_DEFERRED, REASON_SMTP_DEFERRED, m->rcpt[i].enhanced,
+			       rcpt->decided_by);
+	}
+	settle_pending(a, status, r, by);
+	a->done = true;
+}
+
+static bool all_settled(const struct attempt *a)
+{
+	for (size_t i = 0; i < a->config.message->nrcpt; i++) {
+		if (a->rcpt[i].status == ATTEMPT_PENDING)
+			return false;
+	}
+	return true;
+}
+
+/* Takes over what the session settled; the rest is pending again for the next host. */
+static void collect(struct attempt *a, int by)
+{
+	struct smtpc_message *m = a->config.message;
+	for (size_t i = 0; i < m->nrcpt; i++) {
+		if (a->rcpt[i].status != ATTEMPT_PENDING)
+			continue;
+		struct smtpc_rcpt *s = &m->rcpt[i];
+		switch (s->state) {
+		case RCPT_SENT:
+			settle(a, i, ATTEMPT_SENT, REASON_OK, s->enhanced, by);
+			break;
+		case RCPT_REJECTED:
+			settle(a, i, ATTEMPT_FAILED, REASON_SMTP_REJECTED, s->enhanced, by);
+			break;
+		case RCPT_DEFERRED:
+			a->rcpt[i].decided_by = by;
+			break;
+		case RCPT_PENDING:
+		case RCPT_ACCEPTED:
+			s->state = RCPT_PENDING;
+			continue;
+		}
+		const char *words = arena_strdup(&a->mem, s->reply);
+		a->rcpt[i].reply = words != NULL ? words : "";
+		if (s->state == RCPT_DEFERRED)
+			s->state = RCPT_PENDING;
+	}
+}
+
+/* --- Tries --- */
+
+static struct attempt_try *add_try(struct attempt *a, const struct plan_host *h, enum reason r)
+{
+	if (a->ntry == TRIES_MAX)
+		return NULL;
+	struct attempt_try *t = &a->try[a->ntry++];
+	*t = (struct attempt_try){
+	    .host = h->name, .policy = h->verdict.policy, .reason = r, .detail = "", .reply = ""};
+	if (r != REASON_OK && (a->worst_try < 0 || reason_worse(a->worst, r) == r)) {
+		a->worst = r;
+		a->worst_try = (int)a->ntry - 1;
+	}
+	return t;
+}
+
+static const char *or_empty(const char *s)
+{
+	return s != NULL ? s : "";
+}
+
+static void record_skip(struct attempt *a, const struct plan_host *h)
+{
+	struct attempt_try *t = add_try(a, h, h->verdict.reason);
+	if (t == NULL)
+		return;
+	struct buf text;
+	buf_init(&text, OUTCOME_DETAIL_MAX);
+	plan_explain_skip(h, &text);
+	t->detail = or_empty(arena_strdup(&a->mem, buf_cstr(&text)));
+	buf_free(&text);
+}
+
+static void record_session(struct attempt *a, const struct session_outcome *o)
+{
+	const struct plan_host *h = plan_host(a->plan, a->host);
+	struct attempt_try *t = add_try(a, h, o->reason);
+	if (t == NULL)
+		return;
+	char address[IPADDR_TEXT_MAX];
+	ipaddr_to_text(&h->address[a->address], address);
+	t->address = or_empty(arena_strdup(&a->mem, address));
+	t->clear_fallback = a->in_clear;
+	t->detail = or_empty(arena_strdup(&a->mem, o->detail));
+	t->reply = or_empty(arena_strdup(&a->mem, o->reply));
+	t->tls = o->tls != NULL ? tls_facts_copy(&a->mem, o->tls) : NULL;
+}
+
+/* --- The walk --- */
+
+static void next_address(struct attempt *a)
+{
+	a->in_clear = false;
+	a->address++;
+	if (a->address >= plan_host(a->plan, a->host)->naddress) {
+		a->address = 0;
+		a->host++;
+	}
+}
+
+/* No host left, or enough tried: M1, T7: the reason that says most, and a delay unless nothing can
+ * ever come. */
+static void exhausted(struct attempt *a)
+{
+	if (a->worst == REASON_OK) /* nothing was tried and nothing was skipped: our own fault */
+		a->worst = REASON_LOCAL_ERROR;
+	bool final = a->worst == REASON_NO_ADDRESS;
+	finish(a, final ? ATTEMPT_FAILED : ATTEMPT_DEFERRED, a->worst, a->worst_try);
+}
+
+static void end_by_mx(struct attempt *a, const struct mx_verdict *v)
+{
+	bool final = reason_fate(v->reason) == FATE_FAIL;
+	finish(a, final ? ATTEMPT_FAILED : ATTEMPT_DEFERRED, v->reason, -1);
+}
+
+/* Skips hosts until one can be connected to. Returns false when the walk has to wait or is over. */
+static bool find_host(struct attempt *a)
+{
+	while (a->host < plan_nhosts(a->plan) && a->connections < a->config.addresses_max) {
+		if (!plan_host_ready(a->plan, a->host))
+			return false;
+		const struct plan_host *h = plan_host(a->plan, a->host);
+		if (h->verdict.policy != HOST_SKIP && h->naddress > 0)
+			return true;
+		record_skip(a, h);
+		a->host++;
+	}
+	exhausted(a);
+	return false;
+}
+
+enum attempt_want attempt_want(struct attempt *a)
+{
+	if (a->done)
+		return ATTEMPT_DONE;
+	if (a->session_out)
+		return ATTEMPT_WANT_SESSION;
+	if (plan_failed(a->plan)) {
+		finish(a, ATTEMPT_DEFERRED, REASON_LOCAL_ERROR, -1);
+		return ATTEMPT_DONE;
+	}
+	const struct mx_verdict *mx = plan_mx(a->plan);
+	if (mx == NULL)
+		return ATTEMPT_WANT_ANSWERS;
+	if (mx->kind == MX_END) {
+		end_by_mx(a, mx);
+		return ATTEMPT_DONE;
+	}
+	if (!find_host(a))
+		return a->done ? ATTEMPT_DONE : ATTEMPT_WANT_ANSWERS;
+	a->session_out = true;
+	a->connections++;
+	return ATTEMPT_WANT_SESSION;
+}
+
+/* No default on purpose, and SMTPC_TLS_MUST for whatever is not understood: a downgrade is never a
+ * missing else. */
+static enum smtpc_tls tls_for(const struct attempt *a, enum host_policy p)
+{
+	switch (p) {
+	case HOST_MAY:
+		return a->in_clear ? SMTPC_TLS_NONE : SMTPC_TLS_MAY;
+	case HOST_DANE:
+	case HOST_ENCRYPT:
+	case HOST_SKIP:
+		return SMTPC_TLS_MUST;
+	}
+	return SMTPC_TLS_MUST;
+}
+
+void attempt_session(const struct attempt *a, struct attempt_session *out)
+{
+	const struct plan_host *h = plan_host(a->plan, a->host);
+	*out = (struct attempt_session){
+	    .host = h,
+	    .address = h->address[a->address],
+	    .port = a->config.plan.policy.port,
+	    .terms = &h->terms,
+	    .smtp = {.helo = a->config.helo,
+		     .tls = tls_for(a, h->terms.policy),
+		     .timeouts = a->config.timeouts,
+		     .rcpts_max = a->config.rcpts_max,
+		     .message = a->config.message},
+	};
+}
+
+static bool may_fall_back(const struct attempt *a, const struct session_outcome *o)
+{
+	return o->tls_failed && o->reason != REASON_LOCAL_ERROR && !a->in_clear &&
+	       plan_host(a->plan, a->host)->terms.policy == HOST_MAY &&
+	       a->config.plan.policy.clear_fallback;
+}
+
+void attempt_session_ended(struct attempt *a, const struct session_outcome *o)
+{
+	if (!a->session_out || a->done)
+		return;
+	a->session_out = false;
+	record_session(a, o);
+	int by = (int)a->ntry - 1;
+	collect(a, by);
+	if (may_fall_back(a, o)) { /* T11 */
+		a->in_clear = true;
+		return;
+	}
+	if (all_settled(a)) {
+		a->done = true;
+		return;
+	}
+	switch (reason_fate(o->reason)) {
+	case FATE_DONE: /* recipients that heard 4yz: another host may take them */
+	case FATE_NEXT:
+		next_address(a);
+		break;
+	case FATE_DELAY:
+		finish(a, ATTEMPT_DEFERRED, o->reason, by);
+		break;
+	case FATE_FAIL:
+		finish(a, ATTEMPT_FAILED, o->reason, by);
+		break;
+	}
+}
+
+void attempt_abort(struct attempt *a, const char *why)
+{
+	(void)why;
+	a->session_out = false;
+	finish(a, ATTEMPT_DEFERRED, REASON_LOCAL_ERROR, -1);
+}
+
+size_t attempt_ntries(const struct attempt *a)
+{
+	return a->ntry;
+}
+
+const struct attempt_try *attempt_try(const struct attempt *a, size_t i)
+{
+	return &a->try[i];
+}
+
+const struct attempt_rcpt *attempt_rcpt(const struct attempt *a, size_t i)
+{
+	return &a->rcpt[i];
+}
+
+const char *attempt_status_name(enum attempt_status s)
+{
+	static const char *const names[] = {[ATTEMPT_PENDING] = "pending",
+					    [ATTEMPT_SENT] = "sent",
+					    [ATTEMPT_DEFERRED] = "deferred",
+					    [ATTEMPT_FAILED] = "failed"};
+	return names[s];
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * deliver: one attempt to deliver one message to the recipients of one destination (rules D4, D9,
+ * T7, T11, M1).
+ *
+ * The driver loops on attempt_want():
+ *   ATTEMPT_WANT_ANSWERS  put the questions of attempt_plan() to the resolver, hand in answers
+ *   ATTEMPT_WANT_SESSION  run the session that attempt_session() describes to its end, call
+ * attempt_session_ended() ATTEMPT_DONE          read the recipients' results and the tries The
+ * attempt tries hosts and addresses in order, delivers to each recipient at most once, and stops at
+ * once when a message may have been delivered without our knowing. Not thread-safe.
+ */
+#ifndef DELIVER_ATTEMPT_H
+#define DELIVER_ATTEMPT_H
+
+#include "deliver/plan.h"
+#include "deliver/trouble.h"
+
+enum { ATTEMPT_ADDRESSES_DEFAULT = 8 };
+
+struct attempt_config {
+	struct plan_config plan;
+	const char *helo;
+	const struct smtpc_timeouts *timeouts;
+	size_t rcpts_max;     /* per transaction; 0: default */
+	size_t addresses_max; /* addresses tried at most, over all hosts; 0: default */
+	struct smtpc_message
+	    *message; /* must outlive the attempt; its recipients' states are the machine's */
+};
+
+enum attempt_status { ATTEMPT_PENDING, ATTEMPT_SENT, ATTEMPT_DEFERRED, ATTEMPT_FAILED };
+const char *attempt_status_name(enum attempt_status s); /* "sent", "deferred", "failed" */
+
+/* One host skipped, or one connection made or refused. In order; lives as long as the attempt. */
+struct attempt_try {
+	const char *host;
+	const char *address; /* NULL: the host was skipped */
+	enum host_policy policy;
+	bool clear_fallback; /* the second, clear session after a failed handshake (T11) */
+	enum reason reason;
+	const char *detail;          /* "" if nothing to add */
+	const char *reply;           /* "" if none */
+	const struct tls_facts *tls; /* NULL: no TLS */
+};
+
+struct attempt_rcpt {
+	enum attempt_status status;
+	enum reason reason;
+	char code[CODE_TEXT_MAX];
+	int decided_by;    /* index of the try that decided, -1: none (the MX lookup did) */
+	const char *reply; /* the host's words to this recipient, "" if none */
+};
+
+enum attempt_want { ATTEMPT_WANT_ANSWERS, ATTEMPT_WANT_SESSION, ATTEMPT_DONE };
+
+struct attempt_session {
+	const struct plan_host *host;
+	struct ipaddr address;
+	uint16_t port;
+	const struct tls_terms *terms;
+	struct smtpc_config smtp;
+};
+
+struct attempt;
+
+struct attempt *attempt_new(const struct attempt_config *c); /* NULL: out of memory */
+void attempt_free(struct attempt **a);
+
+struct plan *attempt_plan(struct attempt *a);
+enum attempt_want attempt_want(struct attempt *a); /* moves on as far as it can */
+void attempt_session(const struct attempt *a, struct attempt_session *out);
+void attempt_session_ended(struct attempt *a, const struct session_outcome *o);
+/* The driver cannot go on (out of memory, shutdown): everybody who is pending is deferred. */
+void attempt_abort(struct attempt *a, const char *why);
+
+size_t attempt_ntries(const struct attempt *a);
+const struct attempt_try *attempt_try(const struct attempt *a, size_t i);
+const struct attempt_rcpt *attempt_rcpt(const struct attempt *a,
+					size_t i); /* same index as in the message */
+
+#endif

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plan machine: keeps facts and asks the decisions of src/dane what they need next. Knows
+ * orders and lists; refuses to know what an answer means.
+ */
+#include "deliver/plan.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLAN_MEM_MAX = 4 * 1024 * 1024, OWNER_MAX = 300 };
+enum { QUESTION_MX = 0, QUESTION_HOSTS = 1 };
+
+/* What the plan owns of a host beside what it shows. */
+struct held {
+	struct answer *answer[HOST_Q_COUNT];
+	unsigned asked; /* bits of the queries handed out */
+};
+
+struct plan {
+	struct plan_config config;
+	struct arena mem;
+	struct answer *mx;
+	struct mx_verdict verdict;
+	bool mx_asked, mx_known, failed;
+	struct plan_host *host;
+	struct held *held; /* per host, same index */
+	size_t nhost;
+};
+
+static void start_implicit(struct plan *p, struct mx_verdict v);
+
+struct plan *plan_new(const struct plan_config *c)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return NULL;
+	p->config = *c;
+	arena_init(&p->mem, PLAN_MEM_MAX);
+	if (c->no_mx ||
+	    c->literal.family != 0) /* the operator's own word is secure (RFC 7672 s2.2.2) */
+		start_implicit(p, (struct mx_verdict){.kind = MX_IMPLICIT,
+						      .secure = true,
+						      .no_dane = c->policy.level == LEVEL_MAY});
+	return p;
+}
+
+static void drop_host(struct plan *p, size_t i)
+{
+	for (int q = 0; q < HOST_Q_COUNT; q++) {
+		p->host[i].facts.answer[q] = NULL;
+		answer_unref(&p->held[i].answer[q]);
+	}
+}
+
+void plan_free(struct plan **pp)
+{
+	struct plan *p = *pp;
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->nhost; i++)
+		drop_host(p, i);
+	answer_unref(&p->mx);
+	arena_free(&p->mem);
+	free(p);
+	*pp = NULL;
+}
+
+/* --- The list of hosts --- */
+
+static bool make_hosts(struct plan *p, size_t n)
+{
+	p->host = arena_array(&p->mem, n, sizeof(*p->host));
+	p->held = arena_array(&p->mem, n, sizeof(*p->held));
+	p->failed = p->host == NULL || p->held == NULL;
+	return !p->failed;
+}
+
+static struct plan_host *add_host(struct plan *p, const char *name, uint16_t preference)
+{
+	struct plan_host *h = &p->host[p->nhost++];
+	h->name = name;
+	h->preference = preference;
+	h->culprit = HOST_Q_COUNT;
+	h->facts = (struct host_facts){.name = name,
+				       .no_dane = p->verdict.no_dane,
+				       .mx_secure = p->verdict.secure,
+				       .no_ipv4 = p->config.no_ipv4,
+				       .no_ipv6 = p->config.no_ipv6};
+	struct ipaddr ip;
+	if (ipaddr_from_text(slice_str(name),
+			     &ip)) { /* D10: an address where a host name belongs */
+		h->facts.literal = true;
+		h->address = arena_alloc(&p->mem, sizeof(ip));
+		p->failed = p->failed || h->address == NULL;
+		if (h->address != NULL) {
+			*h->address = ip;
+			h->naddress = 1;
+		}
+	}
+	return h;
+}
+
+static void start_implicit(struct plan *p, struct mx_verdict v)
+{
+	p->verdict = v;
+	p->mx_known = true;
+	if (make_hosts(p, 1))
+		add_host(p, p->config.next_hop, 0)->facts.implicit = true;
+}
+
+/* splitmix64: the plan is pure, so randomness is an argument. */
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+struct candidate {
+	const char *name;
+	uint16_t preference;
+	uint64_t lot;
+};
+
+static int by_preference(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	if (x->preference != y->preference)
+		return x->preference < y->preference ? -1 : 1;
+	return x->lot < y->lot ? -1 : x->lot > y->lot;
+}
+
+static bool listed(const struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->nhost; i++) {
+		if (strcmp(p->host[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void mail_loop(struct plan *p)
+{
+	p->verdict.kind = MX_END;
+	p->verdict.reason = REASON_MAIL_LOOP;
+	p->verdict.detail = NULL;
+}
+
+/* D4: hosts as good as we are or worse would only send the mail back to us. */
+static void cut_at(struct plan *p, uint16_t preference)
+{
+	while (p->nhost > 0 && p->host[p->nhost - 1].preference >= preference) {
+		p->nhost--;
+		drop_host(p, p->nhost);
+	}
+	if (p->nhost == 0)
+		mail_loop(p);
+}
+
+static void list_hosts(struct plan *p)
+{
+	size_t n = p->mx->nrr;
+	struct candidate *c = arena_array(&p->mem, n, sizeof(*c));
+	if (c == NULL || !make_hosts(p, n < PLAN_HOSTS_MAX ? n : PLAN_HOSTS_MAX)) {
+		p->failed = true;
+		return;
+	}
+	uint64_t state = p->config.seed;
+	for (size_t i = 0; i < n; i++)
+		c[i] = (struct candidate){p->mx->rr[i].u.mx.exchange, p->mx->rr[i].u.mx.preference,
+					  next_random(&state)};
+	qsort(c, n, sizeof(*c), by_preference);
+	uint32_t own = UINT32_MAX;
+	for (size_t i = 0; i < n && p->nhost < PLAN_HOSTS_MAX; i++) {
+		if (own == UINT32_MAX && p->config.own_name != NULL &&
+		    strcmp(c[i].name, p->config.own_name) == 0)
+			own = c[i].preference;
+		if (!listed(p, c[i].name))
+			add_host(p, c[i].name, c[i].preference);
+	}
+	if (own != UINT32_MAX)
+		cut_at(p, (uint16_t)own);
+}
+
+/* --- Answers --- */
+
+static void take_mx(struct plan *p, struct answer *a)
+{
+	p->mx_known = true;
+	p->mx = answer_ref(a);
+	mx_decide(&p->config.policy, a, &p->verdict);
+	switch (p->verdict.kind) {
+	case MX_END:
+		break;
+	case MX_IMPLICIT:
+		start_implicit(p, p->verdict);
+		break;
+	case MX_HOSTS:
+		list_hosts(p);
+		break;
+	}
+}
+
+/* IPv6 and IPv4 in turn, so that one broken family costs one attempt and not all of them. */
+static void collect_addresses(struct plan *p, struct plan_host *h)
+{
+	const struct answer *six = h->facts.answer[HOST_Q_AAAA], *four = h->facts.answer[HOST_Q_A];
+	size_t n6 = six != NULL ? six->nrr : 0, n4 = four != NULL ? four->nrr : 0;
+	if (n6 + n4 == 0)
+		return;
+	h->address = arena_array(&p->mem, n6 + n4, sizeof(*h->address));
+	if (h->address == NULL) {
+		p->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < (n6 > n4 ? n6 : n4); i++) {
+		if (i < n6 && h->naddress < PLAN_ADDRESSES_MAX)
+			h->address[h->naddress++] = six->rr[i].u.addr;
+		if (i < n4 && h->naddress < PLAN_ADDRESSES_MAX)
+			h->address[h->naddress++] = four->rr[i].u.addr;
+	}
+}
+
+static bool is_own_address(const struct plan *p, const struct plan_host *h)
+{
+	for (size_t i = 0; i < h->naddress; i++) {
+		for (size_t k = 0; k < p->config.nown_address; k++) {
+			if (ipaddr_eq(&h->address[i], &p->config.own_address[k]))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool addresses_known(const struct plan_host *h)
+{
+	const struct host_facts *f = &h->facts;
+	return f->literal || h->verdict.decided ||
+	       ((f->no_ipv4 || f->answer[HOST_Q_A] != NULL) &&
+		(f->no_ipv6 || f->answer[HOST_Q_AAAA] != NULL));
+}
+
+static void set_terms(struct plan *p, struct plan_host *h)
+{
+	const struct host_verdict *v = &h->verdict;
+	struct tls_terms *t = &h->terms;
+	t->policy = v->policy;
+	t->sni = h->facts.literal ? NULL : v->base; /* T5 */
+	t->tlsa = v->tlsa < HOST_Q_COUNT ? h->facts.tlsa[v->tlsa] : NULL;
+	const char *expanded = p->mx != NULL && p->mx->naliases > 0 ? p->mx->canonical : NULL;
+	bool names_count = p->verdict.secure || h->facts.implicit;
+	reference_names_set(&p->config.policy, names_count, v->base, p->config.next_hop,
+			    p->verdict.secure ? expanded : NULL, t);
+}
+
+static void note_culprit(struct plan_host *h)
+{
+	for (int q = 0; q < HOST_Q_COUNT; q++) {
+		if (h->verdict.culprit != NULL && h->facts.answer[q] == h->verdict.culprit)
+			h->culprit = (enum host_query)q;
+	}
+}
+
+static void decide(struct plan *p, struct plan_host *h)
+{
+	host_decide(&p->config.policy, &h->facts, &h->verdict);
+	if (!h->verdict.decided)
+		return;
+	if (h->verdict.policy == HOST_SKIP)
+		note_culprit(h);
+	else
+		set_terms(p, h);
+}
+
+static void judge_tlsa(struct plan *p, struct plan_host *h, enum host_query q,
+		       const struct answer *a)
+{
+	if (q < HOST_Q_TLSA_EXPANDED || a->status != DNS_SECURE)
+		return;
+	struct tlsa_set *set = arena_alloc(&p->mem, sizeof(*set));
+	if (set == NULL || !tlsa_set_build(&p->mem, a, set)) {
+		p->failed = true;
+		return;
+	}
+	h->facts.tlsa[q] = set;
+}
+
+static void take_host_answer(struct plan *p, size_t i, enum host_query q, struct answer *a)
+{
+	struct plan_host *h = &p->host[i];
+	if (h->facts.answer[q] != NULL)
+		return;
+	p->held[i].answer[q] = answer_ref(a);
+	h->facts.answer[q] = a;
+	judge_tlsa(p, h, q, a);
+	if ((q == HOST_Q_A || q == HOST_Q_AAAA) && addresses_known(h) && h->address == NULL) {
+		collect_addresses(p, h);
+		if (is_own_address(p, h)) {
+			cut_at(p, h->preference);
+			return;
+		}
+	}
+	decide(p, h);
+}
+
+void plan_answer(struct plan *p, unsigned id, struct answer *a)
+{
+	if (a == NULL) {
+		p->failed = true;
+		return;
+	}
+	if (id == QUESTION_MX) {
+		if (!p->mx_known)
+			take_mx(p, a);
+		return;
+	}
+	size_t i = (id - QUESTION_HOSTS) / HOST_Q_COUNT;
+	if (i < p->nhost) /* else: cut meanwhile */
+		take_host_answer(p, i, (enum host_query)((id - QUESTION_HOSTS) % HOST_Q_COUNT), a);
+}
+
+/* --- Questions --- */
+
+static const char *owner_name(struct plan *p, struct plan_host *h, enum host_query q)
+{
+	if (q < HOST_Q_TLSA_EXPANDED)
+		return h->name;
+	char text[OWNER_MAX];
+	if (!tlsa_owner_name(p->config.policy.port, h->verdict.base, text, sizeof(text)))
+		return NULL;
+	h->tlsa_name[q] = arena_strdup(&p->mem, text);
+	p->failed = p->failed || h->tlsa_name[q] == NULL;
+	return h->tlsa_name[q];
+}
+
+/* A name that cannot exist has no TLSA records, but nobody has proven that: treat it as a failed
+ * lookup. */
+static void answer_unaskable(struct plan *p, size_t i, enum host_query q)
+{
+	struct answer *a = answer_failed(p->host[i].verdict.base, DNS_TLSA, DNS_SERVFAIL,
+					 "the TLSA owner name is too long for a domain name");
+	if (a == NULL)
+		p->failed = true;
+	else
+		take_host_answer(p, i, q, a);
+	answer_unref(&a);
+}
+
+static bool host_question(struct plan *p, size_t i, struct plan_question *out)
+{
+	static const uint16_t types[] = {DNS_A, DNS_AAAA, DNS_CNAME, DNS_TLSA, DNS_TLSA};
+	struct plan_host *h = &p->host[i];
+	if (!h->verdict.decided && h->verdict.ask == 0)
+		decide(p, h); /* first look at this host */
+	for (int q = 0; q < HOST_Q_COUNT && !h->verdict.decided; q++) {
+		unsigned bit = 1u << q;
+		if ((h->verdict.ask & bit) == 0 || (p->held[i].asked & bit) != 0)
+			continue;
+		p->held[i].asked |= bit;
+		const char *name = owner_name(p, h, (enum host_query)q);
+		if (name == NULL) {
+			answer_unaskable(p, i, (enum host_query)q);
+			continue;
+		}
+		*out = (struct plan_question){.id = (unsigned)(QUESTION_HOSTS + i * HOST_Q_COUNT) +
+						    (unsigned)q,
+					      .name = name,
+					      .type = types[q]};
+		return true;
+	}
+	return false;
+}
+
+bool plan_next_question(struct plan *p, struct plan_question *out)
+{
+	if (p->failed || (p->mx_known && p->verdict.kind == MX_END))
+		return false;
+	if (!p->mx_known) {
+		if (p->mx_asked)
+			return false;
+		p->mx_asked = true;
+		*out = (struct plan_question){QUESTION_MX, p->config.next_hop, DNS_MX};
+		return true;
+	}
+	for (size_t i = 0; i < p->nhost; i++) {
+		if (host_question(p, i, out))
+			return true;
+	}
+	return false;
+}
+
+/* --- The result --- */
+
+bool plan_failed(const struct plan *p)
+{
+	return p->failed || p->mem.failed;
+}
+
+bool plan_done(const struct plan *p)
+{
+	if (plan_failed(p))
+		return true;
+	for (size_t i = 0; i < p->nhost; i++) {
+		if (!p->host[i].verdict.decided)
+			return false;
+	}
+	return p->mx_known;
+}
+
+const struct mx_verdict *plan_mx(const struct plan *p)
+{
+	return p->mx_known ? &p->verdict : NULL;
+}
+
+const struct answer *plan_mx_answer(const struct plan *p)
+{
+	return p->mx;
+}
+
+size_t plan_nhosts(const struct plan *p)
+{
+	return p->nhost;
+}
+
+const struct plan_host *plan_host(const struct plan *p, size_t i)
+{
+	return &p->host[i];
+}
+
+bool plan_host_ready(const struct plan *p, size_t i)
+{
+	const struct plan_host *h = &p->host[i];
+	if (!h->verdict.decided)
+		return false;
+	for (size_t k = 0; p->config.nown_address > 0 && k < p->nhost; k++) {
+		if (p->host[k].preference <= h->preference && !addresses_known(&p->host[k]))
+			return false;
+	}
+	return true;
+}
+
+void plan_explain_skip(const struct plan_host *h, struct buf *out)
+{
+	const struct answer *a = h->culprit < HOST_Q_COUNT ? h->facts.answer[h->culprit] : NULL;
+	if (a == NULL)
+		return;
+	char scratch[16];
+	buf_addf(out, "%s %s: %s", a->name, dns_type_name(a->type, scratch),
+		 a->why != NULL ? a->why : dns_status_name(a->status));
+}
