@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One TLS client connection over two memory BIOs: bytes in, bytes out, and a state.
+ *
+ * The one way into TLS_UP is conn_up(): it asks again whether the terms are met, after OpenSSL's
+ * own verification. Knows OpenSSL's handshake and sessions. Refuses to know sockets, SMTP and why
+ * the terms are what they are.
+ */
+#include "tls/room.h"
+
+#include <openssl/err.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One read asks for at most this much: a TLS record's plaintext (RFC 8446 s5.1). */
+enum { READ_MAX = 16384 };
+
+/* What tls_facts() shows and completes on the first call; apart so that a const connection can. */
+struct report {
+	struct arena mem;
+	struct tls_terms terms; /* a copy */
+	struct tls_facts facts;
+	struct chain_check check;
+	bool chain_done;
+};
+
+struct tls_conn {
+	struct tls_client *client;
+	SSL *ssl;
+	BIO *in, *out; /* owned by ssl */
+	enum tls_state state;
+	bool eof;
+	bool resumable; /* key is set; sessions may be kept and used */
+	struct session_key key;
+	SSL_SESSION *early;         /* came before TLS_UP: kept only once the terms are met */
+	bool offered;               /* a session was offered */
+	struct session_proof proof; /* offered: of that session; TLS_UP: of this connection */
+	struct report report[1];
+};
+
+/* --- The client --- */
+
+static int on_verify(X509_STORE_CTX *ctx, void *arg);
+static int on_session(SSL *ssl, SSL_SESSION *s);
+
+struct tls_client *tls_client_new(const struct tls_client_config *c, char *error, size_t room)
+{
+	struct tls_client *t = calloc(1, sizeof(*t));
+	if (t == NULL) {
+		snprintf(error, room, "out of memory");
+		return NULL;
+	}
+	t->offset_s = c->verify_offset_s;
+	t->ctx = context_new(c->sigalgs, error, room);
+	if (t->ctx == NULL) {
+		tls_client_free(&t);
+		return NULL;
+	}
+	SSL_CTX_set_cert_verify_callback(t->ctx, on_verify, NULL);
+	if (c->sessions_max == 0)
+		return t;
+	t->sessions = sessions_new(c->sessions_max);
+	if (t->sessions == NULL) {
+		snprintf(error, room, "out of memory");
+		tls_client_free(&t);
+		return NULL;
+	}
+	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(t->ctx, on_session);
+	return t;
+}
+
+void tls_client_free(struct tls_client **c)
+{
+	if (*c == NULL)
+		return;
+	sessions_free(&(*c)->sessions);
+	SSL_CTX_free((*c)->ctx);
+	free(*c);
+	*c = NULL;
+}
+
+/* --- States --- */
+
+static enum tls_state conn_fail(struct tls_conn *t, enum reason reason, const char *detail)
+{
+	struct tls_facts *f = &t->report->facts;
+	t->state = TLS_FAILED;
+	f->authenticated = false;
+	f->match.present = false;
+	f->reason = reason;
+	f->detail = arena_strdup(&t->report->mem, detail);
+	if (f->detail == NULL)
+		f->detail = "";
+	facts_protocol(t->ssl, f);
+	/* A server that chokes on its own ticket must not choke for ever. */
+	if (t->offered)
+		sessions_drop(t->client->sessions, &t->key);
+	SSL_SESSION_free(t->early);
+	t->early = NULL;
+	return t->state;
+}
+
+static void show_x509(struct tls_facts *f, const struct chain_check *k)
+{
+	f->x509_error = k->error;
+	f->x509_depth = k->depth;
+	f->x509_text = X509_verify_cert_error_string(k->error);
+}
+
+static enum tls_state conn_refuse_chain(struct tls_conn *t)
+{
+	struct report *r = t->report;
+	show_x509(&r->facts, &r->check);
+	enum reason reason = verdict_reason(&r->check, &r->terms);
+	return conn_fail(t, reason, verdict_detail(&r->mem, reason, &r->check, &r->terms));
+}
+
+static enum tls_state conn_break(struct tls_conn *t, const char *otherwise)
+{
+	const char *reason = openssl_reason();
+	if (t->report->check.ran && t->report->check.error != X509_V_OK)
+		return conn_refuse_chain(t);
+	return conn_fail(t, REASON_TLS_FAILED, reason != NULL ? reason : otherwise);
+}
+
+/* A resumed session was verified when it was new, under an equal key (T9): its match is ours. */
+static bool inherit_match(struct tls_conn *t, struct tls_match *m)
+{
+	if (!t->offered || !t->proof.match.present)
+		return false;
+	*m = t->proof.match;
+	m->record =
+	    match_index(t->report->terms.tlsa, m->usage, m->selector, m->mtype, t->proof.data);
+	return m->record >= 0;
+}
+
+static bool prove_match(struct tls_conn *t, struct tls_match *m)
+{
+	const struct chain_check *k = &t->report->check;
+	if (!k->ran || k->error != X509_V_OK || k->served == NULL)
+		return false;
+	if (!match_found(t->ssl, sk_X509_value(k->served, 0), &t->report->terms, m))
+		return false;
+	t->proof = (struct session_proof){
+	    .match = *m,
+	    .data = t->report->terms.tlsa->entry[m->record].rr.data,
+	    .valid_from = k->valid_from,
+	    .valid_until = k->valid_until,
+	};
+	return true;
+}
+
+static bool conn_authenticate(struct tls_conn *t)
+{
+	struct tls_facts *f = &t->report->facts;
+	bool resumed = SSL_session_reused(t->ssl) == 1;
+	if (SSL_get_verify_result(t->ssl) != X509_V_OK)
+		return false;
+	if (!(resumed ? inherit_match(t, &f->match) : prove_match(t, &f->match)))
+		return false;
+	f->authenticated = true;
+	f->x509_text = X509_verify_cert_error_string(X509_V_OK);
+	return true;
+}
+
+static bool terms_met(struct tls_conn *t)
+{
+	switch (t->report->terms.policy) {
+	case HOST_DANE:
+		return conn_authenticate(t);
+	case HOST_ENCRYPT:
+	case HOST_MAY:
+		t->proof.valid_from = INT64_MIN;
+		t->proof.valid_until = INT64_MAX;
+		return true;
+	case HOST_SKIP:
+		return false;
+	}
+	return false;
+}
+
+static enum tls_state conn_up(struct tls_conn *t)
+{
+	struct tls_facts *f = &t->report->facts;
+	if (!terms_met(t))
+		return conn_fail(t, REASON_LOCAL_ERROR,
+				 "the handshake ended without proof that a TLSA record matched");
+	t->state = TLS_UP;
+	f->reason = REASON_OK;
+	f->resumed = SSL_session_reused(t->ssl) == 1;
+	facts_protocol(t->ssl, f);
+	if (t->early != NULL) {
+		sessions_put(t->client->sessions, &t->key, t->early, &t->proof);
+		SSL_SESSION_free(t->early);
+		t->early = NULL;
+	}
+	return t->state;
+}
+
+/* --- OpenSSL's callbacks --- */
+
+static int on_verify(X509_STORE_CTX *ctx, void *arg)
+{
+	(void)arg;
+	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_conn *t = SSL_get_app_data(ssl);
+	if (t->report->terms.policy == HOST_DANE)
+		return check_run(&t->report->check, ctx, ssl);
+	/* Not an authentication and never reported as one: keep the chain for the audit. */
+	return check_keep_served(&t->report->check, ctx) ? 1 : 0;
+}
+
+/* TLS 1.2: at the end of the handshake. TLS 1.3: with each ticket, after it. 1 keeps a reference.
+ */
+static int on_session(SSL *ssl, SSL_SESSION *s)
+{
+	struct tls_conn *t = SSL_get_app_data(ssl);
+	if (!t->resumable)
+		return 0;
+	switch (t->state) {
+	case TLS_HANDSHAKING:
+		SSL_SESSION_free(t->early);
+		t->early = s;
+		return 1;
+	case TLS_UP:
+		sessions_put(t->client->sessions, &t->key, s, &t->proof);
+		return 0;
+	case TLS_FAILED:
+	case TLS_CLOSED:
+		return 0;
+	}
+	return 0;
+}
+
+/* --- Making one --- */
+
+static bool copy_set(struct arena *mem, const struct tlsa_set *from, struct tls_terms *to)
+{
+	struct tlsa_set *set = arena_alloc(mem, sizeof(*set));
+	if (set == NULL)
+		return false;
+	*set = *from;
+	set->entry = NULL;
+	if (from->n > 0)
+		set->entry = arena_array(mem, from->n, sizeof(*set->entry));
+	for (size_t i = 0; i < from->n && set->entry != NULL; i++) {
+		set->entry[i] = from->entry[i];
+		set->entry[i].rr.data = arena_bytes(mem, from->entry[i].rr.data);
+	}
+	to->tlsa = set;
+	return !mem->failed;
+}
+
+static bool copy_terms(struct arena *mem, const struct tls_terms *from, struct tls_terms *to)
+{
+	*to = *from;
+	to->tlsa = NULL;
+	to->sni = from->sni != NULL ? arena_strdup(mem, from->sni) : NULL;
+	if (from->nreference_names > REFERENCE_NAMES_MAX)
+		return false;
+	for (size_t i = 0; i < from->nreference_names; i++) {
+		to->reference_names[i] = arena_strdup(mem, from->reference_names[i]);
+		if (to->reference_names[i] == NULL)
+			return false;
+	}
+	if (from->policy == HOST_DANE && from->tlsa != NULL)
+		return copy_set(mem, from->tlsa, to);
+	return !mem->failed;
+}
+
+static bool conn_bios(struct tls_conn *t)
+{
+	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+	if (in == NULL || out == NULL) {
+		BIO_free(in);
+		BIO_free(out);
+		return false;
+	}
+	/* Empty means "not yet", never the end of the stream. */
+	BIO_set_mem_eof_return(in, -1);
+	t->in = in;
+	t->out = out;
+	SSL_set_bio(t->ssl, in, out);
+	return true;
+}
+
+static bool conn_verification(struct tls_conn *t, char *error, size_t room)
+{
+	const struct tls_terms *terms = &t->report->terms;
+	if (terms->policy != HOST_DANE) {
+		SSL_set_verify(t->ssl, SSL_VERIFY_NONE, NULL);
+		if (terms->sni == NULL || SSL_set_tlsext_host_name(t->ssl, terms->sni) == 1)
+			return true;
+		openssl_error("cannot set the server name", error, room);
+		return false;
+	}
+	SSL_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
+	if (t->client->offset_s != 0)
+		X509_VERIFY_PARAM_set_time(SSL_get0_param(t->ssl), client_now(t->client));
+	return dane_load(t->ssl, terms, error, room);
+}
+
+static bool proof_keep(struct tls_conn *t, const struct session_proof *p)
+{
+	struct arena *mem = &t->report->mem;
+	t->proof = *p;
+	t->proof.data = arena_bytes(mem, p->data);
+	if (p->match.name != NULL)
+		t->proof.match.name = arena_strdup(mem, p->match.name);
+	return !mem->failed;
+}
+
+/* Resumption is an optimisation: whatever goes wrong here means a full handshake. */
+static void conn_offer_session(struct tls_conn *t, const struct tls_options *o)
+{
+	const struct session_proof *proof = NULL;
+	if (t->client->sessions == NULL || o->no_resumption || o->peer == NULL)
+		return;
+	t->resumable = session_key_make(&t->report->terms, o, &t->key);
+	if (!t->resumable)
+		return;
+	SSL_SESSION *s = sessions_find(t->client->sessions, &t->key, client_now(t->client), &proof);
+	if (s == NULL || !proof_keep(t, proof))
+		return;
+	t->offered = SSL_set_session(t->ssl, s) == 1;
+}
+
+/* The ClientHello, so that tls_pending() has it at once. */
+static bool conn_start(struct tls_conn *t, char *error, size_t room)
+{
+	SSL_set_connect_state(t->ssl);
+	ERR_clear_error();
+	int r = SSL_do_handshake(t->ssl);
+	if (SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_READ)
+		return true;
+	openssl_error("cannot start the handshake", error, room);
+	return false;
+}
+
+static bool conn_prepare(struct tls_conn *t, const struct tls_terms *terms,
+			 const struct tls_options *o, char *error, size_t room)
+{
+	if (!copy_terms(&t->report->mem, terms, &t->report->terms)) {
+		snprintf(error, room, "the terms are too large or memory ran out");
+		return false;
+	}
+	t->ssl = SSL_new(t->client->ctx);
+	if (t->ssl == NULL || !conn_bios(t) || SSL_set_app_data(t->ssl, t) != 1) {
+		openssl_error("cannot make a TLS connection", error, room);
+		return false;
+	}
+	if (!context_restrict(t->ssl, terms->policy, o->kind)) {
+		openssl_error("cannot set the TLS policy", error, room);
+		return false;
+	}
+	if (!conn_verification(t, error, room))
+		return false;
+	conn_offer_session(t, o);
+	return conn_start(t, error, room);
+}
+
+struct tls_conn *tls_connect(struct tls_client *c, const struct tls_terms *terms,
+			     const struct tls_options *o, char *error, size_t room)
+{
+	struct tls_conn *t = calloc(1, sizeof(*t));
+	if (t == NULL) {
+		snprintf(error, room, "out of memory");
+		return NULL;
+	}
+	arena_init(&t->report->mem, REPORT_BYTES_MAX);
+	t->client = c;
+	t->state = TLS_HANDSHAKING;
+	t->report->facts = (struct tls_facts){.detail = "",
+					      .x509_text = "",
+					      .version = "",
+					      .cipher = "",
+					      .group = "",
+					      .reason = REASON_TLS_FAILED};
+	if (!conn_prepare(t, terms, o, error, room))
+		tls_conn_free(&t);
+	return t;
+}
+
+void tls_conn_free(struct tls_conn **t)
+{
+	if (*t == NULL)
+		return;
+	struct report *r = (*t)->report;
+	SSL_SESSION_free((*t)->early);
+	SSL_free((*t)->ssl);
+	check_reset(&r->check);
+	arena_free(&r->mem);
+	free(*t);
+	*t = NULL;
+}
+
+/* --- Bytes --- */
+
+static enum tls_state conn_handshake(struct tls_conn *t)
+{
+	ERR_clear_error();
+	int r = SSL_do_handshake(t->ssl);
+	if (r == 1)
+		return conn_up(t);
+	if (SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_READ)
+		return t->state;
+	return conn_break(t, "the handshake broke off");
+}
+
+/* 0 or less: SSL_read() had nothing more to give. */
+static enum tls_state conn_read_ended(struct tls_conn *t, int r)
+{
+	int error = SSL_get_error(t->ssl, r);
+	if (error == SSL_ERROR_WANT_READ)
+		return t->state;
+	if (error == SSL_ERROR_ZERO_RETURN) {
+		t->state = TLS_CLOSED;
+		return t->state;
+	}
+	return conn_break(t, "the connection broke");
+}
+
+static size_t read_size(struct tls_conn *t, const struct buf *plain)
+{
+	size_t room = buf_room(plain);
+	/* Plaintext is shorter than its ciphertext: no need to reserve more. */
+	size_t most = BIO_ctrl_pending(t->in) + (size_t)SSL_pending(t->ssl);
+	if (most < 1)
+		most = 1;
+	if (most > READ_MAX)
+		most = READ_MAX;
+	return room < most ? room : most;
+}
+
+static enum tls_state conn_read(struct tls_conn *t, struct buf *plain)
+{
+	while (plain != NULL && buf_ok(plain)) {
+		size_t want = read_size(t, plain);
+		uint8_t *p = want > 0 ? buf_reserve(plain, want) : NULL;
+		if (p == NULL)
+			break;
+		ERR_clear_error();
+		int r = SSL_read(t->ssl, p, (int)want);
+		if (r <= 0)
+			return conn_read_ended(t, r);
+		buf_commit(plain, (size_t)r);
+	}
+	return t->state;
+}
+
+enum tls_state tls_feed(struct tls_conn *t, struct slice cipher, struct buf *plain)
+{
+	/* After an end without close_notify what waits inside can still be had. */
+	bool rest = t->state == TLS_CLOSED && t->eof;
+	if (t->state == TLS_FAILED || (t->state == TLS_CLOSED && !rest))
+		return t->state;
+	if (cipher.n > INT32_MAX)
+		return conn_fail(t, REASON_LOCAL_ERROR, "too many bytes at once");
+	if (cipher.n > 0 && BIO_write(t->in, cipher.p, (int)cipher.n) != (int)cipher.n)
+		return conn_fail(t, REASON_LOCAL_ERROR, "out of memory");
+	if (t->state == TLS_HANDSHAKING && conn_handshake(t) != TLS_UP)
+		return t->state;
+	return conn_read(t, plain);
+}
+
+enum tls_state tls_feed_eof(struct tls_conn *t)
+{
+	switch (t->state) {
+	case TLS_HANDSHAKING:
+		return conn_fail(t, REASON_TLS_FAILED, "peer closed during the handshake");
+	case TLS_UP:
+		t->eof = true;
+		t->state = TLS_CLOSED;
+		break;
+	case TLS_FAILED:
+	case TLS_CLOSED:
+		break;
+	}
+	return t->state;
+}
+
+enum tls_state tls_write(struct tls_conn *t, struct slice plain)
+{
+	if (t->state == TLS_HANDSHAKING)
+		return conn_fail(t, REASON_LOCAL_ERROR, "written before the handshake was done");
+	if (t->state != TLS_UP || plain.n == 0)
+		return t->state;
+	size_t written = 0;
+	ERR_clear_error();
+	int r = SSL_write_ex(t->ssl, plain.p, plain.n, &written);
+	if (r == 1 && written == plain.n)
+		return t->state;
+	return conn_break(t, "the connection takes no more data");
+}
+
+void tls_pending(struct tls_conn *t, struct buf *out)
+{
+	size_t n = BIO_ctrl_pending(t->out);
+	size_t room = buf_room(out);
+	if (n > room)
+		n = room;
+	if (n > INT32_MAX)
+		n = INT32_MAX;
+	uint8_t *p = n > 0 ? buf_reserve(out, n) : NULL;
+	if (p == NULL)
+		return;
+	int r = BIO_read(t->out, p, (int)n);
+	if (r > 0)
+		buf_commit(out, (size_t)r);
+}
+
+void tls_shutdown(struct tls_conn *t)
+{
+	if (t->state != TLS_UP && t->state != TLS_CLOSED)
+		return;
+	ERR_clear_error();
+	SSL_shutdown(t->ssl);
+	ERR_clear_error();
+}
+
+enum tls_state tls_state(const struct tls_conn *t)
+{
+	return t->state;
+}
+
+const struct tls_facts *tls_facts(const struct tls_conn *t)
+{
+	struct report *r = (struct report *)(uintptr_t)t->report;
+	STACK_OF(X509) *served = r->check.served;
+	/* A resumed session keeps the chain it was verified with. */
+	if (served == NULL && t->state != TLS_HANDSHAKING)
+		served = SSL_get_peer_cert_chain(t->ssl);
+	if (served != NULL && !r->chain_done) {
+		r->chain_done = true;
+		facts_chain(&r->mem, served, &r->facts);
+	}
+	return &r->facts;
+}

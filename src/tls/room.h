@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tls, inside: what the files of this room share. The only header of ours that shows OpenSSL.
+ *
+ * client.c makes the SSL_CTX, dane.c puts terms into an SSL, conn.c runs handshakes, check.c runs
+ * one X.509 verification (the same for a handshake and offline), match.c compares records with
+ * certificates, verdict.c turns the result into a reason and a sentence, facts.c describes chains,
+ * sessions.c keeps resumable sessions, chain.c reads chains, verify.c is the offline verifier.
+ */
+#ifndef TLS_ROOM_H
+#define TLS_ROOM_H
+
+#include "tls/tls.h"
+
+#include <openssl/ssl.h>
+
+enum {
+	/* One connection's or verification's facts: a hostile chain has 100 KiB (OpenSSL's limit on
+	   a certificate message) and its names are printed once. */
+	REPORT_BYTES_MAX = 1024 * 1024,
+	/* Certificates of a chain in a file: far more than any path, so that a wrong file fails. */
+	CHAIN_CERTS_MAX = 100,
+};
+
+/* Writes "what: OpenSSL's reason" and empties OpenSSL's error queue. */
+void openssl_error(const char *what, char *error, size_t room);
+/* The reason string of the oldest queued error, NULL if there is none; empties the queue. */
+const char *openssl_reason(void);
+
+/* --- client.c --- */
+
+struct session_table;
+
+struct tls_client {
+	SSL_CTX *ctx;
+	int64_t offset_s;
+	struct session_table *sessions; /* NULL: no resumption */
+};
+
+/* A context for DANE clients; `sigalgs` NULL: ours. */
+SSL_CTX *context_new(const char *sigalgs, char *error, size_t room);
+/* Sets versions, suites and signature algorithms for one connection. */
+bool context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind kind);
+/* Now, as OpenSSL reads it when it judges dates, plus the client's offset. */
+int64_t client_now(const struct tls_client *c);
+
+/* --- dane.c --- */
+
+bool dane_context(SSL_CTX *ctx);
+/* Loads the terms: reference names, SNI, counting records (T1-T5). false: T10, `error` says why. */
+bool dane_load(SSL *ssl, const struct tls_terms *terms, char *error, size_t room);
+
+/* --- check.c --- */
+
+struct chain_check {
+	STACK_OF(X509) * served; /* own references; NULL: no certificate came */
+	X509 *culprit;           /* the certificate that `error` is about; may be NULL */
+	int error;               /* X509_V_* */
+	int depth;               /* of the error, in the path that OpenSSL built */
+	bool ran;
+	/* DANE-TA: the dates within which every certificate of the path is valid (T9) */
+	int64_t valid_from, valid_until;
+};
+
+/* Verifies ctx->cert under the DANE records of ssl; 1 or 0 as X509_verify_cert(). */
+int check_run(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl);
+/* Only keeps the served chain: policies without authentication. */
+bool check_keep_served(struct chain_check *k, X509_STORE_CTX *ctx);
+void check_reset(struct chain_check *k);
+
+/* --- match.c --- */
+
+/* Does the record's data equal this certificate (or its key, or a digest of either)? */
+bool match_record(const struct tlsa *rr, X509 *cert);
+/* Index of the set's record with this content; -1 if there is none. */
+int match_index(const struct tlsa_set *set, uint8_t usage, uint8_t selector, uint8_t mtype,
+		struct slice data);
+/* T3: some counting record matches a served certificate where its usage permits, or is a full
+ * certificate or key that signed one. */
+bool match_any_served(const struct tlsa_set *set, STACK_OF(X509) * served);
+/* The match that OpenSSL found, after a verification that succeeded. false: it found none. */
+bool match_found(SSL *ssl, X509 *leaf, const struct tls_terms *terms, struct tls_match *out);
+
+/* --- verdict.c --- */
+
+/* Why a verification ended as it did. REASON_OK only if it ran and OpenSSL was content. */
+enum reason verdict_reason(const struct chain_check *k, const struct tls_terms *terms);
+/* One line about it, in mem; "" for REASON_OK. */
+const char *verdict_detail(struct arena *mem, enum reason r, const struct chain_check *k,
+			   const struct tls_terms *terms);
+
+/* --- facts.c --- */
+
+/* Describes the chain into f->chain; leaves it empty when memory runs out. */
+void facts_chain(struct arena *mem, STACK_OF(X509) * served, struct tls_facts *f);
+/* Subject (or issuer) as one line of RFC 2253. */
+const char *facts_name(struct arena *mem, const X509_NAME *name);
+/* DNS names of the certificate, separated by blanks; "" if none. Octets outside a host name's
+ * alphabet are shown as '?'. */
+const char *facts_dns_names(struct arena *mem, X509 *cert);
+int64_t facts_time(const ASN1_TIME *t);
+/* Version, cipher and group of a handshake that got so far. */
+void facts_protocol(SSL *ssl, struct tls_facts *f);
+
+/* --- sessions.c --- */
+
+struct session_key {
+	uint8_t b[32];
+};
+
+/* What a resumed connection inherits (T9). Strings and data are the holder's. */
+struct session_proof {
+	struct tls_match match; /* without record: the order of the records may change */
+	struct slice data;      /* of the matched record */
+	int64_t valid_from, valid_until;
+};
+
+struct session_table *sessions_new(size_t max);
+void sessions_free(struct session_table **t);
+bool session_key_make(const struct tls_terms *terms, const struct tls_options *o,
+		      struct session_key *out);
+/* The session under this key, if it may be used at `now`; *proof points into the table and is valid
+ * until the table changes. */
+SSL_SESSION *sessions_find(struct session_table *t, const struct session_key *k, int64_t now,
+			   const struct session_proof **proof);
+/* Replaces what was there. The table takes its own references and copies. */
+void sessions_put(struct session_table *t, const struct session_key *k, SSL_SESSION *s,
+		  const struct session_proof *proof);
+void sessions_drop(struct session_table *t, const struct session_key *k);
+
+/* --- chain.c --- */
+
+struct tls_chain {
+	STACK_OF(X509) * certs; /* leaf first, at least one */
+};
+
+#endif
