@@ -204,8 +204,9 @@ static void next_address(struct attempt *a)
  * ever come. */
 static void exhausted(struct attempt *a)
 {
-	if (a->worst == REASON_OK) /* nothing was tried and nothing was skipped: our own fault */
-		a->worst = REASON_LOCAL_ERROR;
+	/* Sessions that went well leave only recipients with a 4yz of their own. */
+	if (a->worst == REASON_OK)
+		a->worst = a->ntry > 0 ? REASON_SMTP_DEFERRED : REASON_LOCAL_ERROR;
 	bool final = a->worst == REASON_NO_ADDRESS;
 	finish(a, final ? ATTEMPT_FAILED : ATTEMPT_DEFERRED, a->worst, a->worst_try);
 }

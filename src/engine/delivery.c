@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Drives one attempt machine: its plan by the resolver, its sessions one after another. Decides
+ * nothing. */
+#include "engine/engine.h"
+
+#include <stdlib.h>
+
+struct delivery {
+	struct engine *engine;
+	struct delivery_request request;
+	delivery_cb *cb;
+	void *arg;
+	struct attempt *attempt;
+	struct planner *planner;
+	struct session *session;
+	bool told;
+};
+
+static void step(struct delivery *d);
+
+static void log_try(const struct delivery *d)
+{
+	const struct attempt *a = d->attempt;
+	const struct attempt_try *t = attempt_try(a, attempt_ntries(a) - 1);
+	const struct tls_facts *tls = t->tls;
+	const char *how = tls == NULL          ? "clear"
+			  : tls->authenticated ? "authenticated"
+					       : "encrypted";
+	const struct mx_verdict *mx = plan_mx(attempt_plan(d->attempt));
+	log_event(d->engine->log, LOG_LEVEL_INFO, "try", "id", d->request.id, "next-hop",
+		  d->request.next_hop, "mx", mx != NULL && mx->secure ? "secure" : "insecure",
+		  "host", t->host, "address", t->address, "policy", host_policy_name(t->policy),
+		  "channel", how, "name", tls != NULL ? tls->match.name : NULL, "version",
+		  tls != NULL ? tls->version : NULL, "reason", reason_name(t->reason), "code",
+		  reason_code(t->reason), "detail", t->detail[0] != '\0' ? t->detail : NULL, NULL);
+}
+
+static void on_session(void *arg, const struct session_outcome *o)
+{
+	struct delivery *d = arg;
+	d->session = NULL;
+	attempt_session_ended(d->attempt, o);
+	log_try(d);
+	step(d);
+}
+
+static void start_session(struct delivery *d)
+{
+	struct attempt_session s;
+	attempt_session(d->attempt, &s);
+	struct session_request r = {
+	    .address = s.address,
+	    .port = s.port,
+	    .terms = s.terms,
+	    .smtp = s.smtp,
+	    .body_fd = d->request.body_fd,
+	};
+	d->session = session_start(d->engine, &r, on_session, d);
+	if (d->session == NULL)
+		attempt_abort(d->attempt, "out of memory");
+}
+
+static void step(struct delivery *d)
+{
+	if (d->told || d->session != NULL)
+		return;
+	if (attempt_want(d->attempt) == ATTEMPT_WANT_SESSION)
+		start_session(d);
+	if (attempt_want(d->attempt) == ATTEMPT_DONE) {
+		d->told = true;
+		planner_free(&d->planner);
+		d->cb(d->arg, d->attempt);
+	}
+}
+
+static void on_plan(void *arg)
+{
+	step(arg);
+}
+
+struct delivery *delivery_start(struct engine *e, const struct delivery_request *r, delivery_cb *cb,
+				void *arg)
+{
+	struct delivery *d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return NULL;
+	*d = (struct delivery){.engine = e, .request = *r, .cb = cb, .arg = arg};
+	struct attempt_config c = {
+	    .helo = e->helo,
+	    .timeouts = &e->timeouts,
+	    .rcpts_max = (size_t)e->conf->smtp_rcpts_max,
+	    .message = r->message,
+	};
+	engine_plan_config(e, r->next_hop, &c.plan);
+	c.plan.literal = r->literal;
+	d->attempt = attempt_new(&c);
+	if (d->attempt != NULL)
+		d->planner = planner_start(e, attempt_plan(d->attempt), on_plan, d);
+	if (d->planner == NULL)
+		delivery_free(&d);
+	return d;
+}
+
+void delivery_free(struct delivery **d)
+{
+	if (*d == NULL)
+		return;
+	session_free(&(*d)->session);
+	planner_free(&(*d)->planner);
+	attempt_free(&(*d)->attempt);
+	free(*d);
+	*d = NULL;
+}

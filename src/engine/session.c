@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One SMTP session over one socket: moves bytes between the kernel, TLS and the client machine.
+ * Knows no SMTP and no policy; the one rule it enforces is that nothing of the machine's output
+ * leaves in clear once TLS was asked for (T8).
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	READ_CHUNK = 32768,
+	WIRE_MAX = 512 * 1024,   /* ciphertext or clear text waiting for the socket */
+	WIRE_ENOUGH = 64 * 1024, /* more is made only below this */
+	ERROR_MAX = 256,
+	PEER_MAX = IPADDR_TEXT_MAX + 8,
+};
+
+enum stage {
+	STAGE_CONNECTING,
+	STAGE_CLEAR,
+	STAGE_HANDSHAKE,
+	STAGE_TLS,
+	STAGE_OVER,
+};
+
+struct session {
+	struct engine *engine;
+	struct session_request request;
+	session_cb *cb;
+	void *arg;
+	enum stage stage;
+	bool connected;
+	bool eof;
+	int fd;
+	struct loop_io *io;
+	struct loop_timer *timer;
+	struct loop_deferred *ending;
+	struct smtpc *smtp;
+	struct tls_conn *tls;
+	struct buf wire;       /* to the socket */
+	struct buf plain;      /* decrypted, for the machine */
+	char error[ERROR_MAX]; /* of the connection, or local */
+	bool local_error;
+};
+
+static void pump(struct session *s);
+
+/* --- The end --- */
+
+static void release(struct session *s)
+{
+	loop_io_free(&s->io);
+	loop_timer_free(&s->timer);
+	if (s->ending != NULL)
+		loop_defer_cancel(&s->ending);
+	tls_conn_free(&s->tls);
+	smtpc_free(&s->smtp);
+	buf_free(&s->wire);
+	buf_free(&s->plain);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s);
+}
+
+void session_free(struct session **s)
+{
+	if (*s != NULL)
+		release(*s);
+	*s = NULL;
+}
+
+static void report(void *arg)
+{
+	struct session *s = arg;
+	s->ending = NULL;
+	struct session_facts f = {
+	    .connected = s->connected,
+	    .connect_error = s->error,
+	    .smtp = s->smtp,
+	    .tls = s->tls != NULL ? tls_facts(s->tls) : NULL,
+	    .local_error = s->local_error ? s->error : NULL,
+	};
+	struct session_outcome o;
+	trouble_judge(&f, &o);
+	session_cb *cb = s->cb;
+	void *cb_arg = s->arg;
+	cb(cb_arg, &o);
+	release(s);
+}
+
+/* The callback must not run inside the caller's call: the end is told from the loop. */
+static void finish(struct session *s)
+{
+	if (s->stage == STAGE_OVER)
+		return;
+	s->stage = STAGE_OVER;
+	loop_io_want(s->io, 0);
+	loop_timer_set(s->timer, 0); /* see on_timer: the timer needs no memory */
+}
+
+static void fail_local(struct session *s, const char *what)
+{
+	s->local_error = true;
+	if (s->error[0] == '\0' || what != NULL)
+		snprintf(s->error, sizeof(s->error), "%s", what != NULL ? what : "out of memory");
+	if (s->smtp != NULL)
+		smtpc_abort(s->smtp, SMTPC_LOCAL);
+	finish(s);
+}
+
+/* --- Output --- */
+
+static void lost(struct session *s)
+{
+	s->eof = true;
+	if (s->stage == STAGE_HANDSHAKE) {
+		tls_feed_eof(s->tls);
+		smtpc_tls_done(s->smtp, false);
+	} else {
+		smtpc_closed(s->smtp);
+	}
+}
+
+static void flush(struct session *s)
+{
+	while (buf_len(&s->wire) > 0 && !s->eof) {
+		struct slice w = buf_slice(&s->wire);
+		ssize_t n = send(s->fd, w.p, w.n, MSG_NOSIGNAL);
+		if (n > 0) {
+			buf_consume(&s->wire, (size_t)n);
+		} else if (n < 0 && errno == EINTR) {
+			continue;
+		} else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			return;
+		} else {
+			buf_reset(&s->wire);
+			lost(s);
+		}
+	}
+}
+
+/* What the machine has written goes towards the socket, through TLS when it is up; nothing passes
+ * during a handshake. */
+static void move_output(struct session *s)
+{
+	struct buf *out = smtpc_output(s->smtp);
+	struct slice text = slice_first(buf_slice(out), WIRE_ENOUGH);
+	if (s->stage == STAGE_TLS) {
+		if (text.n > 0 && buf_len(&s->wire) < WIRE_ENOUGH) {
+			tls_write(s->tls, text);
+			buf_consume(out, text.n);
+		}
+		tls_pending(s->tls, &s->wire);
+	} else if (s->stage == STAGE_CLEAR && text.n > 0 && buf_len(&s->wire) < WIRE_ENOUGH) {
+		buf_add_slice(&s->wire, text);
+		buf_consume(out, text.n);
+	} else if (s->stage == STAGE_HANDSHAKE) {
+		tls_pending(s->tls, &s->wire);
+	}
+	if (!buf_ok(&s->wire))
+		fail_local(s, "out of memory");
+}
+
+static void feed_body(struct session *s)
+{
+	uint8_t chunk[SMTPC_BODY_CHUNK / 2];
+	ssize_t n =
+	    pread(s->request.body_fd, chunk, sizeof(chunk), (off_t)smtpc_body_offset(s->smtp));
+	if (n < 0) {
+		char what[ERROR_MAX];
+		snprintf(what, sizeof(what), "cannot read the message: %s", strerror(errno));
+		fail_local(s, what);
+		return;
+	}
+	smtpc_body(s->smtp, slice_make(chunk, (size_t)n));
+}
+
+/* --- TLS --- */
+
+static void start_tls(struct session *s)
+{
+	char peer[PEER_MAX], address[IPADDR_TEXT_MAX];
+	ipaddr_to_text(&s->request.address, address);
+	snprintf(peer, sizeof(peer), "%s:%u", address, s->request.port);
+	struct tls_options o = {
+	    .kind = s->request.kind, .no_resumption = s->request.no_resumption, .peer = peer};
+	s->tls = tls_connect(s->engine->tls, s->request.terms, &o, s->error, sizeof(s->error));
+	if (s->tls == NULL) { /* T10 */
+		fail_local(s, NULL);
+		return;
+	}
+	s->stage = STAGE_HANDSHAKE;
+}
+
+static void handshake_state(struct session *s, enum tls_state state)
+{
+	if (s->stage != STAGE_HANDSHAKE)
+		return;
+	if (state == TLS_UP) {
+		s->stage = STAGE_TLS;
+		smtpc_tls_done(s->smtp, true);
+	} else if (state == TLS_FAILED || state == TLS_CLOSED) {
+		tls_pending(s->tls, &s->wire); /* the alert, so that their log says why */
+		smtpc_tls_done(s->smtp, false);
+	}
+}
+
+static void take_cipher(struct session *s, struct slice bytes)
+{
+	do {
+		enum tls_state state = tls_feed(s->tls, bytes, &s->plain);
+		bytes = (struct slice){0};
+		handshake_state(s, state);
+		struct slice text = buf_slice(&s->plain);
+		if (text.n == 0) {
+			if (s->stage == STAGE_TLS && (state == TLS_CLOSED || state == TLS_FAILED))
+				lost(s);
+			return;
+		}
+		smtpc_recv(s->smtp, text);
+		buf_reset(&s->plain);
+	} while (s->stage == STAGE_TLS);
+}
+
+/* --- Events --- */
+
+static void read_socket(struct session *s)
+{
+	uint8_t bytes[READ_CHUNK];
+	ssize_t n = recv(s->fd, bytes, sizeof(bytes), 0);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (n <= 0)
+		lost(s);
+	else if (s->stage == STAGE_CLEAR)
+		smtpc_recv(s->smtp, slice_make(bytes, (size_t)n));
+	else
+		take_cipher(s, slice_make(bytes, (size_t)n));
+}
+
+static void say_goodbye(struct session *s)
+{
+	move_output(s);
+	if (s->stage == STAGE_TLS) {
+		tls_shutdown(s->tls);
+		tls_pending(s->tls, &s->wire);
+	}
+	flush(s); /* once: what does not fit now is not worth waiting for */
+	finish(s);
+}
+
+/* Does what the machine wishes until it has to wait. */
+static void pump(struct session *s)
+{
+	while (s->stage != STAGE_OVER) {
+		if (smtpc_result(s->smtp) != SMTPC_RUNNING) {
+			say_goodbye(s);
+			return;
+		}
+		move_output(s);
+		flush(s);
+		if (s->stage == STAGE_OVER || smtpc_result(s->smtp) != SMTPC_RUNNING)
+			continue;
+		bool drained = buf_len(&s->wire) == 0 && buf_len(smtpc_output(s->smtp)) == 0;
+		enum smtpc_want want = smtpc_want(s->smtp);
+		if (want == SMTPC_WANT_STARTTLS && s->stage == STAGE_CLEAR && drained)
+			start_tls(s);
+		else if (want == SMTPC_WANT_BODY && buf_len(&s->wire) < WIRE_ENOUGH)
+			feed_body(s);
+		else if (buf_len(smtpc_output(s->smtp)) == 0 || buf_len(&s->wire) >= WIRE_ENOUGH)
+			break;
+	}
+	if (s->stage == STAGE_OVER)
+		return;
+	loop_io_want(s->io, LOOP_READ | (buf_len(&s->wire) > 0 ? LOOP_WRITE : 0));
+	loop_timer_set(s->timer, smtpc_timeout_ms(s->smtp));
+}
+
+static void on_connected(struct session *s)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+		error = errno;
+	if (error != 0) {
+		snprintf(s->error, sizeof(s->error), "%s", strerror(error));
+		finish(s);
+		return;
+	}
+	s->smtp = smtpc_new(&s->request.smtp);
+	if (s->smtp == NULL) {
+		fail_local(s, "out of memory");
+		return;
+	}
+	s->connected = true;
+	s->stage = STAGE_CLEAR;
+	pump(s);
+}
+
+static void on_io(void *arg, unsigned ready)
+{
+	struct session *s = arg;
+	if (s->stage == STAGE_CONNECTING) {
+		on_connected(s);
+		return;
+	}
+	if (ready & LOOP_READ)
+		read_socket(s);
+	pump(s);
+}
+
+static void on_timer(void *arg)
+{
+	struct session *s = arg;
+	switch (s->stage) {
+	case STAGE_OVER:
+		report(s);
+		return;
+	case STAGE_CONNECTING:
+		snprintf(s->error, sizeof(s->error), "no connection within %u s",
+			 s->engine->connect_ms / 1000);
+		finish(s);
+		return;
+	case STAGE_CLEAR:
+	case STAGE_HANDSHAKE:
+	case STAGE_TLS:
+		smtpc_timed_out(s->smtp);
+		pump(s);
+		return;
+	}
+}
+
+/* --- The start --- */
+
+static socklen_t to_sockaddr(const struct ipaddr *a, uint16_t port, struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (a->family == 4) {
+		struct sockaddr_in *in = (struct sockaddr_in *)out;
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		memcpy(&in->sin_addr, a->b, 4);
+		return sizeof(*in);
+	}
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(port);
+	memcpy(&in6->sin6_addr, a->b, 16);
+	return sizeof(*in6);
+}
+
+/* Errors here are the network's, not ours: they end the session like a refused connection. */
+static void start_connect(struct session *s)
+{
+	struct sockaddr_storage to;
+	socklen_t len = to_sockaddr(&s->request.address, s->request.port, &to);
+	int one = 1;
+	if (setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0 ||
+	    (connect(s->fd, (struct sockaddr *)&to, len) != 0 && errno != EINPROGRESS)) {
+		snprintf(s->error, sizeof(s->error), "%s", strerror(errno));
+		finish(s);
+		return;
+	}
+	loop_io_want(s->io, LOOP_WRITE);
+	loop_timer_set(s->timer, s->engine->connect_ms);
+}
+
+struct session *session_start(struct engine *e, const struct session_request *r, session_cb *cb,
+			      void *arg)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	*s = (struct session){.engine = e, .request = *r, .cb = cb, .arg = arg, .fd = -1};
+	buf_init(&s->wire, WIRE_MAX);
+	buf_init(&s->plain, READ_CHUNK * 2);
+	s->timer = loop_timer_new(e->loop, on_timer, s);
+	if (s->timer == NULL) {
+		release(s);
+		return NULL;
+	}
+	int family = r->address.family == 4 ? AF_INET : AF_INET6;
+	s->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	s->io = s->fd >= 0 ? loop_io_new(e->loop, s->fd, on_io, s) : NULL;
+	if (s->io != NULL) {
+		start_connect(s);
+	} else {
+		s->local_error = s->fd < 0 ? errno != EAFNOSUPPORT : true;
+		snprintf(s->error, sizeof(s->error), "no socket: %s", strerror(errno));
+		finish(s);
+	}
+	return s;
+}
