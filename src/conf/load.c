@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loading: defaults, then the file, then -o, then what depends on the machine.
+ *
+ * Knows the order in which the sources count. Refuses to know any single option, except where its
+ * default is a search.
+ */
+#include "conf/room.h"
+
+#include "wire/dname.h"
+
+#include <unistd.h>
+
+enum {
+	MEMORY_MAX = 64 * 1024 * 1024, /* stops a runaway configuration, not a large one */
+	OVERRIDE_MAX = 4096,
+};
+
+/* What conf_load() hands out is the first member. */
+struct owned {
+	struct conf conf;
+	struct arena mem;
+	struct conf_destination *destination;
+};
+
+static bool set_defaults(struct loader *l)
+{
+	struct option_table t = conf_options();
+	for (size_t i = 0; i < t.n; i++) {
+		if (option_is_list(&t.row[i]))
+			option_clear_list(&t.row[i], &l->conf);
+		if (!option_set(l, &t.row[i], &l->conf, t.row[i].def))
+			return false;
+	}
+	return true;
+}
+
+static bool find_anchor(struct loader *l)
+{
+	static const char *const usual[] = {"/usr/share/dns/root.key", "/var/lib/unbound/root.key",
+					    "/etc/unbound/root.key", "/usr/share/dns/root.ds"};
+	if (l->conf.dns_anchor[0])
+		return true;
+	const struct option *o = option_find(conf_options(), "dns", "anchor");
+	for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+		if (access(usual[i], R_OK) == 0)
+			return option_set(l, o, &l->conf, usual[i]);
+	return true;
+}
+
+/* --- destinations ---------------------------------------------------------------------------- */
+
+static bool normalise(struct loader *l, const char *title, char *out, size_t room)
+{
+	int n = snprintf(out, room, "%s", title);
+	if (n <= 0 || (size_t)n >= room)
+		return false;
+	if (l->hooks && l->hooks->to_ascii && title[0] != '[') {
+		const char *why = l->hooks->to_ascii(title, out, room);
+		if (why)
+			return loader_fail(l, "destination \"%.80s\": %s", title, why);
+	}
+	size_t len = strlen(out);
+	if (len > 1 && out[len - 1] == '.')
+		out[--len] = '\0';
+	for (size_t i = 0; i < len; i++)
+		out[i] = (char)ascii_lower((uint8_t)out[i]);
+	return out[0] == '[' || hostname_is_valid(slice_str(out));
+}
+
+static struct conf_destination *add_destination(struct loader *l)
+{
+	if (l->ndestination == l->destination_cap) {
+		size_t cap = l->destination_cap ? l->destination_cap * 2 : 16;
+		struct conf_destination *grown = cap > CONF_DESTINATIONS_MAX
+						     ? NULL
+						     : realloc(l->destination, cap * sizeof *grown);
+		if (!grown) {
+			loader_fail(l, "too many destinations");
+			return NULL;
+		}
+		l->destination = grown;
+		l->destination_cap = cap;
+	}
+	struct conf_destination *d = &l->destination[l->ndestination++];
+	*d = (struct conf_destination){0};
+	return d;
+}
+
+struct conf_destination *loader_destination(struct loader *l, const char *title)
+{
+	char name[DNAME_TEXT_MAX];
+	bool wildcard = strncmp(title, "*.", 2) == 0;
+	if (!normalise(l, wildcard ? title + 2 : title, name, sizeof name)) {
+		loader_fail(l,
+			    "destination \"%.80s\": expected a domain name in A-labels, "
+			    "if need be after \"*.\"",
+			    title);
+		return NULL;
+	}
+	for (size_t i = l->ndestination; i-- > 0;) /* most often it is the last one */
+		if (l->destination[i].wildcard == wildcard &&
+		    strcmp(l->destination[i].name, name) == 0)
+			return &l->destination[i];
+	const char *copy = arena_strdup(&l->mem, name);
+	struct conf_destination *d = copy ? add_destination(l) : NULL;
+	if (!d) {
+		loader_fail(l, "out of memory");
+		return NULL;
+	}
+	d->name = copy;
+	d->wildcard = wildcard;
+	return d;
+}
+
+/* --- -o SECTION.KEY=VALUE -------------------------------------------------------------------- */
+
+static bool no_such(struct loader *l, const char *section, const char *key)
+{
+	char buf[128];
+	const char *near = option_nearest(section, key, buf, sizeof buf);
+	return loader_fail(l, "unknown option %.80s%s%.80s%s%s%s", section, *section ? "." : "",
+			   key, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static bool override_destination(struct loader *l, char *rest, const char *value)
+{
+	char *dot = strrchr(rest, '.');
+	if (!dot)
+		return loader_fail(l, "expected destination.DOMAIN.KEY=VALUE");
+	*dot = '\0';
+	const char *key = dot + 1;
+	const struct option *o = option_find(conf_overrides(), "destination", key);
+	if (!o)
+		return no_such(l, "destination", key);
+	struct conf_destination *d = loader_destination(l, rest);
+	if (!d || !option_set(l, o, d, value))
+		return false;
+	d->set |= 1u << (o - conf_overrides().row);
+	return true;
+}
+
+bool loader_override(struct loader *l, const char *text, bool *seen_list)
+{
+	char name[OVERRIDE_MAX];
+	const char *equals = strchr(text, '=');
+	snprintf(l->where, sizeof l->where, "-o %.200s", text);
+	if (!equals || (size_t)(equals - text) >= sizeof name)
+		return loader_fail(l, "expected SECTION.KEY=VALUE");
+	snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
+	char *dot = strchr(name, '.');
+	if (!dot)
+		return no_such(l, "", name);
+	*dot = '\0';
+	if (strcmp(name, "destination") == 0)
+		return override_destination(l, dot + 1, equals + 1);
+	const struct option *o = option_find(conf_options(), name, dot + 1);
+	if (!o)
+		return no_such(l, name, dot + 1);
+	bool *seen = &seen_list[o - conf_options().row];
+	if (option_is_list(o) && !*seen)
+		option_clear_list(o, &l->conf);
+	*seen = true;
+	return option_set(l, o, &l->conf, equals + 1);
+}
+
+static bool apply_overrides(struct loader *l, const char *const *overrides, size_t n)
+{
+	bool *seen = arena_array(&l->mem, conf_options().n, sizeof *seen);
+	if (!seen)
+		return loader_fail(l, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		if (!loader_override(l, overrides[i], seen))
+			return false;
+	l->where[0] = '\0';
+	return true;
+}
+
+/* --- all of it ------------------------------------------------------------------------------- */
+
+static struct conf *finish(struct loader *l)
+{
+	struct owned *o = malloc(sizeof *o);
+	if (!o) {
+		loader_fail(l, "out of memory");
+		return NULL;
+	}
+	*o = (struct owned){.conf = l->conf, .mem = l->mem, .destination = l->destination};
+	o->conf.destination = l->destination;
+	o->conf.ndestination = l->ndestination;
+	return &o->conf;
+}
+
+struct conf *conf_load(const char *path, const char *const *overrides, size_t n,
+		       const struct conf_hooks *hooks, char *error, size_t room)
+{
+	struct loader *l = calloc(1, sizeof *l);
+	if (!l) {
+		snprintf(error, room, "out of memory");
+		return NULL;
+	}
+	l->hooks = hooks;
+	l->error = error;
+	l->room = room;
+	arena_init(&l->mem, MEMORY_MAX);
+	struct conf *c = NULL;
+	if (set_defaults(l) && loader_parse(l, path ? path : CONF_DEFAULT_PATH, path != NULL) &&
+	    apply_overrides(l, overrides, n) && find_anchor(l))
+		c = finish(l);
+	if (!c) {
+		arena_free(&l->mem);
+		free(l->destination);
+	}
+	free(l);
+	return c;
+}
+
+void conf_free(struct conf **cp)
+{
+	struct owned *o = (struct owned *)(void *)*cp; /* conf is its first member */
+	if (!o)
+		return;
+	*cp = NULL;
+	arena_free(&o->mem);
+	free(o->destination);
+	free(o);
+}

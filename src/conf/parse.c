@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration file: libconfuse reads the syntax, our table judges the values.
+ *
+ * Knows libconfuse. Refuses to know any single option. All options are text to libconfuse, so that
+ * a file and -o are judged by the same code.
+ *
+ * libconfuse's callbacks carry no pointer of the caller. Every section therefore has one more
+ * option, CONTEXT_KEY, whose "simple" storage is the loader: its first member is a char * that
+ * libconfuse would overwrite if somebody really wrote such an option in a file.
+ */
+#include "conf/room.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <sys/stat.h>
+
+#define CONTEXT_KEY " loader"
+
+static struct loader *loader_of(const cfg_t *cfg)
+{
+	for (const cfg_opt_t *o = cfg->opts; o->name; o++)
+		if (strcmp(o->name, CONTEXT_KEY) == 0)
+			return (struct loader *)(void *)o->simple_value.string;
+	abort(); /* every array is made by context_option() */
+}
+
+static cfg_opt_t context_option(struct loader *l)
+{
+	return (cfg_opt_t)CFG_SIMPLE_STR(CONTEXT_KEY, &l->scratch);
+}
+
+static void set_where(struct loader *l, const cfg_t *cfg)
+{
+	snprintf(l->where, sizeof l->where, "%s:%d", cfg->filename, cfg->line);
+}
+
+/* --- what libconfuse calls ------------------------------------------------------------------- */
+
+static void unknown_option(struct loader *l, const cfg_t *cfg, const char *key)
+{
+	bool root = strcmp(cfg->name, "root") == 0;
+	const char *section = root ? "" : cfg->name;
+	char buf[128];
+	const char *near = option_nearest(section, key, buf, sizeof buf);
+	loader_fail(l, "unknown %s %s%s%.80s%s%s%s", root ? "section" : "option", section,
+		    root ? "" : ".", key, near ? "; did you mean " : "", near ? near : "",
+		    near ? "?" : "");
+}
+
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	struct loader *l = loader_of(cfg);
+	set_where(l, cfg);
+	if (strcmp(fmt, "no such option '%s'") == 0) {
+		unknown_option(l, cfg, va_arg(ap, const char *));
+		return;
+	}
+	char text[256];
+	vsnprintf(text, sizeof text, fmt, ap);
+	loader_fail(l, "%s", text);
+}
+
+static bool store(struct loader *l, const struct option *o, void *base, cfg_opt_t *opt)
+{
+	unsigned n = cfg_opt_size(opt);
+	if (option_is_list(o))
+		option_clear_list(o, base);
+	for (unsigned i = 0; i < n; i++)
+		if (!option_set(l, o, base, cfg_opt_getnstr(opt, i)))
+			return false;
+	return true;
+}
+
+/* After each value. Non-zero stops the parser. */
+static int on_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+	struct loader *l = loader_of(cfg);
+	set_where(l, cfg);
+	const struct option *o = option_find(conf_options(), cfg->name, opt->name);
+	return o && store(l, o, &l->conf, opt) ? 0 : -1;
+}
+
+static int on_override(cfg_t *cfg, cfg_opt_t *opt)
+{
+	struct loader *l = loader_of(cfg);
+	set_where(l, cfg);
+	struct conf_destination *d = loader_destination(l, cfg->title);
+	const struct option *o = option_find(conf_overrides(), cfg->name, opt->name);
+	if (!d || !o || !store(l, o, d, opt))
+		return -1;
+	d->set |= 1u << (o - conf_overrides().row);
+	return 0;
+}
+
+/* After a whole destination section: an empty one counts as well. */
+static int on_destination(cfg_t *cfg, cfg_opt_t *opt)
+{
+	struct loader *l = loader_of(cfg);
+	set_where(l, cfg);
+	const cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+	return section && loader_destination(l, section->title) ? 0 : -1;
+}
+
+/* --- the arrays that libconfuse wants -------------------------------------------------------- */
+
+static cfg_opt_t *section_array(struct loader *l, struct option_table t, size_t from, size_t n,
+				cfg_validate_callback_t valid)
+{
+	cfg_opt_t *a = arena_array(&l->mem, n + 2, sizeof *a);
+	if (!a)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		const struct option *o = &t.row[from + i];
+		if (option_is_list(o))
+			a[i] = (cfg_opt_t)CFG_STR_LIST(o->key, NULL, CFGF_NODEFAULT);
+		else
+			a[i] = (cfg_opt_t)CFG_STR(o->key, NULL, CFGF_NODEFAULT);
+		a[i].validcb = valid;
+	}
+	a[n] = context_option(l);
+	a[n + 1] = (cfg_opt_t)CFG_END();
+	return a;
+}
+
+static size_t section_length(struct option_table t, size_t from)
+{
+	size_t n = 0;
+	while (from + n < t.n && strcmp(t.row[from + n].section, t.row[from].section) == 0)
+		n++;
+	return n;
+}
+
+static cfg_opt_t *root_array(struct loader *l)
+{
+	struct option_table t = conf_options(), d = conf_overrides();
+	cfg_opt_t *root = arena_array(&l->mem, t.n + 3, sizeof *root);
+	if (!root)
+		return NULL;
+	size_t k = 0;
+	for (size_t i = 0, n; i < t.n; i += n) {
+		n = section_length(t, i);
+		cfg_opt_t *a = section_array(l, t, i, n, on_value);
+		if (!a)
+			return NULL;
+		root[k++] = (cfg_opt_t)CFG_SEC(t.row[i].section, a, CFGF_NONE);
+	}
+	cfg_opt_t *a = section_array(l, d, 0, d.n, on_override);
+	if (!a)
+		return NULL;
+	root[k] =
+	    (cfg_opt_t)CFG_SEC("destination", a, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+	root[k++].validcb = on_destination;
+	root[k++] = context_option(l);
+	root[k] = (cfg_opt_t)CFG_END();
+	return root;
+}
+
+/* --- the file -------------------------------------------------------------------------------- */
+
+/* The scanner calls exit() on a read error, as of a directory: look before it does. */
+static FILE *open_file(struct loader *l, const char *path, bool must_exist)
+{
+	FILE *f = fopen(path, "re");
+	struct stat st;
+	if (!f) {
+		if (must_exist || errno != ENOENT)
+			loader_fail(l, "cannot read %s: %s", path, strerror(errno));
+		return NULL;
+	}
+	if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
+		fclose(f);
+		loader_fail(l, "cannot read %s: it is a directory", path);
+		return NULL;
+	}
+	return f;
+}
+
+bool loader_parse(struct loader *l, const char *path, bool must_exist)
+{
+	FILE *f = open_file(l, path, must_exist);
+	if (!f)
+		return !l->failed;
+	cfg_opt_t *opts = root_array(l);
+	cfg_t *cfg = opts ? cfg_init(opts, CFGF_NONE) : NULL;
+	if (cfg) {
+		cfg_set_error_function(cfg, on_error);
+		cfg->filename = strdup(path);
+		if (cfg_parse_fp(cfg, f) != CFG_SUCCESS) {
+			set_where(l, cfg);
+			loader_fail(l, "not understood");
+		}
+		cfg_free(cfg);
+		free(l->scratch);
+		l->scratch = NULL;
+	} else {
+		loader_fail(l, "out of memory");
+	}
+	fclose(f);
+	l->where[0] = '\0';
+	return !l->failed;
+}
