@@ -39,10 +39,10 @@ struct session {
 	enum stage stage;
 	bool connected;
 	bool eof;
+	uint64_t progress; /* of the machine when the timer was set */
 	int fd;
 	struct loop_io *io;
 	struct loop_timer *timer;
-	struct loop_deferred *ending;
 	struct smtpc *smtp;
 	struct tls_conn *tls;
 	struct buf wire;       /* to the socket */
@@ -52,6 +52,7 @@ struct session {
 };
 
 static void pump(struct session *s);
+static void read_socket(struct session *s);
 
 /* --- The end --- */
 
@@ -59,8 +60,6 @@ static void release(struct session *s)
 {
 	loop_io_free(&s->io);
 	loop_timer_free(&s->timer);
-	if (s->ending != NULL)
-		loop_defer_cancel(&s->ending);
 	tls_conn_free(&s->tls);
 	smtpc_free(&s->smtp);
 	buf_free(&s->wire);
@@ -77,10 +76,8 @@ void session_free(struct session **s)
 	*s = NULL;
 }
 
-static void report(void *arg)
+static void report(struct session *s)
 {
-	struct session *s = arg;
-	s->ending = NULL;
 	struct session_facts f = {
 	    .connected = s->connected,
 	    .connect_error = s->error,
@@ -142,7 +139,9 @@ static void flush(struct session *s)
 			return;
 		} else {
 			buf_reset(&s->wire);
-			lost(s);
+			read_socket(s); /* it may have said why */
+			if (!s->eof)
+				lost(s);
 		}
 	}
 }
@@ -155,8 +154,10 @@ static void move_output(struct session *s)
 	struct slice text = slice_first(buf_slice(out), WIRE_ENOUGH);
 	if (s->stage == STAGE_TLS) {
 		if (text.n > 0 && buf_len(&s->wire) < WIRE_ENOUGH) {
-			tls_write(s->tls, text);
+			enum tls_state state = tls_write(s->tls, text);
 			buf_consume(out, text.n);
+			if (state != TLS_UP)
+				lost(s);
 		}
 		tls_pending(s->tls, &s->wire);
 	} else if (s->stage == STAGE_CLEAR && text.n > 0 && buf_len(&s->wire) < WIRE_ENOUGH) {
@@ -281,7 +282,11 @@ static void pump(struct session *s)
 	if (s->stage == STAGE_OVER)
 		return;
 	loop_io_want(s->io, LOOP_READ | (buf_len(&s->wire) > 0 ? LOOP_WRITE : 0));
-	loop_timer_set(s->timer, smtpc_timeout_ms(s->smtp));
+	/* Only progress buys time: a peer that drips octets does not. */
+	if (smtpc_progress(s->smtp) != s->progress) {
+		s->progress = smtpc_progress(s->smtp);
+		loop_timer_set(s->timer, smtpc_timeout_ms(s->smtp));
+	}
 }
 
 static void on_connected(struct session *s)

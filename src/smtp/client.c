@@ -59,6 +59,7 @@ struct smtpc *smtpc_new(const struct smtpc_config *config)
 	}
 	buf_init(&c->in, SMTPC_INPUT_MAX);
 	buf_init(&c->out, SMTPC_OUTPUT_MAX);
+	c->progress = 1;
 	c->expected = 1; /* the greeting comes unasked */
 	return c;
 }
@@ -96,6 +97,7 @@ static void write_command(struct smtpc *c, enum phase p)
 void smtpc_enter(struct smtpc *c, enum phase p)
 {
 	c->phase = p;
+	c->progress++;
 	write_command(c, p);
 	if (p == PHASE_DATA_DONE)
 		c->expected++;
@@ -202,6 +204,7 @@ static void dispatch(struct smtpc *c, const struct reply *r)
 {
 	enum phase before = c->phase;
 	c->expected--;
+	c->progress++;
 	/* 421 may answer anything: the host is closing (RFC 5321 s3.8). */
 	if (r->code == 421 && before != PHASE_QUIT) {
 		smtpc_keep_reply(c, r);
@@ -319,6 +322,11 @@ const char *smtpc_reply(const struct smtpc *c)
 struct enhanced_code smtpc_enhanced(const struct smtpc *c)
 {
 	return c->enhanced;
+}
+
+uint64_t smtpc_progress(const struct smtpc *c)
+{
+	return c->progress;
 }
 
 const char *smtpc_phase(const struct smtpc *c)

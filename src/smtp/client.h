@@ -119,6 +119,8 @@ enum smtpc_end smtpc_result(const struct smtpc *c);
 const char *
 smtpc_reply(const struct smtpc *c); /* the reply that decided, on one line; "" if none */
 struct enhanced_code smtpc_enhanced(const struct smtpc *c);
+/* Grows with every reply, phase and chunk of text: when it changes, the timeout starts anew. */
+uint64_t smtpc_progress(const struct smtpc *c);
 const char *smtpc_phase(const struct smtpc *c); /* "EHLO", "RCPT" ...: for people */
 bool smtpc_under_tls(const struct smtpc *c);
 bool smtpc_offered_starttls(const struct smtpc *c);

@@ -53,6 +53,7 @@ void smtpc_body(struct smtpc *c, struct slice text)
 	if (text.n > 0) {
 		dotstuff_feed(&c->stuff, text, &c->out);
 		c->body_offset += text.n;
+		c->progress++;
 	} else if (c->body_offset != c->config.message->size) {
 		/* The text ended early or late: without the final dot the host must drop what it
 		 * has. */

@@ -55,6 +55,7 @@ struct smtpc {
 	size_t nbatch;
 	size_t answered; /* recipients of the batch whose reply has come */
 	size_t accepted;
+	uint64_t progress;
 	uint64_t body_offset;
 	struct dotstuff stuff;
 	bool final_dot; /* given to the driver */
