@@ -73,9 +73,16 @@ static EVP_PKEY *full_key(const struct tlsa *rr)
 	return key;
 }
 
-/* RFC 7671 s5.2.2: a trust anchor may be given in full in the record instead of in the chain. */
+/*
+ * RFC 7671 s5.2.2: a trust anchor may be given in full in the record instead of in the chain. The
+ * leaf's own certificate is none, even if it signed itself ("2 0 0" with a self-signed leaf:
+ * OpenSSL refuses it); the bare key of a self-signed leaf ("2 1 0") did sign the topmost
+ * certificate, and OpenSSL takes it.
+ */
 static bool full_anchor_signed(const struct tlsa *rr, STACK_OF(X509) * served)
 {
+	if (rr->selector == TLSA_CERT && match_record(rr, sk_X509_value(served, 0)))
+		return false;
 	EVP_PKEY *key = full_key(rr);
 	bool yes = false;
 	for (int i = 0; key != NULL && i < sk_X509_num(served) && !yes; i++)
