@@ -159,6 +159,14 @@ def add_zone(world, spec):
     world.zones[name] = Zone(name=name, **spec)
 
 
+def repeated(notations):
+    """'3 1 1 noise:0*49' stands for 49 records that differ."""
+    for text in notations:
+        head, star, times = text.partition("*")
+        for n in range(int(times) if star else 1):
+            yield f"{head}.{n}" if star else text
+
+
 HOST_KEYS = {"name", "pref", "ip", "dead", "server", "fake", "postfix", "cert", "cert2", "sni", "tlsa",
              "tlsa_at", "records", "options"}
 DOMAIN_KEYS = {"name", "about", "rule", "mx", "hosts", "records", "expect", "send", "zones", "level",
@@ -220,7 +228,7 @@ def add_host(world, domain, name, host):
             world.add(name, rtype, address)
     if host.get("tlsa"):
         owner = fqdn(host["tlsa_at"], domain.ascii + ".") if "tlsa_at" in host else f"_25._tcp.{name}"
-        world.tlsa.append((owner, host["tlsa"], server))
+        world.tlsa.append((owner, list(repeated(host["tlsa"])), server))
 
 
 # A failure class is tried at each position on the way to a verdict: the same broken zone (or broken
@@ -242,14 +250,14 @@ def expand_class(spec):
     absent = spec.get("absent", False)
     zones, entries = [{"name": broken, **keys}], []
     for position in spec.get("positions", list(POSITIONS)):
+        because = f" ({spec['because']})" if "because" in spec else ""
         entry = {"name": f"at-{position}.{name}.{'lab' if position == 'mx' else 'test'}",
-                 "about": f"{spec['about']}, {POSITIONS[position]}",
+                 "about": f"{spec['about']}, {POSITIONS[position]}{because}",
                  "rule": spec["rule"], "group": name, "slow": spec.get("slow", False)}
         expect, send = copy.deepcopy(FAILED[position])
         if position in spec.get("expect", {}):
             own = spec["expect"][position]
             expect, send = own["expect"], own["send"]
-            entry["about"] += own.get("because", "")
         entry["expect"], entry["send"] = expect, send
         good = {"cert": {}, "tlsa": ["3 1 1 leaf"]}
         if position == "mx" and absent:

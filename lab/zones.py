@@ -135,25 +135,23 @@ def _unsigned(lines):
     return [line for line in lines if _fields(line)[3] not in drop]
 
 
-# name -> (signature start, signature end, iterations, edit); times are seconds from now
+# name -> (signature start, signature end, edit); times are seconds from now
 MONTH = 30 * DAY
 FAULTS = {
-    "": (-DAY, MONTH, 0, None),
-    "expired": (-MONTH, -DAY, 0, None),
-    "expired-lately": (-MONTH, -1800, 0, None),
-    "not-yet": (DAY, MONTH, 0, None),
-    "stripped": (-DAY, MONTH, 0, _strip(())),
-    "tlsa-stripped": (-DAY, MONTH, 0, _strip(("TLSA",))),
-    "unsigned": (-DAY, MONTH, 0, _unsigned),
-    "wrong-signer": (-DAY, MONTH, 0, _wrong_signer),
-    "tampered": (-DAY, MONTH, 0, _tamper(())),
-    "tlsa-tampered": (-DAY, MONTH, 0, _tamper(("TLSA",))),
-    "aaaa-tampered": (-DAY, MONTH, 0, _tamper(("AAAA",))),
-    "mx-tampered": (-DAY, MONTH, 0, _tamper(("MX",))),
-    "no-proof": (-DAY, MONTH, 0, _no_proof),
-    "other-key": (-DAY, MONTH, 0, None),        # needs two signings: see sign_by_hand()
-    "iterations": (-DAY, MONTH, 151, None),     # one more than libunbound's limit for any key
-    "iterations-some": (-DAY, MONTH, 100, None),
+    "": (-DAY, MONTH, None),
+    "expired": (-MONTH, -DAY, None),
+    "expired-lately": (-MONTH, -1800, None),
+    "not-yet": (DAY, MONTH, None),
+    "stripped": (-DAY, MONTH, _strip(())),
+    "tlsa-stripped": (-DAY, MONTH, _strip(("TLSA",))),
+    "unsigned": (-DAY, MONTH, _unsigned),
+    "wrong-signer": (-DAY, MONTH, _wrong_signer),
+    "tampered": (-DAY, MONTH, _tamper(())),
+    "tlsa-tampered": (-DAY, MONTH, _tamper(("TLSA",))),
+    "aaaa-tampered": (-DAY, MONTH, _tamper(("AAAA",))),
+    "mx-tampered": (-DAY, MONTH, _tamper(("MX",))),
+    "no-proof": (-DAY, MONTH, _no_proof),
+    "other-key": (-DAY, MONTH, None),        # needs two signings: see sign_by_hand()
 }
 
 
@@ -218,7 +216,7 @@ class Zones:
         lines += [f"{owner} {TTL} IN {rtype} {rdata}" for owner, rtype, rdata in zone.records]
         self.zone_file(zone.name).write_text("\n".join(lines) + "\n")
 
-    def _signzone(self, zone, keys, plain, start, end, iterations):
+    def _signzone(self, zone, keys, plain, start, end):
         work = self.state / "sign"
         stems = [key.write(self.state / "keys") for key in keys]
         text = plain + "".join(f"{zone.name} {TTL} IN DNSKEY {key.dnskey()}\n" for key in keys)
@@ -229,19 +227,19 @@ class Zones:
                    "-o", zone.name, "-f", str(out),
                    "-s", f"now{start:+d}", "-e", f"now{end:+d}"]
         if zone.denial == "nsec3":
-            command += ["-3", "-" if not iterations else "aabbccdd", "-H", str(iterations)]
+            command += ["-3", "-", "-H", "0"]
         done = subprocess.run(command + [str(source)] + stems, cwd=work, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"dnssec-signzone {zone.name}: {done.stderr}")
         return [line for line in out.read_text().splitlines() if line and not line.startswith(";")]
 
     def _sign_by_hand(self, zone):
-        start, end, iterations, edit = FAULTS[zone.fault]
+        start, end, edit = FAULTS[zone.fault]
         plain = self.zone_file(zone.name).read_text()
-        lines = self._signzone(zone, [self.keys[zone.name]], plain, start, end, iterations)
+        lines = self._signzone(zone, [self.keys[zone.name]], plain, start, end)
         if zone.fault == "other-key":
             # DS and DNSKEY are right, everything else is signed by a key that is not in the zone
-            stranger = self._signzone(zone, [Key(zone.name)], plain, start, end, iterations)
+            stranger = self._signzone(zone, [Key(zone.name)], plain, start, end)
 
             def of_dnskey(line):
                 f = _fields(line)
@@ -253,6 +251,18 @@ class Zones:
 
     # -- servers' configuration ------------------------------------------------------------------
 
+    def _policies(self, tier):
+        """One Knot policy per kind of denial: nsec, nsec3, nsec3-ITERATIONS."""
+        lines = []
+        for denial in sorted({z.denial for z in self.world.zones.values() if z.tier == tier}):
+            kind, _, iterations = denial.partition("-")
+            lines += [f"  - id: {denial}", "    manual: on", "    single-type-signing: on",
+                      "    algorithm: ecdsap256sha256", "    cds-cdnskey-publish: none",
+                      f"    nsec3: {'on' if kind == 'nsec3' else 'off'}"]
+            if kind == "nsec3":
+                lines += [f"    nsec3-iterations: {iterations or 0}", "    nsec3-salt-length: 0"]
+        return lines
+
     def _write_knot(self):
         for tier, address in TIERS.items():
             base = self.state / "knot" / tier
@@ -263,12 +273,7 @@ class Zones:
                 "    udp-workers: 1", "    tcp-workers: 1", "    background-workers: 2",
                 "database:", f"    storage: \"{base}\"",
                 "log:", "  - target: stderr", "    any: notice",
-                "policy:",
-                "  - id: nsec", "    manual: on", "    single-type-signing: on",
-                "    algorithm: ecdsap256sha256", "    nsec3: off", "    cds-cdnskey-publish: none",
-                "  - id: nsec3", "    manual: on", "    single-type-signing: on",
-                "    algorithm: ecdsap256sha256", "    nsec3: on", "    nsec3-iterations: 0",
-                "    nsec3-salt-length: 0", "    cds-cdnskey-publish: none",
+                "policy:", *self._policies(tier),
                 "template:",
                 "  - id: default", f"    storage: \"{self.state}/zones\"", "    zonefile-sync: -1",
                 "    zonefile-load: whole", "    journal-content: none", "    semantic-checks: off",
