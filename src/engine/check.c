@@ -29,6 +29,7 @@ struct check_run {
 	struct engine *engine;
 	check_cb *cb;
 	void *arg;
+	struct dane_policy policy;
 	struct arena mem;
 	struct planner *planner;
 	struct running *running;
@@ -105,10 +106,8 @@ static bool wants_clear_retry(const struct check_run *r, const struct running *p
 			      const struct session_outcome *o)
 {
 	const struct plan_host *h = r->check.host[p->host].plan;
-	struct plan_config c;
-	engine_plan_config(r->engine, r->check.request.next_hop, &c);
 	return o->tls_failed && o->reason != REASON_LOCAL_ERROR && !p->in_clear &&
-	       p->kind == TLS_CERT_ANY && h->terms.policy == HOST_MAY && c.policy.clear_fallback;
+	       p->kind == TLS_CERT_ANY && h->terms.policy == HOST_MAY && r->policy.clear_fallback;
 }
 
 static void record(struct check_run *r, const struct running *p, const struct session_outcome *o)
@@ -169,12 +168,10 @@ static void start_probe(struct check_run *r, size_t host, size_t address, enum t
 			      .kind = kind,
 			      .in_clear = in_clear,
 			      .next = r->running};
-	struct plan_config c;
-	engine_plan_config(e, r->check.request.next_hop, &c);
 	enum smtpc_tls optional = in_clear ? SMTPC_TLS_NONE : SMTPC_TLS_MAY;
 	struct session_request q = {
 	    .address = h->address[address],
-	    .port = c.policy.port,
+	    .port = r->policy.port,
 	    .terms = &h->terms,
 	    .smtp = {.helo = e->helo,
 		     .tls = h->terms.policy == HOST_MAY ? optional : SMTPC_TLS_MUST,
@@ -280,6 +277,7 @@ struct check *check_start(struct engine *e, const struct check_request *q, check
 	struct plan_config c;
 	engine_plan_config(e, q->next_hop, &c);
 	c.literal = q->literal;
+	r->policy = c.policy;
 	r->check.plan = plan_new(&c);
 	if (r->check.plan != NULL)
 		r->planner = planner_start(e, r->check.plan, on_plan, r);

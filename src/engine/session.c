@@ -135,7 +135,7 @@ static void flush(struct session *s)
 			buf_consume(&s->wire, (size_t)n);
 		} else if (n < 0 && errno == EINTR) {
 			continue;
-		} else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		} else if (n < 0 && errno == EAGAIN) {
 			return;
 		} else {
 			buf_reset(&s->wire);
@@ -237,7 +237,7 @@ static void read_socket(struct session *s)
 {
 	uint8_t bytes[READ_CHUNK];
 	ssize_t n = recv(s->fd, bytes, sizeof(bytes), 0);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0)
 		lost(s);
