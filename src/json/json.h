@@ -19,11 +19,16 @@
 
 struct json;
 
+/* jansson exports functions of these names; ours must not take their place when linked. */
+#define json_object json_new_object
+#define json_array json_new_array
+
 struct json *json_object(void); /* NULL: out of memory; the setters accept it */
 struct json *json_array(void);
 void json_free(struct json **j); /* only a root: never a child that was given away */
 
-/* Objects; keys are printed in the order in which they were first set. NULL strings become null. */
+/* Objects; keys are printed in the order in which they were first set. NULL strings become null.
+ * A plain value may be set again; replacing an object or array is a failure. */
 void json_set_str(struct json *obj, const char *key, const char *value);
 void json_set_int(struct json *obj, const char *key, int64_t value);
 void json_set_bool(struct json *obj, const char *key, bool value);
