@@ -70,14 +70,27 @@ static bool set_number(struct ub_ctx *ctx, const char *key, uint32_t v, struct s
 	return set(ctx, key, text, e);
 }
 
+/* Without validation every answer would be insecure, and every DANE policy would silently be gone.
+ * (The library also crashes after an unknown module.) */
+static bool turns_validation_off(struct slice key)
+{
+	return slice_eq_nocase_str(key, "module-config") ||
+	       slice_eq_nocase_str(key, "val-permissive-mode");
+}
+
 /* "key: value" as in unbound.conf(5). */
 static bool set_line(struct ub_ctx *ctx, const char *line, struct setup_error *e)
 {
 	struct slice value, key = slice_trim(slice_cut(slice_str(line), ':', &value));
 	char k[64], v[1024];
-	if (key.n == 0 || key.n == strlen(line) || key.n > sizeof k - 2 || value.n >= sizeof v)
-		return setup_fail(e, "resolver option \"%.80s\": expected \"key: value\"", line);
 	value = slice_trim(value);
+	if (key.n == 0 || value.n == 0 || key.n > sizeof k - 2 || value.n >= sizeof v)
+		return setup_fail(e, "resolver option \"%.80s\": expected \"key: value\"", line);
+	if (turns_validation_off(key))
+		return setup_fail(e,
+				  "resolver option \"%.80s\": not allowed, DNSSEC validation is "
+				  "not optional",
+				  line);
 	snprintf(k, sizeof k, "%.*s:", (int)key.n, (const char *)key.p);
 	snprintf(v, sizeof v, "%.*s", (int)value.n, (const char *)value.p);
 	if (ub_ctx_set_option(ctx, k, v) == 0)
@@ -191,23 +204,18 @@ static void ignore_event(void *arg, int rcode, void *packet, int len, int sec, c
 	(void)arg, (void)rcode, (void)packet, (void)len, (void)sec, (void)why, (void)limit;
 }
 
-/* The last line that the library wrote, without its "[time] libunbound[pid:tid] " mark. */
-static struct slice last_message(const char *text, size_t n)
+/* The first line that the library wrote, without its "[time] libunbound[pid:tid] " marks: the
+ * cause. Later lines say what it led to. */
+static struct slice first_message(const char *text, size_t n)
 {
-	struct slice s = slice_make(text, n);
-	while (s.n > 0 && s.p[s.n - 1] == '\n')
-		s.n--;
-	size_t from = s.n;
-	while (from > 0 && s.p[from - 1] != '\n')
-		from--;
-	s = slice_from(s, from);
-	for (size_t marks = 0; marks < 2;) {
+	struct slice rest, s = slice_cut(slice_make(text, n), '\n', &rest);
+	for (int marks = 0; marks < 2; marks++) {
 		size_t at = slice_find(s, ']');
-		if (at >= s.n)
-			break;
-		s = slice_trim(slice_from(s, at + 1));
-		marks++;
+		if (at < s.n)
+			s = slice_trim(slice_from(s, at + 1));
 	}
+	if (slice_starts_nocase(s, "error: "))
+		s = slice_from(s, strlen("error: "));
 	return s;
 }
 
@@ -228,7 +236,7 @@ bool setup_finish(struct ub_ctx *ctx, struct setup_error *e)
 	if (rc == 0) {
 		ub_cancel(ctx, id); /* for the operator who turned local zones off */
 	} else {
-		struct slice said = last_message(text, n);
+		struct slice said = first_message(text, n);
 		setup_fail(e, "the resolver does not start: %s%s%.*s", ub_strerror(rc),
 			   said.n ? ": " : "", (int)(said.n < 300 ? said.n : 300),
 			   said.n ? (const char *)said.p : "");
