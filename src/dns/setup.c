@@ -78,13 +78,34 @@ static bool turns_validation_off(struct slice key)
 	       slice_eq_nocase_str(key, "val-permissive-mode");
 }
 
+/* The value as the library's setter wants it, where that is not what unbound.conf(5) says: its
+ * parser strips quotes ("test." nodefault), and only there does nodefault work. A transparent zone
+ * without data is the same thing. */
+static void to_setter_form(struct slice key, struct slice value, char *out, size_t room)
+{
+	struct slice tail, quoted = slice_cut(value, ' ', &tail);
+	if (value.n > 0 && (value.p[0] == '"' || value.p[0] == '\'')) {
+		struct slice inside = slice_from(value, 1);
+		size_t end = slice_find(inside, value.p[0]);
+		if (end < inside.n) {
+			quoted = slice_first(inside, end);
+			tail = slice_from(inside, end + 1);
+		}
+	}
+	tail = slice_trim(tail);
+	if (slice_eq_nocase_str(key, "local-zone") && slice_eq_nocase_str(tail, "nodefault"))
+		tail = SLICE_LIT("transparent");
+	snprintf(out, room, "%.*s%s%.*s", (int)quoted.n, (const char *)quoted.p, tail.n ? " " : "",
+		 (int)tail.n, tail.n ? (const char *)tail.p : "");
+}
+
 /* "key: value" as in unbound.conf(5). */
 static bool set_line(struct ub_ctx *ctx, const char *line, struct setup_error *e)
 {
 	struct slice value, key = slice_trim(slice_cut(slice_str(line), ':', &value));
 	char k[64], v[1024];
 	value = slice_trim(value);
-	if (key.n == 0 || value.n == 0 || key.n > sizeof k - 2 || value.n >= sizeof v)
+	if (key.n == 0 || value.n == 0 || key.n > sizeof k - 2 || value.n + 16 >= sizeof v)
 		return setup_fail(e, "resolver option \"%.80s\": expected \"key: value\"", line);
 	if (turns_validation_off(key))
 		return setup_fail(e,
@@ -92,7 +113,7 @@ static bool set_line(struct ub_ctx *ctx, const char *line, struct setup_error *e
 				  "not optional",
 				  line);
 	snprintf(k, sizeof k, "%.*s:", (int)key.n, (const char *)key.p);
-	snprintf(v, sizeof v, "%.*s", (int)value.n, (const char *)value.p);
+	to_setter_form(key, value, v, sizeof v);
 	if (ub_ctx_set_option(ctx, k, v) == 0)
 		return true;
 	return setup_fail(e, "resolver option \"%.80s\": unknown, or the value is not allowed",
