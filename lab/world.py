@@ -142,7 +142,7 @@ def write_conf(world, state):
 dns {{
 	anchor = {quote(str(state / "root.ds"))}
 	stub = "{domains.ROOT_NS}@53"
-	unbound = {{ "local-zone: \\"test.\\" nodefault", "do-not-query-localhost: no" }}
+	unbound = {{ "local-zone: test. transparent", "do-not-query-localhost: no" }}
 	sig-skew = 300
 	timeout = 10
 }}
@@ -272,6 +272,8 @@ def start_all(state):
 
     daemons = {}
     for tier in zones.TIERS:
+        shutil.rmtree(state / "knot" / tier / "run", ignore_errors=True)    # a stale pid may be in use
+        (state / "knot" / tier / "run").mkdir()
         daemons[f"knot-{tier}"] = spawn(state, f"knot-{tier}",
                                         ["knotd", "-c", f"{state}/knot/{tier}/knot.conf"])
     python = [sys.executable or "/usr/bin/python3"]
