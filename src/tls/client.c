@@ -43,8 +43,7 @@ static const char sigalgs_any[] = SIGALGS_ECDSA ":ed25519:" SIGALGS_RSA;
 static const char sigalgs_ecdsa[] = SIGALGS_ECDSA;
 static const char sigalgs_rsa[] = SIGALGS_RSA;
 /* T11: unauthenticated TLS with SHA-1 beats clear text. */
-static const char sigalgs_may[] =
-    SIGALGS_ECDSA ":ed25519:" SIGALGS_RSA ":ecdsa_sha1:rsa_pkcs1_sha1";
+static const char sigalgs_may[] = SIGALGS_ECDSA ":ed25519:" SIGALGS_RSA ":ECDSA+SHA1:RSA+SHA1";
 
 const char *openssl_reason(void)
 {
@@ -59,7 +58,7 @@ const char *openssl_reason(void)
 void openssl_error(const char *what, char *error, size_t room)
 {
 	const char *reason = openssl_reason();
-	snprintf(error, room, "%s: %s", what, reason != NULL ? reason : "out of memory");
+	snprintf(error, room, "%s: %s", what, reason != NULL ? reason : "OpenSSL does not say why");
 }
 
 static bool context_set(SSL_CTX *ctx, const char *sigalgs)
