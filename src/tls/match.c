@@ -100,7 +100,9 @@ static bool match_served(const struct tlsa *rr, STACK_OF(X509) * served)
 	if (rr->usage != TLSA_DANE_TA)
 		return false;
 	for (int i = 1; i < n; i++) {
-		if (match_record(rr, sk_X509_value(served, i)))
+		X509 *cert = sk_X509_value(served, i);
+		/* A leaf that is served twice is still no CA above the leaf. */
+		if (X509_cmp(cert, sk_X509_value(served, 0)) != 0 && match_record(rr, cert))
 			return true;
 	}
 	return rr->mtype == TLSA_FULL && full_anchor_signed(rr, served);
