@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd: the program: one file per subcommand, and what they share. Reads arguments, prints results;
+ * every decision is made elsewhere.
+ */
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+
+#include "conf/conf.h"
+#include "json/json.h"
+
+#include <stdio.h>
+
+enum { CMD_ERROR_MAX = 1024 };
+
+/* What main() prepared for a subcommand. */
+struct cmd {
+	const char *name;
+	int argc; /* argv[0] is the subcommand */
+	char **argv;
+	struct conf *conf;
+	struct log *log;
+	bool stdin_closed; /* descriptor 0 was closed when the program started */
+};
+
+int cmd_check(struct cmd *c);
+int cmd_send(struct cmd *c);
+int cmd_verify(struct cmd *c);
+int cmd_resolve(struct cmd *c);
+
+/* "danelaw SUBCOMMAND: message" on one line of standard error. Returns code. */
+int cmd_fail(const struct cmd *c, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* --- Options (opts.c) --- */
+
+struct opt {
+	char letter;       /* 0: none */
+	const char *word;  /* long name */
+	const char *value; /* its name in the help; NULL: takes none */
+	const char *help;
+};
+
+struct usage {
+	const char *synopsis; /* behind "danelaw " */
+	const char *summary;
+	const struct opt *opt;
+	size_t nopt;
+	const char *more; /* printed at the end of --help; may be NULL */
+};
+
+enum { OPTS_END = -1, OPTS_BAD = -2, OPTS_HELP = -3 };
+
+/*
+ * The next option: its index in the table, or one of the above. OPTS_BAD: already explained on
+ * standard error (the option is named and the nearest known one suggested). OPTS_HELP: already
+ * printed. After OPTS_END the operands are argv[optind] and following. With stop_at_operand nothing
+ * behind the first operand is an option.
+ */
+int opts_next(const char *who, const struct usage *u, int argc, char **argv, bool stop_at_operand,
+	      const char **value);
+
+/* --- Text (text.c) --- */
+
+struct style {
+	bool color, utf8;
+};
+struct style style_of(FILE *f); /* colours only on a terminal and without NO_COLOR */
+enum tone { TONE_GOOD, TONE_WARN, TONE_BAD, TONE_DIM, TONE_BOLD };
+const char *tone_on(const struct style *s, enum tone t);
+const char *tone_off(const struct style *s);
+
+enum { TIME_TEXT_MAX = 32 };
+/* RFC 3339 in UTC. */
+void time_to_text(int64_t t, char out[static TIME_TEXT_MAX]);
+bool time_from_text(const char *text, int64_t *out);
+
+/*
+ * A domain as a person types it to A-labels (D10): lower case, no trailing dot. On an error `error`
+ * says what is wrong.
+ */
+bool domain_from_text(const char *text, char *out, size_t room, char *error, size_t error_room);
+
+/* --- Facts as JSON and words (facts.c) --- */
+
+struct tls_facts;
+struct tlsa_set;
+struct tls_match;
+struct buf;
+struct json *
+tls_json(const struct tls_facts *f); /* NULL facts or no handshake: give null: see tls_json_set */
+void tls_json_set(struct json *obj, const struct tls_facts *f);
+struct json *match_json(const struct tls_match *m);
+struct json *tlsa_records_json(const struct tlsa_set *s);
+void match_to_text(const struct tls_match *m, struct buf *out);
+
+#endif

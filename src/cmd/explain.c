@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* From verdicts to sentences. Knows words only: every judgement was made in src/dane and
+ * src/deliver. */
+#include "cmd/explain.h"
+
+#include "base/buf.h"
+#include "cmd/cmd.h"
+
+enum { RECORD_MAX = 2048 };
+
+const struct answer *host_tlsa_answer(const struct plan_host *h)
+{
+	return h->verdict.tlsa < HOST_Q_COUNT ? h->facts.answer[h->verdict.tlsa] : NULL;
+}
+
+/* As the decision saw them: a family that has addresses before one that has none, a secure one
+ * before others. */
+const char *host_address_status(const struct plan_host *h)
+{
+	const struct answer *four = h->facts.answer[HOST_Q_A], *six = h->facts.answer[HOST_Q_AAAA];
+	if (four == NULL || six == NULL) {
+		const struct answer *one = four != NULL ? four : six;
+		return dns_status_name(one != NULL ? one->status : DNS_ABSENT);
+	}
+	bool six_leads =
+	    six->nrr > 0 &&
+	    (four->nrr == 0 || (six->status == DNS_SECURE && four->status != DNS_SECURE));
+	return dns_status_name(six_leads ? six->status : four->status);
+}
+
+void explain_skip(const struct plan_host *h, struct buf *out)
+{
+	struct buf record;
+	buf_init(&record, RECORD_MAX);
+	plan_explain_skip(h, &record);
+	buf_add_str(out, reason_sentence(h->verdict.reason));
+	if (buf_len(&record) > 0)
+		buf_addf(out, " (%s)", buf_cstr(&record));
+	buf_free(&record);
+}
+
+static void explain_success(const struct check_probe *p, struct buf *out)
+{
+	const struct tls_facts *tls = p->outcome.tls;
+	switch (p->result) {
+	case RESULT_AUTHENTICATED:
+		match_to_text(&tls->match, out);
+		return;
+	case RESULT_ENCRYPTED:
+		buf_add_str(out, "TLS, not authenticated");
+		return;
+	case RESULT_CLEARTEXT:
+		if (p->clear_retry)
+			buf_addf(out, "clear text, after a failed TLS handshake: %s",
+				 p->outcome.detail);
+		else
+			buf_add_str(out, "clear text: the host does not offer STARTTLS");
+		return;
+	case RESULT_FAILED:
+	case RESULT_UNTRIED:
+		return;
+	}
+}
+
+void explain_probe(const struct plan_host *h, const struct check_probe *p, struct buf *out)
+{
+	if (p->result == RESULT_UNTRIED) {
+		buf_addf(out, "not tried; policy %s", host_policy_name(h->verdict.policy));
+	} else if (p->result != RESULT_FAILED) {
+		explain_success(p, out);
+	} else {
+		buf_add_str(out, reason_sentence(p->outcome.reason));
+		if (p->outcome.detail[0] != '\0')
+			buf_addf(out, ": %s", p->outcome.detail);
+	}
+}
+
+/* --- The domain --- */
+
+/* The first probe or host that has this reason: the place to look at. */
+static bool name_culprit(const struct check *c, struct buf *out)
+{
+	for (size_t i = 0; i < c->nhost; i++) {
+		const struct check_host *h = &c->host[i];
+		if (h->plan->verdict.policy == HOST_SKIP &&
+		    h->plan->verdict.reason == c->verdict.reason) {
+			buf_addf(out, "%s: ", h->plan->name);
+			return true;
+		}
+		for (size_t k = 0; k < h->naddress; k++) {
+			for (int kind = 0; kind < CHECK_KINDS; kind++) {
+				const struct check_probe *p = &h->address[k].probe[kind];
+				if (p->done && !p->not_served && p->result == RESULT_FAILED &&
+				    p->outcome.reason == c->verdict.reason) {
+					buf_addf(out, "%s: ", h->plan->name);
+					return true;
+				}
+			}
+		}
+	}
+	return false;
+}
+
+static void explain_trouble(const struct check *c, struct buf *out)
+{
+	const struct mx_verdict *mx = plan_mx(c->plan);
+	const struct answer *a = plan_mx_answer(c->plan);
+	name_culprit(c, out);
+	buf_add_str(out, reason_sentence(c->verdict.reason));
+	if (mx != NULL && mx->kind == MX_END && mx->detail != NULL)
+		buf_addf(out, " (%s MX: %s)", a != NULL ? a->name : c->request.next_hop,
+			 mx->detail);
+}
+
+static size_t count_skipped(const struct check *c)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < c->nhost; i++)
+		n += c->host[i].plan->verdict.policy == HOST_SKIP;
+	return n;
+}
+
+static const char *encrypting(const struct check *c)
+{
+	for (size_t i = 0; i < c->nhost; i++) {
+		if (c->host[i].plan->verdict.policy == HOST_ENCRYPT)
+			return "no TLSA record is usable: TLS is required and not authenticated";
+	}
+	return "no MX host has secure TLSA records: delivery is opportunistic";
+}
+
+void explain_domain(const struct check *c, struct buf *out)
+{
+	const char *done = c->request.connect ? "is" : "would have to be";
+	switch (c->verdict.state) {
+	case DOMAIN_PROTECTED:
+		buf_addf(out, "every MX host that can be reached %s authenticated by DANE", done);
+		break;
+	case DOMAIN_HALF:
+		buf_addf(out,
+			 "the hosts %s authenticated by DANE, but the MX records are not signed: "
+			 "who the hosts are is unproven",
+			 c->request.connect ? "are" : done);
+		break;
+	case DOMAIN_PARTIAL:
+		buf_add_str(out, "some MX hosts are authenticated by DANE and others are not");
+		break;
+	case DOMAIN_UNPROTECTED:
+		buf_add_str(out, encrypting(c));
+		break;
+	case DOMAIN_BROKEN:
+	case DOMAIN_UNDELIVERABLE:
+		explain_trouble(c, out);
+		return;
+	}
+	size_t skipped = count_skipped(c);
+	if (skipped > 0)
+		buf_addf(out, "; %zu host%s cannot be used", skipped, skipped == 1 ? "" : "s");
+}

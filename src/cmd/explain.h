@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd: sentences for a postmaster: what was seen, which record, host, address and certificate, and
+ * what to change.
+ */
+#ifndef CMD_EXPLAIN_H
+#define CMD_EXPLAIN_H
+
+#include "engine/check.h"
+
+struct buf;
+
+/* One sentence on the domain, ending without a full stop. */
+void explain_domain(const struct check *c, struct buf *out);
+/* One sentence on one address. */
+void explain_probe(const struct plan_host *h, const struct check_probe *p, struct buf *out);
+/* One sentence on a host that is skipped. */
+void explain_skip(const struct plan_host *h, struct buf *out);
+/* The answer whose TLSA records count for this host; NULL when none was asked for. */
+const struct answer *host_tlsa_answer(const struct plan_host *h);
+/* "secure", "absent" ...: of the addresses of a host. */
+const char *host_address_status(const struct plan_host *h);
+
+/* Printing (check_json.c, check_text.c). */
+struct style;
+bool check_print_json(const struct check *c, FILE *f);
+void check_print_text(const struct check *c, const struct style *st, FILE *f);
+
+#endif

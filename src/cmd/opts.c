@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Option tables to getopt_long(3), help texts, and errors that name the option and suggest the
+ * nearest one. */
+#include "cmd/cmd.h"
+
+#include "base/nearest.h"
+
+#include <getopt.h>
+#include <string.h>
+
+enum { OPTS_MAX = 32, CODE_LONG = 256, CODE_HELP = 512 };
+
+static void print_help(const struct usage *u)
+{
+	printf("Usage: danelaw %s\n\n%s\n\nOptions:\n", u->synopsis, u->summary);
+	for (size_t i = 0; i < u->nopt; i++) {
+		const struct opt *o = &u->opt[i];
+		char left[64];
+		snprintf(left, sizeof(left), "%s%c%s --%s%s%s", o->letter ? "-" : " ",
+			 o->letter ? o->letter : ' ', o->letter ? "," : " ", o->word,
+			 o->value ? " " : "", o->value ? o->value : "");
+		printf("  %-28s %s\n", left, o->help);
+	}
+	printf("  %-28s %s\n", "-h, --help", "print this and exit");
+	if (u->more != NULL)
+		printf("\n%s\n", u->more);
+}
+
+/* Fills the two forms that getopt_long wants. `shorts` has room for 2 letters per option and a
+ * prefix. */
+static void make_tables(const struct usage *u, bool stop, struct option *longs, char *shorts)
+{
+	size_t s = 0;
+	if (stop)
+		shorts[s++] = '+';
+	shorts[s++] = ':';
+	shorts[s++] = 'h';
+	for (size_t i = 0; i < u->nopt; i++) {
+		const struct opt *o = &u->opt[i];
+		longs[i] = (struct option){.name = o->word,
+					   .has_arg = o->value ? required_argument : no_argument,
+					   .val = CODE_LONG + (int)i};
+		if (o->letter) {
+			shorts[s++] = o->letter;
+			if (o->value)
+				shorts[s++] = ':';
+		}
+	}
+	longs[u->nopt] = (struct option){.name = "help", .val = CODE_HELP};
+	longs[u->nopt + 1] = (struct option){0};
+	shorts[s] = '\0';
+}
+
+static int bad_option(const char *who, const struct usage *u, char **argv, bool missing_value)
+{
+	const char *given = argv[optind - 1];
+	char letter[3] = {'-', (char)optopt, '\0'};
+	bool is_long = strncmp(given, "--", 2) == 0;
+	const char *shown = is_long || optopt == 0 || optopt >= CODE_LONG ? given : letter;
+	if (missing_value) {
+		fprintf(stderr, "%s: option %s needs a value; see 'danelaw %s --help'\n", who,
+			shown, strncmp(who, "danelaw ", 8) == 0 ? who + 8 : "");
+		return OPTS_BAD;
+	}
+	const char *words[OPTS_MAX + 1];
+	for (size_t i = 0; i < u->nopt; i++)
+		words[i] = u->opt[i].word;
+	words[u->nopt] = "help";
+	char word[64];
+	snprintf(word, sizeof(word), "%s", is_long ? given + 2 : "");
+	word[strcspn(word, "=")] = '\0';
+	const char *near = is_long ? nearest_word(word, words, u->nopt + 1) : NULL;
+	fprintf(stderr, "%s: unknown option %s", who, shown);
+	if (near != NULL)
+		fprintf(stderr, "; did you mean --%s?\n", near);
+	else
+		fprintf(stderr, "; see '%s --help'\n", who);
+	return OPTS_BAD;
+}
+
+static int index_of_letter(const struct usage *u, int letter)
+{
+	for (size_t i = 0; i < u->nopt; i++) {
+		if (u->opt[i].letter == letter)
+			return (int)i;
+	}
+	return OPTS_BAD;
+}
+
+int opts_next(const char *who, const struct usage *u, int argc, char **argv, bool stop_at_operand,
+	      const char **value)
+{
+	struct option longs[OPTS_MAX + 2];
+	char shorts[2 * OPTS_MAX + 4];
+	make_tables(u, stop_at_operand, longs, shorts);
+	opterr = 0;
+	int got = getopt_long(argc, argv, shorts, longs, NULL);
+	*value = optarg;
+	if (got == -1)
+		return OPTS_END;
+	if (got == 'h' || got == CODE_HELP) {
+		print_help(u);
+		return OPTS_HELP;
+	}
+	if (got == '?' || got == ':')
+		return bad_option(who, u, argv, got == ':');
+	return got >= CODE_LONG ? got - CODE_LONG : index_of_letter(u, got);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* Words, times and names as people read and write them. */
+#include "cmd/cmd.h"
+
+#include "idn/idn.h"
+#include "wire/dname.h"
+
+#include <langinfo.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct style style_of(FILE *f)
+{
+	const char *no_color = getenv("NO_COLOR");
+	return (struct style){
+	    .color = isatty(fileno(f)) && (no_color == NULL || no_color[0] == '\0'),
+	    .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+	};
+}
+
+const char *tone_on(const struct style *s, enum tone t)
+{
+	static const char *const codes[] = {[TONE_GOOD] = "\x1b[32m",
+					    [TONE_WARN] = "\x1b[33m",
+					    [TONE_BAD] = "\x1b[31m",
+					    [TONE_DIM] = "\x1b[2m",
+					    [TONE_BOLD] = "\x1b[1m"};
+	return s->color ? codes[t] : "";
+}
+
+const char *tone_off(const struct style *s)
+{
+	return s->color ? "\x1b[0m" : "";
+}
+
+void time_to_text(int64_t t, char out[static TIME_TEXT_MAX])
+{
+	struct tm tm;
+	time_t seconds = (time_t)t;
+	if (gmtime_r(&seconds, &tm) == NULL ||
+	    strftime(out, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		snprintf(out, TIME_TEXT_MAX, "?");
+}
+
+/* RFC 3339 date-time with "Z" or a numeric offset; a date alone means its midnight UTC. */
+bool time_from_text(const char *text, int64_t *out)
+{
+	struct tm tm = {0};
+	const char *rest = strptime(text, "%Y-%m-%d", &tm);
+	if (rest == NULL)
+		return false;
+	if (*rest == '\0') {
+		*out = (int64_t)timegm(&tm);
+		return true;
+	}
+	if (*rest != 'T' && *rest != 't' && *rest != ' ')
+		return false;
+	rest = strptime(rest + 1, "%H:%M:%S", &tm);
+	if (rest == NULL)
+		return false;
+	if (*rest == '.')
+		rest += 1 + strspn(rest + 1, "0123456789");
+	*out = (int64_t)timegm(&tm);
+	if (strcmp(rest, "Z") == 0 || strcmp(rest, "z") == 0)
+		return true;
+	unsigned hours, minutes;
+	char sign, end;
+	if (sscanf(rest, "%c%2u:%2u%c", &sign, &hours, &minutes, &end) != 3 ||
+	    (sign != '+' && sign != '-') || hours > 23 || minutes > 59)
+		return false;
+	int64_t offset = (int64_t)hours * 3600 + (int64_t)minutes * 60;
+	*out += sign == '+' ? -offset : offset;
+	return true;
+}
+
+bool domain_from_text(const char *text, char *out, size_t room, char *error, size_t error_room)
+{
+	struct dname name;
+	enum idn_error i = idn_to_ascii(text, out, room);
+	if (i != IDN_OK) {
+		snprintf(error, error_room, "'%s' is not a domain name: %s", text, idn_strerror(i));
+		return false;
+	}
+	enum dname_error d = dname_from_text(slice_str(out), &name);
+	if (d != DNAME_OK) {
+		snprintf(error, error_room, "'%s' is not a domain name: %s", text,
+			 dname_strerror(d));
+		return false;
+	}
+	if (!hostname_is_valid(slice_str(out))) {
+		snprintf(error, error_room,
+			 "'%s' is not a mail domain: only letters, digits, hyphens and dots may "
+			 "stand in it",
+			 text);
+		return false;
+	}
+	return true;
+}
