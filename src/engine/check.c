@@ -278,6 +278,7 @@ struct check *check_start(struct engine *e, const struct check_request *q, check
 	engine_plan_config(e, q->next_hop, &c);
 	c.literal = q->literal;
 	r->policy = c.policy;
+	r->check.port = c.policy.port;
 	r->check.plan = plan_new(&c);
 	if (r->check.plan != NULL)
 		r->planner = planner_start(e, r->check.plan, on_plan, r);

@@ -43,6 +43,7 @@ struct check {
 	struct plan *plan;
 	struct check_host *host; /* in the order of the plan */
 	size_t nhost;
+	uint16_t port;
 	struct domain_verdict verdict;
 	bool local_failure; /* out of memory: nothing here may be trusted */
 	uint64_t took_ms;
