@@ -27,15 +27,26 @@ static void print_wrapped(FILE *f, const char *text)
 	fputc('\n', f);
 }
 
-static void print_option(FILE *f, const struct option *o)
+/* "a number from 1 to 600, in seconds" */
+static void value_text(const struct option *o, char *out, size_t room)
 {
 	char expected[128];
 	option_expected(o, expected, sizeof expected);
+	if (o->type == OPTION_INT && *o->unit)
+		snprintf(out, room, "%s, in %s", expected, o->unit);
+	else
+		snprintf(out, room, "%s", *o->unit ? o->unit : expected);
+}
+
+static void print_option(FILE *f, const struct option *o)
+{
+	char value[160];
+	value_text(o, value, sizeof value);
 	bool override = !o->def;
 	fprintf(f, "%s.%s%s", o->section, override ? "DOMAIN." : "", o->key);
 	if (o->def && *o->def)
 		fprintf(f, " = %s", o->def);
-	fprintf(f, "\n%*s(%s%s%s)\n", HELP_INDENT, "", expected, *o->unit ? ", " : "", o->unit);
+	fprintf(f, "\n%*s(%s)\n", HELP_INDENT, "", value);
 	print_wrapped(f, o->doc);
 }
 
@@ -68,11 +79,11 @@ static void print_mdoc_text(FILE *f, const char *text)
 
 static void print_mdoc_option(FILE *f, const struct option *o)
 {
-	char expected[128];
-	option_expected(o, expected, sizeof expected);
+	char value[160];
+	value_text(o, value, sizeof value);
 	fprintf(f, ".It Cm %s No = Ar value\n", o->key);
 	print_mdoc_text(f, o->doc);
-	fprintf(f, "Value: %s%s%s.\n", expected, *o->unit ? ", " : "", o->unit);
+	fprintf(f, "Value: %s.\n", value);
 	if (o->def)
 		fprintf(f, "Default: %s.\n", *o->def ? o->def : "empty");
 }

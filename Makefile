@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+# A thin front of meson, the tools and the lab. `make build` leaves the program at build/danelaw.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+MESON ?= meson
+NINJA ?= ninja
+BUILD = build
+ASAN = build-asan
+FUZZ = build-fuzz
+# Suites that need neither the lab nor much time: these run with the sanitizers too.
+SUITES = --suite unit --suite table --suite scene --suite fuzz-corpus
+
+all: build
+
+deps:
+	@tools/install-packages
+
+build: $(BUILD)/build.ninja
+	@$(NINJA) -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@$(MESON) setup --prefix $(PREFIX) $(BUILD)
+
+$(ASAN)/build.ninja:
+	@$(MESON) setup --buildtype debug -Db_sanitize=address,undefined $(ASAN)
+
+test: deps build test-plain test-asan test-live
+
+test-plain: build
+	@tools/run-suites $(BUILD)
+
+test-asan: $(ASAN)/build.ninja
+	@$(NINJA) -C $(ASAN)
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1 \
+		tools/run-suites $(ASAN) $(SUITES)
+
+test-live: build
+	@if [ -e lab/live_test.py ]; then lab/lab run -- lab/live_test.py; else echo "no live tests yet"; fi
+
+demo: deps build
+	@lab/lab demo
+
+bench: deps build
+	@bench/run
+
+fuzz: deps
+	@[ -e $(FUZZ)/build.ninja ] || CC=clang $(MESON) setup -Dfuzz=true $(FUZZ)
+	@$(NINJA) -C $(FUZZ)
+	@test/fuzz/run.sh 60 $(FUZZ)
+
+install: build
+	@$(MESON) configure $(BUILD) --prefix $(PREFIX)
+	@DESTDIR='$(DESTDIR)' $(MESON) install -C $(BUILD)
+
+man: build
+	@$(BUILD)/src/conf/options-man <man/danelaw.conf.5.in >man/danelaw.conf.5.new
+	@mv man/danelaw.conf.5.new man/danelaw.conf.5
+
+fmt:
+	@find src include test bench tools -name '*.[ch]' 2>/dev/null | xargs clang-format -i
+
+check: build
+	@tools/check-all $(BUILD)
+
+clean:
+	@rm -rf $(BUILD) $(ASAN) $(FUZZ)
+
+.PHONY: all deps build test test-plain test-asan test-live demo bench fuzz install man fmt check clean
