@@ -170,7 +170,7 @@ def repeated(notations):
 HOST_KEYS = {"name", "pref", "ip", "dead", "server", "fake", "postfix", "cert", "cert2", "sni", "tlsa",
              "tlsa_at", "records", "options"}
 DOMAIN_KEYS = {"name", "about", "rule", "mx", "hosts", "records", "expect", "send", "zones", "level",
-               "rcpt", "message", "sender", "slow", "group", "conf"} | HOST_KEYS
+               "rcpt", "message", "sender", "slow", "group", "clear", "never_asked"} | HOST_KEYS
 
 
 def add_domain(world, spec):

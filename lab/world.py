@@ -27,6 +27,9 @@ LAB = pathlib.Path(__file__).resolve().parent
 PROJECT = LAB.parent
 MAX_AGE = 8 * 3600              # signatures and certificates are remade after this many seconds
 READY_SECONDS = 60
+CLIENT_PATIENCE = 3             # seconds that the program under test waits in each phase
+PHASES = ("connect", "greeting", "ehlo", "starttls", "handshake", "mail", "rcpt", "data-init",
+          "data-block", "data-done", "quit")
 
 TRY = """
   danelaw check ee-311.test                    the whole story of one domain
@@ -61,7 +64,7 @@ def stand_in():
 def fingerprint():
     h = hashlib.sha256(f"{sys.version} {stand_in()}".encode())
     for path in sorted(LAB.glob("*.py")) + [domains.FILE]:
-        if path.name in ("live_test.py", "interop_test.py", "demo.py"):
+        if path.name in ("live_test.py", "interop_test.py", "report.py"):
             continue
         h.update(path.read_bytes())
     return h.hexdigest()
@@ -138,6 +141,7 @@ def write_conf(world, state):
     quote = json.dumps              # libconfuse strings escape like these
     levels = "".join(f"destination {quote(d.ascii)} {{ level = {d.spec['level']} }}\n"
                      for d in world.domains if "level" in d.spec)
+    timeouts = "".join(f"\ttimeout-{phase} = {CLIENT_PATIENCE}\n" for phase in PHASES)
     (state / "danelaw.conf").write_text(f"""# written by lab/world.py; do not edit
 dns {{
 	anchor = {quote(str(state / "root.ds"))}
@@ -148,12 +152,8 @@ dns {{
 }}
 smtp {{
 	helo = "{domains.HELO}"
-	timeout-connect = 3
-	timeout-greeting = 3
-	timeout-command = 3
-	timeout-tls = 3
-	timeout-data = 3
-}}
+	own-addresses = {{ "127.11.0.1" }}
+{timeouts}}}
 {levels}""")
     bin_dir = state / "bin"
     bin_dir.mkdir(exist_ok=True)
@@ -176,7 +176,8 @@ def write_domains(world, state, shown):
                     "expect": d.expect, "send": d.send, "group": d.group, "servers": servers,
                     "rcpt": d.spec.get("rcpt"), "message": d.spec.get("message", "plain"),
                     "sender": d.spec.get("sender"), "slow": d.spec.get("slow", False),
-                    "conf": d.spec.get("conf", []), "level": d.spec.get("level")})
+                    "clear": d.spec.get("clear", False), "never_asked": d.spec.get("never_asked", []),
+                    "level": d.spec.get("level")})
     (state / "domains.json").write_text(json.dumps(
         {"domains": out, "tlsa": shown, "demo": world.demo}, indent=1))
 
