@@ -75,8 +75,9 @@ static bool context_set(SSL_CTX *ctx, const char *sigalgs)
 	       SSL_CTX_set_max_proto_version(ctx, 0) == 1 &&
 	       SSL_CTX_set_cipher_list(ctx, suites_any) == 1 &&
 	       SSL_CTX_set_ciphersuites(ctx, suites_13) == 1 &&
-	       SSL_CTX_set1_groups_list(ctx, groups) == 1 &&
-	       SSL_CTX_set1_sigalgs_list(ctx, sigalgs != NULL ? sigalgs : sigalgs_any) == 1 &&
+	       SSL_CTX_set1_groups_list(ctx, unconst(groups)) == 1 &&
+	       SSL_CTX_set1_sigalgs_list(ctx, unconst(sigalgs != NULL ? sigalgs : sigalgs_any)) ==
+		   1 &&
 	       dane_context(ctx);
 }
 
@@ -100,10 +101,10 @@ static bool restrict_kind(SSL *ssl, enum tls_cert_kind kind)
 	/* Static RSA suites need no signature: the suites must be cut too. */
 	case TLS_CERT_RSA:
 		return SSL_set_cipher_list(ssl, suites_rsa) == 1 &&
-		       SSL_set1_sigalgs_list(ssl, sigalgs_rsa) == 1;
+		       SSL_set1_sigalgs_list(ssl, unconst(sigalgs_rsa)) == 1;
 	case TLS_CERT_ECDSA:
 		return SSL_set_cipher_list(ssl, suites_ecdsa) == 1 &&
-		       SSL_set1_sigalgs_list(ssl, sigalgs_ecdsa) == 1;
+		       SSL_set1_sigalgs_list(ssl, unconst(sigalgs_ecdsa)) == 1;
 	}
 	return false;
 }
@@ -113,7 +114,7 @@ static bool restrict_may(SSL *ssl)
 	SSL_set_security_level(ssl, 0);
 	SSL_set_options(ssl, SSL_OP_LEGACY_SERVER_CONNECT);
 	return SSL_set_min_proto_version(ssl, TLS1_VERSION) == 1 &&
-	       SSL_set1_sigalgs_list(ssl, sigalgs_may) == 1;
+	       SSL_set1_sigalgs_list(ssl, unconst(sigalgs_may)) == 1;
 }
 
 bool context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind kind)

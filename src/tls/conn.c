@@ -292,10 +292,7 @@ static bool conn_verification(struct tls_conn *t, char *error, size_t room)
 	const struct tls_terms *terms = &t->report->terms;
 	if (terms->policy != HOST_DANE) {
 		SSL_set_verify(t->ssl, SSL_VERIFY_NONE, NULL);
-		if (terms->sni == NULL || SSL_set_tlsext_host_name(t->ssl, terms->sni) == 1)
-			return true;
-		openssl_error("cannot set the server name", error, room);
-		return false;
+		return sni_load(t->ssl, terms->sni, error, room);
 	}
 	SSL_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
 	if (t->client->offset_s != 0)
@@ -528,7 +525,7 @@ enum tls_state tls_state(const struct tls_conn *t)
 
 const struct tls_facts *tls_facts(const struct tls_conn *t)
 {
-	struct report *r = (struct report *)(uintptr_t)t->report;
+	struct report *r = unconst(t->report);
 	STACK_OF(X509) *served = r->check.served;
 	/* A resumed session keeps the chain it was verified with. */
 	if (served == NULL && t->state != TLS_HANDSHAKING)

@@ -97,11 +97,11 @@ static bool load_records(SSL *ssl, const struct tlsa_set *set, char *error, size
 	return loaded > 0;
 }
 
-static bool load_sni(SSL *ssl, const char *sni, char *error, size_t room)
+bool sni_load(SSL *ssl, const char *sni, char *error, size_t room)
 {
 	if (sni == NULL || sni[0] == '\0')
 		return true;
-	if (SSL_set_tlsext_host_name(ssl, sni) == 1)
+	if (SSL_set_tlsext_host_name(ssl, unconst(sni)) == 1)
 		return true;
 	openssl_error("cannot set the server name", error, room);
 	return false;
@@ -110,7 +110,7 @@ static bool load_sni(SSL *ssl, const char *sni, char *error, size_t room)
 bool dane_load(SSL *ssl, const struct tls_terms *terms, char *error, size_t room)
 {
 	ERR_clear_error();
-	if (!load_sni(ssl, terms->sni, error, room))
+	if (!sni_load(ssl, terms->sni, error, room))
 		return false;
 	return load_names(ssl, terms, error, room) && load_records(ssl, terms->tlsa, error, room);
 }

@@ -22,6 +22,12 @@ enum {
 	CHAIN_CERTS_MAX = 100,
 };
 
+/* OpenSSL's macros cast const away, which our warnings forbid. They do not write. */
+static inline void *unconst(const void *p)
+{
+	return (void *)(uintptr_t)p;
+}
+
 /* Writes "what: OpenSSL's reason" and empties OpenSSL's error queue. */
 void openssl_error(const char *what, char *error, size_t room);
 /* The reason string of the oldest queued error, NULL if there is none; empties the queue. */
@@ -47,6 +53,8 @@ int64_t client_now(const struct tls_client *c);
 /* --- dane.c --- */
 
 bool dane_context(SSL_CTX *ctx);
+/* T5. NULL or "": none. */
+bool sni_load(SSL *ssl, const char *sni, char *error, size_t room);
 /* Loads the terms: reference names, SNI, counting records (T1-T5). false: T10, `error` says why. */
 bool dane_load(SSL *ssl, const struct tls_terms *terms, char *error, size_t room);
 

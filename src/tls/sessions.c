@@ -80,8 +80,8 @@ static void list_push(struct session_table *t, struct entry *e)
 static void entry_free(struct entry *e)
 {
 	SSL_SESSION_free(e->session);
-	free((void *)(uintptr_t)e->proof.match.name);
-	free((void *)(uintptr_t)e->proof.data.p);
+	free(unconst(e->proof.match.name));
+	free(unconst(e->proof.data.p));
 	free(e);
 }
 

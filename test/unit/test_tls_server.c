@@ -95,7 +95,8 @@ void server_make(struct server *s, const struct lab *l, const struct server_opti
 	     "versions");
 	must(SSL_CTX_set_cipher_list(ctx, o->ciphers != NULL ? o->ciphers : "ALL:@SECLEVEL=0") == 1,
 	     "suites");
-	must(o->groups == NULL || SSL_CTX_set1_groups_list(ctx, o->groups) == 1, "groups");
+	must(o->groups == NULL || SSL_CTX_set1_groups_list(ctx, (char *)(uintptr_t)o->groups) == 1,
+	     "groups");
 	SSL_CTX_set_dh_auto(ctx, 1);
 	must(SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"t", 1) == 1, "context id");
 	if (o->tickets != 0)
