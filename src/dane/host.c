@@ -132,19 +132,27 @@ static void decide_insecure(const struct dane_policy *p, const struct host_facts
 	without_tlsa(p, v);
 }
 
-static void no_addresses(const struct host_facts *f, struct host_verdict *v)
+static void no_addresses(const struct dane_policy *p, const struct host_facts *f,
+			 struct host_verdict *v)
 {
 	static const enum host_query families[] = {HOST_Q_A, HOST_Q_AAAA};
+	const struct answer *last = NULL, *failed = NULL, *unproven = NULL;
 	for (size_t i = 0; i < 2; i++) {
 		const struct answer *a = f->answer[families[i]];
-		if (a != NULL && a->status == DNS_FAILED) {
-			skip(v, REASON_DNS_FAILED,
-			     a); /* it may have an address: a temporary matter */
-			return;
-		}
+		if (a == NULL)
+			continue;
+		last = a;
+		if (a->status == DNS_FAILED)
+			failed = a;
+		else if (!a->absence_secure)
+			unproven = a;
 	}
-	skip(v, REASON_NO_ADDRESS,
-	     f->answer[HOST_Q_A] ? f->answer[HOST_Q_A] : f->answer[HOST_Q_AAAA]);
+	if (failed != NULL) /* it may have an address: a temporary matter */
+		skip(v, REASON_DNS_FAILED, failed);
+	else if (unproven != NULL && p->level == LEVEL_DANE_ONLY) /* M1: forged, for all we know */
+		skip(v, REASON_DANE_REQUIRED, unproven);
+	else
+		skip(v, REASON_NO_ADDRESS, last);
 }
 
 /* The address answer that leads: one with records, a secure one before an insecure one. */
@@ -164,7 +172,7 @@ static void decide_by_address(const struct dane_policy *p, const struct host_fac
 {
 	const struct answer *addr = leading_answer(f);
 	if (addr == NULL) {
-		no_addresses(f, v);
+		no_addresses(p, f, v);
 	} else if (addr->naliases > 0 && p->mx_alias == MX_ALIAS_REFUSE && !f->implicit) {
 		skip(v, REASON_ALIAS_REFUSED, addr);
 	} else if (f->no_dane) {
