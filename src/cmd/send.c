@@ -8,7 +8,6 @@
 #include "cmd/send_report.h"
 #include "cmd/spool.h"
 #include "engine/engine.h"
-#include "idn/idn.h"
 #include "wire/address.h"
 
 #include <getopt.h>
@@ -81,7 +80,7 @@ static void start_more(struct send *s);
 static const char *wire_address(struct send *s, const char *text, struct address *out,
 				const char **domain)
 {
-	char ascii[512];
+	char ascii[512], error[CMD_ERROR_MAX];
 	enum address_error e = address_parse(slice_str(text), out);
 	if (e != ADDRESS_OK) {
 		cmd_fail(s->cmd, EX_USAGE, "'%s' is not a mail address: %s", text,
@@ -94,14 +93,11 @@ static const char *wire_address(struct send *s, const char *text, struct address
 		return arena_strdup(&s->mem, text);
 	}
 	const char *typed = arena_str(&s->mem, out->domain);
-	enum idn_error i =
-	    typed != NULL ? idn_to_ascii(typed, ascii, sizeof(ascii)) : IDN_NO_MEMORY;
-	if (i != IDN_OK) {
-		cmd_fail(s->cmd, EX_USAGE, "'%s' is not a mail address: %s", text, idn_strerror(i));
+	if (typed == NULL) {
+		cmd_fail(s->cmd, EX_OSERR, "out of memory");
 		return NULL;
 	}
-	char error[CMD_ERROR_MAX];
-	if (!domain_from_text(ascii, ascii, sizeof(ascii), error, sizeof(error))) {
+	if (!domain_from_text(typed, ascii, sizeof(ascii), error, sizeof(error))) {
 		cmd_fail(s->cmd, EX_USAGE, "'%s' is not a mail address: %s", text, error);
 		return NULL;
 	}
