@@ -307,13 +307,14 @@ static const char *follow_alias(struct packet *p, bool *moved)
 
 static const char *follow_chain(struct packet *p)
 {
-	bool moved = p->a->type != DNS_CNAME;
+	bool moved = true;
 	const char *why = NULL;
 
 	while (moved && why == NULL) {
 		size_t from = 0;
 		if (next_at_name(p, p->a->type, &from) != NULL)
-			break; /* data ends a chain, whatever else stands there */
+			break; /* data ends the chain: so a CNAME that was asked for is not followed
+				*/
 		why = follow_alias(p, &moved);
 	}
 	return why;

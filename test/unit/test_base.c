@@ -251,6 +251,8 @@ static void test_buf_reserve(void **state)
 	assert_non_null(buf_reserve(&b, 0));
 	assert_null(buf_reserve(&b, 4991));
 	assert_false(buf_ok(&b));
+	buf_commit(&b, 5); /* of what was reserved before the failure: too late */
+	assert_int_equal(buf_len(&b), 10);
 	buf_free(&b);
 }
 
@@ -310,7 +312,7 @@ static void test_arena_limit(void **state)
 
 	(void)state;
 	arena_init(&a, 1000);
-	assert_null(arena_array(&a, SIZE_MAX / 2, 3));
+	assert_null(arena_array(&a, SIZE_MAX / 16 + 2, 16)); /* the product would be 16 */
 	assert_true(a.failed);
 	assert_null(arena_alloc(&a, 1)); /* sticky */
 	arena_free(&a);

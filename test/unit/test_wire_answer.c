@@ -128,6 +128,31 @@ static void test_tlsa(void **state)
 	answer_unref(&a);
 }
 
+/* Records of another class are not ours; a TTL with the top bit set is 0 (RFC 2181 s8). */
+static void test_class_and_ttl(void **state)
+{
+	enum {
+		FROM_END_TO_CLASS = 11,
+		FROM_END_TO_TTL = 10
+	}; /* of a record with 4 octets of RDATA */
+	struct buf p;
+
+	(void)state;
+	packet_begin(&p, Q, DNS_A, DNS_NOERROR);
+	add_a(&p, Q);
+	packet_poke(&p, buf_len(&p) - FROM_END_TO_CLASS, 3); /* CH */
+	struct answer *a = parse(&p, Q, DNS_A, ANSWER_SECURE);
+	assert_int_equal(a->status, DNS_ABSENT);
+	answer_unref(&a);
+	packet_begin(&p, Q, DNS_A, DNS_NOERROR);
+	add_a(&p, Q);
+	packet_poke(&p, buf_len(&p) - FROM_END_TO_TTL, 0x80);
+	a = parse(&p, Q, DNS_A, ANSWER_SECURE);
+	assert_int_equal(a->status, DNS_SECURE);
+	assert_int_equal(a->rr[0].ttl, 0);
+	answer_unref(&a);
+}
+
 /* The order of the records in the section does not matter. */
 static void test_chain(void **state)
 {
@@ -241,6 +266,13 @@ static void test_cname_query(void **state)
 	struct buf p;
 
 	(void)state;
+	packet_begin(&p, Q, DNS_A, DNS_NOERROR);
+	add_cname(&p, Q, "a.example");
+	add_a(&p, Q); /* against RFC 1034 s3.6.2, but it is data of the name that was asked for */
+	struct answer *both = parse(&p, Q, DNS_A, ANSWER_SECURE);
+	assert_int_equal(both->nrr, 1);
+	assert_int_equal(both->naliases, 0);
+	answer_unref(&both);
 	packet_begin(&p, Q, DNS_CNAME, DNS_NOERROR);
 	add_cname(&p, Q, "A.example");
 	add_cname(&p, "a.example", "b.example");
@@ -371,6 +403,10 @@ static void test_rcodes(void **state)
 		add_a(&p, Q);
 		expect_failed(&p, Q, DNS_A, row[i].why);
 	}
+	/* some servers leave the question out when they fail: the reason is still theirs */
+	buf_init(&p, PACKET_MAX);
+	buf_add(&p, "\x12\x34\x81\x82\0\0\0\0\0\0\0\0", 12);
+	expect_failed(&p, Q, DNS_A, "the server said SERVFAIL");
 	/* the upper bits of the rcode stand in the OPT record: 16 is not NOERROR */
 	packet_begin(&p, Q, DNS_A, DNS_NOERROR);
 	packet_add(&p, PACKET_ADDITIONAL, ".", 41, slice_make(NULL, 0));
@@ -564,14 +600,15 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_addresses),    cmocka_unit_test(test_mx),
-	    cmocka_unit_test(test_tlsa),         cmocka_unit_test(test_chain),
-	    cmocka_unit_test(test_absence),      cmocka_unit_test(test_chain_limits),
-	    cmocka_unit_test(test_cname_query),  cmocka_unit_test(test_bad_records),
-	    cmocka_unit_test(test_bad_packets),  cmocka_unit_test(test_rcodes),
-	    cmocka_unit_test(test_bogus),        cmocka_unit_test(test_damage),
-	    cmocka_unit_test(test_memory_limit), cmocka_unit_test(test_made_by_hand),
-	    cmocka_unit_test(test_rr_text),      cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_addresses),     cmocka_unit_test(test_mx),
+	    cmocka_unit_test(test_tlsa),          cmocka_unit_test(test_chain),
+	    cmocka_unit_test(test_absence),       cmocka_unit_test(test_chain_limits),
+	    cmocka_unit_test(test_cname_query),   cmocka_unit_test(test_bad_records),
+	    cmocka_unit_test(test_bad_packets),   cmocka_unit_test(test_rcodes),
+	    cmocka_unit_test(test_bogus),         cmocka_unit_test(test_damage),
+	    cmocka_unit_test(test_memory_limit),  cmocka_unit_test(test_made_by_hand),
+	    cmocka_unit_test(test_rr_text),       cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_class_and_ttl),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,9 +72,9 @@ static void test_rcpt(void **state)
 }
 
 static const char *const bad_path[] = {
-    "a@b\r\nQUIT", "a\n@b",      "a\r@b",        "a@b> SIZE=1 <c", "a b@c",
-    "<a@b>",       "\"a\nb\"@c", "\"a\\\nb\"@c", "\"a@b",          "\"a\\\"@b",
-    "a\"> x\"@b",  "\t@b",       "\"a\"> \"@b",  "a@b\x7f",        "\"a\\\\\" x\"@b",
+    "a@b\r\nQUIT", "a\n@b",        "a\r@b",           "a@b> SIZE=1 <c", "a b@c",      "<a@b>",
+    "\"a\nb\"@c",  "\"a\\\nb\"@c", "\"a@b",           "\"a\\\"@b",      "a\"> x\"@b", "\t@b",
+    "\"a\"> \"@b", "a@b\x7f",      "\"a\\\\\" x\"@b", "a\"b@c",
 };
 
 static void test_bad_paths(void **state)

@@ -209,11 +209,10 @@ static void test_wire_errors(void **state)
 	    {{(const uint8_t *)"\xc0\x00", 2}, 0, DNAME_BAD_POINTER},         /* to itself */
 	    {{(const uint8_t *)"\xc0\x02\x00", 3}, 0, DNAME_BAD_POINTER},     /* forward */
 	    {{(const uint8_t *)"\xc0\x02\xc0\x00", 4}, 2, DNAME_BAD_POINTER}, /* a pair */
-	    {{(const uint8_t *)"\x01"
-			       "a\xc0\x00",
-	      4},
-	     0,
-	     DNAME_BAD_POINTER}, /* own label */
+	    {{(const uint8_t *)"\x02xy\xc0\x00", 5}, 0, DNAME_BAD_POINTER},   /* own label */
+	    {{(const uint8_t *)"\xc0\x02\x00\xc0\x00", 5},
+	     3,
+	     DNAME_BAD_POINTER}, /* back and forth */
 	    {{(const uint8_t *)"\x01"
 			       "a\x01"
 			       "b\xc0\x02",
