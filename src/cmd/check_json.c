@@ -134,12 +134,14 @@ static struct json *host_json(const struct check *c, const struct check_host *h)
 bool check_print_json(const struct check *c, FILE *f)
 {
 	struct buf text;
+	char code[CODE_TEXT_MAX];
 	struct json *j = json_object();
 	buf_init(&text, TEXT_MAX);
 	json_set_int(j, "version", 1);
 	json_set_str(j, "domain", c->request.domain);
 	json_set_str(j, "verdict", domain_state_name(c->verdict.state));
-	json_set_str(j, "code", reason_code(c->verdict.reason));
+	explain_code(c, code);
+	json_set_str(j, "code", code);
 	json_set_str(j, "reason", reason_name(c->verdict.reason));
 	explain_domain(c, &text);
 	set_text(j, "explain", &text);

@@ -243,13 +243,14 @@ void check_print_text(const struct check *c, const struct style *st, FILE *f)
 {
 	struct tree t = {.st = st, .f = f, .indent = ""};
 	struct buf text;
+	char code[CODE_TEXT_MAX];
 	buf_init(&text, TEXT_MAX);
+	explain_code(c, code);
 	explain_domain(c, &text);
 	print_toned(&t, TONE_BOLD, c->request.domain);
 	fputs("  ", f);
 	print_toned(&t, tone_of_state(c->verdict.state), domain_state_name(c->verdict.state));
-	fprintf(f, "  %s %s  %s\n", reason_code(c->verdict.reason), reason_name(c->verdict.reason),
-		buf_cstr(&text));
+	fprintf(f, "  %s %s  %s\n", code, reason_name(c->verdict.reason), buf_cstr(&text));
 	buf_free(&text);
 	print_mx(&t, c);
 	for (size_t i = 0; i < c->nhost; i++)

@@ -77,36 +77,63 @@ void explain_probe(const struct plan_host *h, const struct check_probe *p, struc
 
 /* --- The domain --- */
 
-/* The first probe or host that has this reason: the place to look at. */
-static bool name_culprit(const struct check *c, struct buf *out)
+/* The probe and the host that have the verdict's reason: the place to look at. */
+struct culprit {
+	const struct plan_host *host;
+	const struct check_probe *probe; /* NULL: the host is skipped */
+};
+
+static const struct check_probe *failed_probe(const struct check_address *a, enum reason r)
 {
-	for (size_t i = 0; i < c->nhost; i++) {
+	for (int kind = 0; kind < CHECK_KINDS; kind++) {
+		const struct check_probe *p = &a->probe[kind];
+		if (p->done && !p->not_served && p->result == RESULT_FAILED &&
+		    p->outcome.reason == r)
+			return p;
+	}
+	return NULL;
+}
+
+static struct culprit find_culprit(const struct check *c)
+{
+	for (size_t i = 0; i < c->nhost && c->verdict.reason != REASON_OK; i++) {
 		const struct check_host *h = &c->host[i];
 		if (h->plan->verdict.policy == HOST_SKIP &&
-		    h->plan->verdict.reason == c->verdict.reason) {
-			buf_addf(out, "%s: ", h->plan->name);
-			return true;
-		}
+		    h->plan->verdict.reason == c->verdict.reason)
+			return (struct culprit){h->plan, NULL};
 		for (size_t k = 0; k < h->naddress; k++) {
-			for (int kind = 0; kind < CHECK_KINDS; kind++) {
-				const struct check_probe *p = &h->address[k].probe[kind];
-				if (p->done && !p->not_served && p->result == RESULT_FAILED &&
-				    p->outcome.reason == c->verdict.reason) {
-					buf_addf(out, "%s: ", h->plan->name);
-					return true;
-				}
-			}
+			const struct check_probe *p =
+			    failed_probe(&h->address[k], c->verdict.reason);
+			if (p != NULL)
+				return (struct culprit){h->plan, p};
 		}
 	}
-	return false;
+	return (struct culprit){0};
+}
+
+void explain_code(const struct check *c, char out[static CODE_TEXT_MAX])
+{
+	struct culprit at = find_culprit(c);
+	struct enhanced_code none = {0};
+	bool permanent = c->verdict.state == DOMAIN_UNDELIVERABLE;
+	trouble_code(c->verdict.reason, at.probe != NULL ? at.probe->outcome.enhanced : none,
+		     permanent, out);
 }
 
 static void explain_trouble(const struct check *c, struct buf *out)
 {
 	const struct mx_verdict *mx = plan_mx(c->plan);
 	const struct answer *a = plan_mx_answer(c->plan);
-	name_culprit(c, out);
+	struct culprit at = find_culprit(c);
+	if (at.host != NULL)
+		buf_addf(out, "%s: ", at.host->name);
+	if (at.host != NULL && at.probe == NULL) {
+		explain_skip(at.host, out);
+		return;
+	}
 	buf_add_str(out, reason_sentence(c->verdict.reason));
+	if (at.probe != NULL && at.probe->outcome.detail[0] != '\0')
+		buf_addf(out, ": %s", at.probe->outcome.detail);
 	if (mx != NULL && mx->kind == MX_END && mx->detail != NULL)
 		buf_addf(out, " (%s MX: %s)", a != NULL ? a->name : c->request.next_hop,
 			 mx->detail);

@@ -12,6 +12,8 @@ struct buf;
 
 /* One sentence on the domain, ending without a full stop. */
 void explain_domain(const struct check *c, struct buf *out);
+/* The enhanced status code of the verdict: the host's own where it gave one. */
+void explain_code(const struct check *c, char out[static CODE_TEXT_MAX]);
 /* One sentence on one address. */
 void explain_probe(const struct plan_host *h, const struct check_probe *p, struct buf *out);
 /* One sentence on a host that is skipped. */

@@ -79,9 +79,11 @@ static void settle(struct attempt *a, size_t i, enum attempt_status status, enum
 
 static void settle_pending(struct attempt *a, enum attempt_status status, enum reason r, int by)
 {
+	struct enhanced_code none = {0};
+	struct enhanced_code e = by >= 0 ? a->try[by].enhanced : none;
 	for (size_t i = 0; i < a->config.message->nrcpt; i++) {
 		if (a->rcpt[i].status == ATTEMPT_PENDING)
-			settle(a, i, status, r, (struct enhanced_code){0}, by);
+			settle(a, i, status, r, e, by);
 	}
 }
 
@@ -183,6 +185,7 @@ static void record_session(struct attempt *a, const struct session_outcome *o)
 	ipaddr_to_text(&h->address[a->address], address);
 	t->address = or_empty(arena_strdup(&a->mem, address));
 	t->clear_fallback = a->in_clear;
+	t->enhanced = o->enhanced;
 	t->detail = or_empty(arena_strdup(&a->mem, o->detail));
 	t->reply = or_empty(arena_strdup(&a->mem, o->reply));
 	t->tls = o->tls != NULL ? tls_facts_copy(&a->mem, o->tls) : NULL;

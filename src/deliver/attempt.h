@@ -38,9 +38,10 @@ struct attempt_try {
 	enum host_policy policy;
 	bool clear_fallback; /* the second, clear session after a failed handshake (T11) */
 	enum reason reason;
-	const char *detail;          /* "" if nothing to add */
-	const char *reply;           /* "" if none */
-	const struct tls_facts *tls; /* NULL: no TLS */
+	const char *detail;            /* "" if nothing to add */
+	const char *reply;             /* "" if none */
+	struct enhanced_code enhanced; /* of that reply; class 0: none */
+	const struct tls_facts *tls;   /* NULL: no TLS */
 };
 
 struct attempt_rcpt {
