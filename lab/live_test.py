@@ -96,8 +96,7 @@ def test_arrivals(score, domains, due):
         for a in mine:
             if a.body != body:
                 complaints.append(f"not the same octets: {a.where} ({first_difference(a.body, body)})")
-            if a.extra:
-                complaints.append(f"added on the way: {', '.join(a.extra)}")
+            complaints += a.wrong
         score.add(d["name"], "arrival", complaints)
     if by_case:
         score.add("nobody", "arrival", [f"mail of unknown origin: {[a.where for x in by_case.values() for a in x]}"])

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 SENDER = "tester@client.lab.test"
 MARK = b"X-Lab-Case: "
-ADDED = {b"return-path", b"x-original-to", b"delivered-to", b"received"}    # by Postfix, on top
+POSTFIX_ADDS = {b"return-path", b"x-original-to", b"delivered-to", b"received"}
+TRACE = re.compile(rb"Received: by client\.lab\.test \(Danelaw [^\n]*\n(?:[ \t][^\n]*\n)*")
 
 
 def state():
@@ -123,37 +124,46 @@ def send_all(domains, jobs=8):
 # -- what arrived -------------------------------------------------------------------------------------------
 
 class Arrival:
-    def __init__(self, case, rcpts, body, extra, where):
-        self.case, self.rcpts, self.body, self.extra, self.where = case, rcpts, body, extra, where
+    """One copy that a server took: for whom, our octets with LF line ends, and what is wrong with it."""
 
+    def __init__(self, where, rcpts, raw, on_top=False):
+        self.where, self.rcpts, self.wrong = where, rcpts, []
+        at = raw.find(MARK)
+        self.case = raw[at + len(MARK):].split(b"\n", 1)[0].strip().decode() if at >= 0 else None
+        if on_top:
+            raw = self.without_postfix(raw)
+        trace = TRACE.match(raw)            # RFC 5321 s4.4: one trace field of ours, on top
+        if not trace:
+            self.wrong.append("no Received field of danelaw on top")
+        self.body = raw[trace.end() if trace else 0:]
 
-def case_of(raw):
-    at = raw.find(MARK)
-    return raw[at + len(MARK):].split(b"\n", 1)[0].strip().decode() if at >= 0 else None
+    def without_postfix(self, raw):
+        """What the delivering Postfix put above the octets that it received."""
+        fields = re.match(rb"(?:[A-Za-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*", raw).group()
+        for field in re.findall(rb"[A-Za-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*", fields):
+            if field.split(b":")[0].lower() not in POSTFIX_ADDS:
+                self.wrong.append(f"Postfix put no Received field on top, but {field!r}")
+                return raw
+            raw = raw[len(field):]
+            if field.startswith(b"Received:"):
+                return raw
+        return raw
 
 
 def arrivals():
-    """Everything that any server of the lab took, with LF line ends."""
+    """Everything that any server of the lab took."""
     out = []
     for path in sorted(state().glob("mail/*/new/*")):
         raw = path.read_bytes()
-        at = max(raw.find(MARK), 0)
-        top, body = raw[:at], raw[at:]
-        names = re.findall(rb"^([A-Za-z-]+):", top, re.M)
-        extra = sorted({n.decode() for n in names if n.lower() not in ADDED})
-        if sum(n.lower() == b"received" for n in names) > 1:
-            extra.append("Received")
-        to = re.findall(rb"^X-Original-To: (.*)$", top, re.M)
-        out.append(Arrival(case_of(raw), [t.decode("utf-8", "replace") for t in to], body, extra, str(path)))
+        to = re.findall(rb"^X-Original-To: (.*)$", raw.split(b"\n\n")[0], re.M)
+        out.append(Arrival(str(path), [t.decode("utf-8", "replace") for t in to], raw, on_top=True))
     for path in sorted(state().glob("taken/*/*.eml")):
         envelope = json.loads(path.with_suffix(".json").read_text())
         raw = path.read_bytes()
-        extra = ["bare LF or CR"] if re.search(rb"[^\r]\n|\r[^\n]", raw) else []
         to = [re.search(r"<(.*)>", line).group(1) for line in envelope["rcpt"]]
-        at = max(raw.find(MARK), 0)
-        if at:
-            extra.append("something on top")
-        out.append(Arrival(case_of(raw), to, raw[at:].replace(b"\r\n", b"\n"), extra, str(path)))
+        out.append(Arrival(str(path), to, raw.replace(b"\r\n", b"\n")))
+        if re.search(rb"[^\r]\n|\r[^\n]", raw):
+            out[-1].wrong.append("bare CR or LF")
     return out
 
 
