@@ -53,6 +53,7 @@ struct batch {
 	size_t n;
 	size_t started, finished, printed;
 	bool progress;
+	bool dns_trouble;
 	bool failed; /* out of memory, or output failed */
 };
 
@@ -121,6 +122,8 @@ static void on_check(void *arg, struct check *c)
 	struct item *it = arg;
 	struct batch *b = it->batch;
 	it->code = code_of(c->verdict.state);
+	b->dns_trouble = b->dns_trouble || c->verdict.reason == REASON_DNS_FAILED ||
+			 c->verdict.reason == REASON_DNSSEC_INVALID;
 	render(it, c);
 	check_free(&c);
 	b->finished++;
@@ -180,6 +183,8 @@ static int run(struct batch *b)
 	start_more(b);
 	if (!b->failed)
 		loop_run(b->engine->loop);
+	if (b->dns_trouble && !b->failed)
+		diagnose_dns(b->cmd, b->engine);
 	engine_free(&b->engine);
 	return result(b);
 }

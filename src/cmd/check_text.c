@@ -107,8 +107,9 @@ static void print_probe(const struct tree *t, const struct plan_host *h,
 	print_toned(t, tone_of_result(p->result), address_result_name(p->result));
 	explain_probe(h, p, &text);
 	if (p->result == RESULT_FAILED) {
-		fprintf(t->f, "  %s %s\n", reason_code(p->outcome.reason),
-			reason_name(p->outcome.reason));
+		char code[CODE_TEXT_MAX];
+		trouble_code(p->outcome.reason, p->outcome.enhanced, false, code);
+		fprintf(t->f, "  %s %s\n", code, reason_name(p->outcome.reason));
 		fprintf(t->f, "%s     %s\n", t->indent, buf_cstr(&text));
 		if (reason_cure(p->outcome.reason)[0] != '\0')
 			fprintf(t->f, "%s     what to change: %s\n", t->indent,

@@ -32,6 +32,11 @@ int cmd_resolve(struct cmd *c);
 int cmd_fail(const struct cmd *c, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* After failed lookups: says on standard error when it is our own resolver that does not work
+ * (diagnose.c). Runs the loop. */
+struct engine;
+void diagnose_dns(const struct cmd *c, struct engine *e);
+
 /* --- Options (opts.c) --- */
 
 struct opt {

@@ -68,6 +68,7 @@ struct send {
 	size_t ndestination, started, finished;
 	struct send_result *result; /* per recipient of the command line */
 	size_t nresult;
+	bool dns_trouble;
 	bool failed;
 };
 
@@ -333,8 +334,12 @@ static void on_delivery(void *arg, struct attempt *a)
 {
 	struct destination *d = arg;
 	struct send *s = d->send;
-	for (size_t i = 0; i < d->message.nrcpt; i++)
+	for (size_t i = 0; i < d->message.nrcpt; i++) {
 		send_result_take(&s->result[d->order[i]], a, i);
+		enum reason r = attempt_rcpt(a, i)->reason;
+		s->dns_trouble =
+		    s->dns_trouble || r == REASON_DNS_FAILED || r == REASON_DNSSEC_INVALID;
+	}
 	s->finished++;
 	for (size_t i = 0; i < d->message.nrcpt; i++) {
 		if (!send_result_print(s->result, d->order[i], s->nresult, s->json, a))
@@ -370,6 +375,8 @@ static int deliver(struct send *s)
 		loop_run(s->engine->loop);
 	for (size_t i = 0; i < s->ndestination; i++)
 		delivery_free(&s->destination[i].delivery);
+	if (s->dns_trouble && !s->failed)
+		diagnose_dns(s->cmd, s->engine);
 	if (s->failed)
 		return cmd_fail(s->cmd, EX_TEMPFAIL,
 				"out of memory, or the results could not be written; recipients "
