@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The command line's promises that need no network: one-line errors, exit codes, and the offline verifier.
+
+Usage: test_cli.py PROGRAM
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = sys.argv[1]
+USAGE, DATAERR, NOINPUT, CONFIG = 64, 65, 66, 78
+passed = failed = 0
+
+
+def run(*args, stdin=b"", close_stdin=False, env=None):
+    command = [PROGRAM, *args]
+    if close_stdin:
+        command = ["sh", "-c", 'exec "$@" <&-', "sh", *command]
+    done = subprocess.run(command, input=None if close_stdin else stdin, capture_output=True,
+                          timeout=60, env={**os.environ, **(env or {})})
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def check(what, condition, seen=""):
+    global passed, failed
+    if condition:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAIL {what}: {seen}")
+
+
+def refused(what, code, words, *args, **more):
+    """Exit code, a single line on standard error that has these words, nothing on standard output."""
+    got, out, err = run(*args, **more)
+    check(what + ": exit code", got == code, f"{got}, not {code}: {err}")
+    check(what + ": one line", err.count("\n") == 1 and err.startswith("danelaw"), err)
+    check(what + ": nothing printed", out == "", out)
+    for word in words:
+        check(f"{what}: says {word!r}", word in err, err)
+
+
+def bad_command_lines():
+    refused("no command", USAGE, ["danelaw --help"])
+    refused("unknown command", USAGE, ["chekc", "did you mean 'check'"], "chekc")
+    refused("far-off command", USAGE, ["frobnicate", "--help"], "frobnicate")
+    refused("unknown global option", USAGE, ["--conifg", "did you mean --config"], "--conifg", "x")
+    refused("unknown long option", USAGE, ["--jsn", "did you mean --json"], "check", "--jsn", "a.test")
+    refused("unknown letter", USAGE, ["-Z"], "check", "-Z", "a.test")
+    refused("missing value", USAGE, ["--days", "value"], "check", "--days")
+    refused("bad days", USAGE, ["--days", "soon"], "check", "--days", "soon", "a.test")
+    refused("negative days", USAGE, ["--days"], "check", "--days", "-1", "a.test")
+    refused("both families", USAGE, ["-4", "-6"], "check", "-4", "-6", "a.test")
+    refused("no domain", USAGE, ["domain"], "check")
+    for word in ("a..b", ".a", "a b.test", "a/b.test", "x" * 64 + ".test", "a." * 127 + "test", "a\tb"):
+        refused(f"bad domain {word[:12]!r}", USAGE, ["not a"], "check", word)
+    refused("empty domain", USAGE, ["not a"], "check", "")
+    refused("bad label in an IDN", USAGE, ["not a domain name"], "check", "xn--\u00fc.test")
+    refused("resolve without type", USAGE, ["type"], "resolve", "a.test")
+    refused("resolve, unknown type", USAGE, ["TLAS"], "resolve", "a.test", "TLAS")
+    refused("resolve, bad name", USAGE, ["63"], "resolve", "x" * 64 + ".test", "MX")
+
+
+def bad_configuration():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "danelaw.conf")
+        refused("missing configuration", CONFIG, [path], "-c", path, "check", "a.test")
+        refused("a folder", CONFIG, [folder], "-c", folder, "check", "a.test")
+
+        def with_text(text):
+            with open(path, "w", encoding="utf-8") as out:
+                out.write(text)
+
+        with_text("dns { anchr = x }\n")
+        refused("unknown option in file", CONFIG, [path + ":1", "anchr", "anchor"], "-c", path, "check", "a.test")
+        with_text("smtp {\n  port = 99999\n}\n")
+        refused("out of range", CONFIG, [path + ":", "65535"], "-c", path, "check", "a.test")
+        with_text('destination "a.test" { level = danish }\n')
+        refused("bad word", CONFIG, ["danish", "dane-only"], "-c", path, "check", "a.test")
+        with_text("smtp {\n")
+        refused("unfinished section", CONFIG, [path + ":"], "-c", path, "check", "a.test")
+    refused("-o without value", CONFIG, ["SECTION.KEY=VALUE"], "-o", "dns.anchor", "check", "a.test")
+    refused("-o unknown", CONFIG, ["dns.ancor", "dns.anchor"], "-o", "dns.ancor=x", "check", "a.test")
+    refused("-o bad number", CONFIG, ["smtp.port"], "-o", "smtp.port=high", "check", "a.test")
+    refused("missing anchor", CONFIG, ["/nonexistent/anchor"], "-o", "dns.anchor=/nonexistent/anchor", "check", "a.test")
+    with tempfile.NamedTemporaryFile("w", suffix=".key") as anchor:
+        anchor.write("this is no zone file\n")
+        anchor.flush()
+        refused("anchor without keys", CONFIG, [anchor.name], "-o", "dns.anchor=" + anchor.name, "check", "a.test")
+    refused("bad library option", CONFIG, ["no-such-option"], "-o", "dns.unbound=no-such-option: yes", "check", "a.test")
+    refused("validation cannot be turned off", CONFIG, ["module-config"], "-o",
+            "dns.unbound=module-config: iterator", "check", "a.test")
+
+
+def bad_sends():
+    mail = b"Subject: x\n\nx\n"
+    refused("no sender", USAGE, ["-f"], "send", "a@b.test", stdin=mail)
+    refused("no recipients", USAGE, ["recipient"], "send", "-f", "a@b.test", stdin=mail)
+    refused("bad sender", USAGE, ["a@@b"], "send", "-f", "a@@b", "c@d.test", stdin=mail)
+    for word in ("nobody", "a@", "@b.test", "a b@c.test", "a@b..test", "a@[1.2.3]", "a@b.test\nRCPT TO:<x@y.test>",
+                 "<a@b.test>", "a@b.test,c@d.test", "x" * 65 + "@b.test"):
+        got, out, err = run("send", "-f", "a@b.test", "ok@b.test", word, stdin=mail)
+        check(f"recipient {word[:20]!r}", got == USAGE and "not a mail address" in err and out == "", (got, out, err))
+    refused("closed standard input", NOINPUT, ["standard input"], "send", "-f", "a@b.test", "c@d.test", close_stdin=True)
+    refused("bare CR", DATAERR, ["line 3", "carriage return"], "send", "-f", "a@b.test", "c@d.test",
+            stdin=b"Subject: x\n\nx\ry\n")
+    refused("NUL", DATAERR, ["line 1", "NUL"], "send", "-f", "a@b.test", "c@d.test", stdin=b"Sub\0ject: x\n\nx\n")
+    refused("no room for the message", 73, ["TMPDIR"], "send", "-f", "a@b.test", "c@d.test", stdin=mail,
+            env={"TMPDIR": "/nonexistent"})
+    refused("bad notify", USAGE, ["--notify", "SOMETIMES"], "send", "-f", "a@b.test", "--notify", "SOMETIMES", "c@d.test")
+    refused("bad ret", USAGE, ["--ret"], "send", "-f", "a@b.test", "--ret", "ALL", "c@d.test")
+
+
+def openssl(*args, stdin=None):
+    return subprocess.run(["openssl", *args], input=stdin, capture_output=True, check=True).stdout
+
+
+def offline_verifier():
+    with tempfile.TemporaryDirectory() as folder:
+        def file(name):
+            return os.path.join(folder, name)
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "10",
+                "-keyout", file("ca.key"), "-out", file("ca.pem"), "-subj", "/CN=Test CA")
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", file("key"),
+                "-out", file("csr"), "-subj", "/CN=mx.example.org")
+        with open(file("ext"), "w", encoding="ascii") as out:
+            out.write("subjectAltName=DNS:mx.example.org\n")
+        openssl("x509", "-req", "-in", file("csr"), "-CA", file("ca.pem"), "-CAkey", file("ca.key"), "-days", "5",
+                "-extfile", file("ext"), "-out", file("leaf.pem"), "-CAcreateserial")
+        with open(file("chain.pem"), "wb") as out:
+            for name in ("leaf.pem", "ca.pem"):
+                with open(file(name), "rb") as part:
+                    out.write(part.read())
+
+        def digest(name):
+            return openssl("dgst", "-sha256", "-r", stdin=openssl("x509", "-in", file(name), "-outform", "DER")) \
+                .split()[0].decode()
+        leaf, ca, zeros = digest("leaf.pem"), digest("ca.pem"), "00" * 32
+        base = ("verify", "--json", "--chain", file("chain.pem"), "--base")
+
+        def verdict(what, code, result, reason, *args, **more):
+            got, out, err = run(*args, **more)
+            doc = json.loads(out) if out else {}
+            check(what, (got, doc.get("result"), doc.get("reason")) == (code, result, reason), (got, out, err))
+            return doc
+
+        doc = verdict("DANE-EE", 0, "authenticated", "ok", *base, "other.test", "--record", f"3 0 1 {leaf}")
+        check("matched depth", doc["matched"]["depth"] == 0 and doc["matched"]["usage"] == 3, doc)
+        doc = verdict("DANE-TA", 0, "authenticated", "ok", *base, "mx.example.org", "--record", f"2 0 1 {ca}")
+        check("matched name", doc["matched"]["name"] == "mx.example.org" and doc["matched"]["depth"] == 1, doc)
+        verdict("further name", 0, "authenticated", "ok", *base, "mx2.example.org", "--name", "mx.example.org",
+                "--record", f"2 0 1 {ca}")
+        verdict("wrong name", 1, "failed", "certificate-host-mismatch", *base, "mx2.example.org", "--record", f"2 0 1 {ca}")
+        verdict("mismatch", 1, "failed", "tlsa-invalid", *base, "mx.example.org", "--record", f"3 0 1 {zeros}")
+        verdict("expired", 1, "failed", "certificate-expired", *base, "mx.example.org", "--record", f"2 0 1 {ca}",
+                "--at", "2099-01-01T00:00:00Z")
+        verdict("not yet", 1, "failed", "certificate-not-yet-valid", *base, "mx.example.org", "--record", f"2 0 1 {ca}",
+                "--at", "2001-01-01T00:00:00+02:00")
+        verdict("DANE-EE has no dates", 0, "authenticated", "ok", *base, "x.test", "--record", f"3 0 1 {leaf}",
+                "--at", "2099-01-01")
+        doc = verdict("none usable", 3, "encrypted", "ok", *base, "mx.example.org", "--record", f"1 0 1 {leaf}")
+        check("says why", doc["records"][0]["usable"] is False and doc["records"][0]["why"], doc)
+        verdict("records from stdin", 0, "authenticated", "ok", *base, "mx.example.org", "--record", "-",
+                stdin=f"# old\n3 0 1 {zeros}\n\n3 0 1 {leaf}\n".encode())
+        with open(file("chain.pem"), "rb") as chain:
+            verdict("chain from stdin", 0, "authenticated", "ok", "verify", "--json", "--chain", "-", "--base", "a.test",
+                    "--record", f"3 0 1 {leaf}", stdin=chain.read())
+        for record in ("3 1", "3 1 1 xyz", "300 1 1 aa", "3 1 1 abc"):
+            refused(f"bad record {record!r}", DATAERR, ["TLSA record"], *base, "a.test", "--record", record)
+        refused("no chain file", DATAERR, ["/nonexistent"], "verify", "--chain", "/nonexistent", "--base", "a.test",
+                "--record", f"3 0 1 {leaf}")
+        refused("not PEM", DATAERR, [file("csr")], "verify", "--chain", file("csr"), "--base", "a.test", "--record",
+                f"3 0 1 {leaf}")
+        refused("no record", USAGE, ["--record"], *base, "a.test")
+        refused("no base", USAGE, ["--base"], "verify", "--chain", file("chain.pem"), "--record", f"3 0 1 {leaf}")
+        refused("bad time", USAGE, ["--at"], *base, "a.test", "--record", f"3 0 1 {leaf}", "--at", "tomorrow")
+
+
+def help_texts():
+    for words in (["--help"], ["check", "--help"], ["send", "-h"], ["verify", "--help"], ["resolve", "--help"]):
+        got, out, err = run(*words)
+        check(f"help {words}", got == 0 and out.startswith("Usage: danelaw") and err == "", (got, err))
+    got, out, _ = run("--version")
+    check("version", got == 0 and out.startswith("danelaw "), out)
+    got, out, _ = run("--help-options")
+    check("options", got == 0 and "dns.anchor" in out, out[:80])
+
+
+for part in (bad_command_lines, bad_configuration, bad_sends, offline_verifier, help_texts):
+    part()
+print(f"{passed} passed, {failed} failed")
+sys.exit(1 if failed else 0)
