@@ -32,7 +32,8 @@ static cfg_opt_t context_option(struct loader *l)
 
 static void set_where(struct loader *l, const cfg_t *cfg)
 {
-	snprintf(l->where, sizeof l->where, "%s:%d", cfg->filename, cfg->line);
+	/* not cfg->filename: sections are made before the file has a name */
+	snprintf(l->where, sizeof l->where, "%s:%d", l->path, cfg->line);
 }
 
 /* --- what libconfuse calls ------------------------------------------------------------------- */
@@ -181,11 +182,11 @@ bool loader_parse(struct loader *l, const char *path, bool must_exist)
 	FILE *f = open_file(l, path, must_exist);
 	if (!f)
 		return !l->failed;
+	l->path = path;
 	cfg_opt_t *opts = root_array(l);
 	cfg_t *cfg = opts ? cfg_init(opts, CFGF_NONE) : NULL;
 	if (cfg) {
 		cfg_set_error_function(cfg, on_error);
-		cfg->filename = strdup(path);
 		if (cfg_parse_fp(cfg, f) != CFG_SUCCESS) {
 			set_where(l, cfg);
 			loader_fail(l, "not understood");

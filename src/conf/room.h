@@ -50,7 +50,8 @@ struct loader {
 	struct conf_destination *destination; /* grows; becomes conf.destination */
 	size_t ndestination, destination_cap;
 	const struct conf_hooks *hooks;
-	char where[512]; /* "FILE:LINE" or "-o SECTION.KEY=VALUE", for messages */
+	const char *path; /* of the file that is being read */
+	char where[512];  /* "FILE:LINE" or "-o SECTION.KEY=VALUE", for messages */
 	char *error;
 	size_t room;
 	bool failed;

@@ -68,7 +68,7 @@ static void on_timer(void *arg)
 	struct dns_query *q = arg;
 	if (!q->done) {
 		char why[64];
-		snprintf(why, sizeof why, "no answer within %u s", q->dns->timeout_ms / 1000);
+		snprintf(why, sizeof why, "no answer within %.3g s", q->dns->timeout_ms / 1000.0);
 		q->dns->stats.timed_out++;
 		q->answer = answer_failed(q->name, q->type, DNS_SERVFAIL, why);
 	}

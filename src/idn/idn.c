@@ -48,15 +48,10 @@ static enum idn_error check_lengths(struct slice name)
 /* Lower case, without the trailing dot. */
 static enum idn_error take_ascii(struct slice name, char *out, size_t room)
 {
-	if (name.n > 1 && name.p[name.n - 1] == '.')
+	bool root = slice_eq_str(name, ".");
+	if (!root && name.p[name.n - 1] == '.')
 		name.n--;
-	if (slice_eq_str(name, ".")) {
-		if (room < 2)
-			return IDN_TOO_LONG;
-		memcpy(out, ".", 2);
-		return IDN_OK;
-	}
-	enum idn_error e = check_lengths(name);
+	enum idn_error e = root ? IDN_OK : check_lengths(name);
 	if (e != IDN_OK)
 		return e;
 	if (name.n >= room)
