@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handshakes in memory against an OpenSSL server: T5, T6, T7, T10, T11, and the bytes in between.
- * Resumption (T9) is in test_tls_resume.c.
+ * Handshakes in memory against an OpenSSL server: what a connection reports, policies, kinds of
+ * keys, mismatch and poison (T5, T6, T7, T10, T11). The bytes are in test_tls_bytes.c, resumption
+ * (T9) in test_tls_resume.c.
  */
-#include "test_tls_server.h"
+#include "test_tls_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,85 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#include <openssl/rand.h>
-
-static const struct tls_options plain_options = {.no_resumption = true};
-
-struct fixture {
-	struct lab lab;
-	struct tls_client *client;
-	struct records ee;    /* 3 1 1 of the EC leaf */
-	struct records ta;    /* 2 0 1 of the CA */
-	struct records wrong; /* 3 1 1 of a stranger */
-};
-
-static struct tls_client *client_make(const struct tls_client_config *c)
-{
-	char error[256] = "";
-	struct tls_client *t = tls_client_new(c, error, sizeof(error));
-	if (t == NULL)
-		fail_msg("%s", error);
-	return t;
-}
-
-static int setup(void **state)
-{
-	static struct fixture f;
-	lab_make(&f.lab);
-	f.client = client_make(&(struct tls_client_config){0});
-	records_init(&f.ee);
-	records_add(&f.ee, 3, 1, 1, f.lab.ec);
-	records_init(&f.ta);
-	records_add(&f.ta, 2, 0, 1, f.lab.ca);
-	records_init(&f.wrong);
-	records_add(&f.wrong, 3, 1, 1, f.lab.other);
-	*state = &f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	tls_client_free(&f->client);
-	records_free(&f->ee);
-	records_free(&f->ta);
-	records_free(&f->wrong);
-	lab_free(&f->lab);
-	return 0;
-}
-
-static struct tls_terms terms_dane(struct records *r)
-{
-	return (struct tls_terms){.policy = HOST_DANE,
-				  .sni = LAB_BASE,
-				  .reference_names = {LAB_BASE, LAB_NEXT_HOP},
-				  .nreference_names = 2,
-				  .tlsa = records_set(r)};
-}
-
-static struct tls_terms terms_without(enum host_policy policy)
-{
-	return (struct tls_terms){.policy = policy, .sni = LAB_BASE};
-}
-
-static struct tls_conn *connect_with(struct tls_client *c, const struct tls_terms *terms,
-				     const struct tls_options *o)
-{
-	char error[256] = "";
-	struct tls_conn *t = tls_connect(c, terms, o, error, sizeof(error));
-	if (t == NULL)
-		fail_msg("tls_connect: %s", error);
-	return t;
-}
-
-/* A whole handshake; the caller closes the pair. */
-static enum tls_state handshake(struct fixture *f, struct pair *p, struct server *s,
-				const struct tls_terms *terms, const struct tls_options *o)
-{
-	pair_open(p, connect_with(f->client, terms, o), s);
-	return pair_run(p);
-}
 
 /* --- What a handshake says --- */
 
@@ -333,6 +255,32 @@ static void test_kinds(void **state)
 	records_free(&both);
 }
 
+/* Static RSA needs no signature: a probe for ECDSA must not end up there. */
+static void test_kind_without_signature(void **state)
+{
+	struct fixture *f = *state;
+	struct server s;
+	struct pair p;
+	struct records rsa;
+	records_init(&rsa);
+	records_add(&rsa, 3, 1, 1, f->lab.rsa);
+	struct tls_terms terms = terms_dane(&rsa);
+	server_make(&s, &f->lab,
+		    &(struct server_options){.no_ec = true,
+					     .rsa = true,
+					     .max = TLS1_2_VERSION,
+					     .ciphers = "AES128-GCM-SHA256:@SECLEVEL=0"});
+	for (int i = 0; i < 3; i++) {
+		struct tls_options o = {.no_resumption = true, .kind = (enum tls_cert_kind)i};
+		assert_int_equal(handshake(f, &p, &s, &terms, &o),
+				 o.kind == TLS_CERT_ECDSA ? TLS_FAILED : TLS_UP);
+		assert_string_equal(tls_facts(p.t)->group, "");
+		pair_close(&p);
+	}
+	server_free(&s);
+	records_free(&rsa);
+}
+
 /* --- Mismatch: never up, and no plaintext leaves (T7) --- */
 
 static void test_mismatch(void **state)
@@ -464,247 +412,6 @@ static void test_bad_sigalgs(void **state)
 	assert_int_not_equal(error[0], '\0');
 }
 
-/* --- Bytes --- */
-
-static void test_one_octet_at_a_time(void **state)
-{
-	struct fixture *f = *state;
-	for (int i = 0; i < 2; i++) {
-		struct server s;
-		struct pair p;
-		struct tls_terms terms = terms_dane(i == 0 ? &f->ee : &f->ta);
-		server_make(&s, &f->lab,
-			    &(struct server_options){.max = i == 0 ? 0 : TLS1_2_VERSION});
-		pair_open(&p, connect_with(f->client, &terms, &plain_options), &s);
-		p.step = 1;
-		assert_int_equal(pair_run(&p), TLS_UP);
-		pair_server_write(&p, "250 ok\r\n", 8);
-		assert_int_equal(tls_write(p.t, SLICE_LIT("EHLO a\r\n")), TLS_UP);
-		assert_int_equal(pair_run(&p), TLS_UP);
-		assert_true(slice_eq_str(buf_slice(&p.plain), "250 ok\r\n"));
-		assert_true(slice_eq_str(buf_slice(&p.got), "EHLO a\r\n"));
-		pair_close(&p);
-		server_free(&s);
-	}
-}
-
-/* The server's answer to the ClientHello, fresh for each use. */
-static void flight(struct fixture *f, struct pair *p, struct server *s, struct buf *out)
-{
-	struct tls_terms terms = terms_dane(&f->ee);
-	pair_open(p, connect_with(f->client, &terms, &plain_options), s);
-	pair_to_server(p);
-	pair_from_server(p, out);
-}
-
-static void test_every_split_and_end(void **state)
-{
-	struct fixture *f = *state;
-	for (int i = 0; i < 2; i++) {
-		struct server s;
-		size_t length = 100;
-		server_make(&s, &f->lab, &(struct server_options){.max = i ? TLS1_2_VERSION : 0});
-		/* The length varies: an ECDSA signature is a number or two shorter now and then. */
-		for (size_t at = 0; at + 4 < length; at++) {
-			struct pair p;
-			struct buf b;
-			flight(f, &p, &s, &b);
-			length = buf_len(&b);
-			struct slice all = buf_slice(&b);
-			tls_feed(p.t, slice_first(all, at), &p.plain);
-			assert_int_equal(tls_state(p.t), TLS_HANDSHAKING);
-			if (at % 2 == 0) {
-				tls_feed(p.t, slice_from(all, at), NULL);
-				assert_int_equal(pair_run(&p), TLS_UP);
-				assert_int_equal(tls_feed_eof(p.t), TLS_CLOSED);
-			} else {
-				assert_int_equal(tls_feed_eof(p.t), TLS_FAILED);
-				assert_int_equal(tls_facts(p.t)->reason, REASON_TLS_FAILED);
-				assert_string_equal(tls_facts(p.t)->detail,
-						    "peer closed during the handshake");
-				tls_feed(p.t, slice_from(all, at), &p.plain);
-				assert_int_equal(tls_state(p.t), TLS_FAILED);
-			}
-			buf_free(&b);
-			pair_close(&p);
-		}
-		server_free(&s);
-	}
-}
-
-/* Somebody on the way changes one bit. Some octets of a TLS 1.2 flight have no meaning for the
- * client (the record header's minor version); none may lead to TLS_UP without the match. */
-static void test_every_octet_damaged(void **state)
-{
-	struct fixture *f = *state;
-	for (int i = 0; i < 2; i++) {
-		struct server s;
-		size_t length = 1, up = 0;
-		server_make(&s, &f->lab, &(struct server_options){.max = i ? TLS1_2_VERSION : 0});
-		for (size_t at = 0; at < length; at++) {
-			struct pair p;
-			struct buf b;
-			flight(f, &p, &s, &b);
-			length = buf_len(&b);
-			if (at >= length)
-				at = length - 1;
-			b.p[b.start + at] ^= (uint8_t)(1u << (at % 8));
-			tls_feed(p.t, buf_slice(&b), &p.plain);
-			if (pair_run(&p) == TLS_UP) {
-				assert_true(tls_facts(p.t)->authenticated);
-				up++;
-			} else {
-				assert_false(tls_facts(p.t)->authenticated);
-				assert_false(tls_facts(p.t)->match.present);
-			}
-			buf_free(&b);
-			pair_close(&p);
-		}
-		print_message("damage: %zu octets, %zu without effect\n", length, up);
-		assert_true(up <= 8);
-		server_free(&s);
-	}
-}
-
-static void test_garbage(void **state)
-{
-	struct fixture *f = *state;
-	static const char *const row[][2] = {
-	    {"HTTP/1.0 400 Bad Request\r\n\r\n", "wrong version number"},
-	    {"220 ready\r\n250 pipelined\r\n", "wrong version number"},
-	    {"\x15\x03\x03\x00\x02\x02\x28", "alert handshake failure"},
-	    {"\x15\x03\x03\x00\x02\x02\x46", "alert protocol version"},
-	    {"\x16\x03\x03\xff\xff\x02\x00", "packet length too long"},
-	};
-	struct tls_terms terms = terms_dane(&f->ee);
-	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-		struct tls_conn *t = connect_with(f->client, &terms, &plain_options);
-		size_t n = i < 2 ? strlen(row[i][0]) : 7;
-		assert_int_equal(tls_feed(t, slice_make(row[i][0], n), NULL), TLS_FAILED);
-		assert_int_equal(tls_facts(t)->reason, REASON_TLS_FAILED);
-		if (strstr(tls_facts(t)->detail, row[i][1]) == NULL)
-			fail_msg("expected \"%s\", got \"%s\"", row[i][1], tls_facts(t)->detail);
-		assert_string_equal(tls_facts(t)->version, "");
-		tls_conn_free(&t);
-	}
-}
-
-static void test_big_data(void **state)
-{
-	struct fixture *f = *state;
-	enum { SIZE = 1 << 20, ROOM = 1000 };
-	static uint8_t data[SIZE];
-	struct server s;
-	struct pair p;
-	struct buf b, small;
-	size_t got = 0;
-	struct tls_terms terms = terms_dane(&f->ee);
-	assert_int_equal(RAND_bytes(data, SIZE), 1);
-	server_make(&s, &f->lab, &(struct server_options){0});
-	assert_int_equal(handshake(f, &p, &s, &terms, &plain_options), TLS_UP);
-	pair_server_write(&p, data, SIZE);
-	pair_from_server(&p, &b);
-	/* All at once into a buffer with little room: the rest waits inside. */
-	buf_init(&small, ROOM);
-	tls_feed(p.t, buf_slice(&b), &small);
-	while (buf_len(&small) > 0) {
-		struct slice x = buf_slice(&small);
-		assert_true(x.n <= ROOM && got + x.n <= SIZE);
-		assert_memory_equal(x.p, data + got, x.n);
-		got += x.n;
-		buf_consume(&small, x.n);
-		assert_int_equal(tls_feed(p.t, slice_make(NULL, 0), &small), TLS_UP);
-	}
-	assert_int_equal(got, SIZE);
-	buf_free(&b);
-	/* The other way through small buffers. */
-	assert_int_equal(tls_write(p.t, slice_make(data, SIZE)), TLS_UP);
-	for (;;) {
-		tls_pending(p.t, &small);
-		struct slice x = buf_slice(&small);
-		if (x.n == 0)
-			break;
-		assert_true(x.n <= ROOM);
-		assert_int_equal(BIO_write(p.in, x.p, (int)x.n), (int)x.n);
-		buf_consume(&small, x.n);
-	}
-	assert_int_equal(pair_run(&p), TLS_UP);
-	assert_int_equal(buf_len(&p.got), SIZE);
-	assert_memory_equal(buf_slice(&p.got).p, data, SIZE);
-	buf_free(&small);
-	pair_close(&p);
-	server_free(&s);
-}
-
-/* What waits inside is not lost when the transport ends. */
-static void test_rest_after_eof(void **state)
-{
-	struct fixture *f = *state;
-	struct server s;
-	struct pair p;
-	struct buf b, small;
-	struct tls_terms terms = terms_dane(&f->ee);
-	server_make(&s, &f->lab, &(struct server_options){0});
-	assert_int_equal(handshake(f, &p, &s, &terms, &plain_options), TLS_UP);
-	pair_server_write(&p, "0123456789", 10);
-	pair_from_server(&p, &b);
-	buf_init(&small, 4);
-	assert_int_equal(tls_feed(p.t, buf_slice(&b), &small), TLS_UP);
-	assert_int_equal(tls_feed_eof(p.t), TLS_CLOSED);
-	assert_int_equal(tls_feed(p.t, slice_make(NULL, 0), &p.plain), TLS_CLOSED);
-	assert_true(slice_eq_str(buf_slice(&small), "0123"));
-	assert_true(slice_eq_str(buf_slice(&p.plain), "456789"));
-	buf_free(&b);
-	buf_free(&small);
-	pair_close(&p);
-	server_free(&s);
-}
-
-static void test_close_notify(void **state)
-{
-	struct fixture *f = *state;
-	struct server s;
-	struct pair p;
-	struct tls_terms terms = terms_dane(&f->ee);
-	server_make(&s, &f->lab, &(struct server_options){0});
-	assert_int_equal(handshake(f, &p, &s, &terms, &plain_options), TLS_UP);
-	pair_server_write(&p, "221 bye\r\n", 9);
-	SSL_shutdown(p.ssl);
-	assert_int_equal(pair_run(&p), TLS_CLOSED);
-	assert_true(slice_eq_str(buf_slice(&p.plain), "221 bye\r\n"));
-	assert_int_equal(tls_write(p.t, SLICE_LIT("x")), TLS_CLOSED);
-	assert_int_equal(tls_feed_eof(p.t), TLS_CLOSED);
-	pair_close(&p);
-	/* Ours. */
-	assert_int_equal(handshake(f, &p, &s, &terms, &plain_options), TLS_UP);
-	tls_write(p.t, SLICE_LIT("QUIT\r\n"));
-	tls_shutdown(p.t);
-	pair_run(&p);
-	assert_true(slice_eq_str(buf_slice(&p.got), "QUIT\r\n"));
-	assert_true((SSL_get_shutdown(p.ssl) & SSL_RECEIVED_SHUTDOWN) != 0);
-	pair_close(&p);
-	server_free(&s);
-}
-
-/* A TLS 1.2 server that asks to renegotiate gets none, and nothing breaks. */
-static void test_no_renegotiation(void **state)
-{
-	struct fixture *f = *state;
-	struct server s;
-	struct pair p;
-	struct tls_terms terms = terms_dane(&f->ee);
-	server_make(&s, &f->lab, &(struct server_options){.max = TLS1_2_VERSION});
-	assert_int_equal(handshake(f, &p, &s, &terms, &plain_options), TLS_UP);
-	assert_int_equal(SSL_renegotiate(p.ssl), 1);
-	SSL_do_handshake(p.ssl);
-	enum tls_state got = pair_run(&p);
-	assert_true(got == TLS_UP || got == TLS_FAILED);
-	assert_int_equal(SSL_num_renegotiations(p.ssl), 1); /* it asked, that is all */
-	assert_false(SSL_session_reused(p.ssl));
-	pair_close(&p);
-	server_free(&s);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -716,19 +423,12 @@ int main(void)
 	    cmocka_unit_test(test_anonymous_server),
 	    cmocka_unit_test(test_client_hello),
 	    cmocka_unit_test(test_kinds),
+	    cmocka_unit_test(test_kind_without_signature),
 	    cmocka_unit_test(test_mismatch),
 	    cmocka_unit_test(test_write_too_early),
 	    cmocka_unit_test(test_verify_offset),
 	    cmocka_unit_test(test_poison),
 	    cmocka_unit_test(test_bad_sigalgs),
-	    cmocka_unit_test(test_one_octet_at_a_time),
-	    cmocka_unit_test(test_every_split_and_end),
-	    cmocka_unit_test(test_every_octet_damaged),
-	    cmocka_unit_test(test_garbage),
-	    cmocka_unit_test(test_big_data),
-	    cmocka_unit_test(test_rest_after_eof),
-	    cmocka_unit_test(test_close_notify),
-	    cmocka_unit_test(test_no_renegotiation),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -246,6 +246,11 @@ static void test_not_upwards(void **state)
 		struct outcome x = talk(f, &dane, &usual);
 		assert_int_equal(x.state, TLS_FAILED);
 		assert_false(x.resumed);
+		/* Nor one made under `may` (TLS 1.0 would do there) a policy `encrypt`. */
+		loose.policy = i / 2 ? HOST_ENCRYPT : HOST_MAY;
+		x = talk(f, &loose, &usual);
+		assert_int_equal(x.state, TLS_UP);
+		assert_false(x.resumed);
 		end(f);
 	}
 }
