@@ -48,12 +48,14 @@ def posttls_finger(domain, _doc):
 
 
 def chains_of(domain, doc):
-    """(MX host, base, TLSA records, file with the served chain) where all of them are known."""
+    """(MX host, base, TLSA records, file with the served chain) where all of them are known, and where
+    we saw that chain too: a host that fails before its certificate gives nothing to compare."""
     listed = {s["name"]: s for s in domain["servers"]}
     for host in doc.get("hosts", []):
         server = listed.get(host.get("base")) or listed.get(host["name"])
         records = (host.get("tlsa") or {}).get("records") or []
-        if server and len(server["chains"]) == 1 and records and host.get("policy") in ("dane", "encrypt"):
+        if server and len(server["chains"]) == 1 and not server["sni"] and records and \
+                host.get("policy") in ("dane", "encrypt") and ours(doc, host["name"], None) != "none":
             yield host["name"], host["base"], records, server["chains"][0]
 
 
@@ -70,8 +72,10 @@ def ldns_dane(domain, doc):
 
 
 def danetool(domain, doc):
-    out = {}
+    out, published = {}, report.load()["tlsa"]
     for host, base, _, chain in chains_of(domain, doc):
+        if f"_25._tcp.{base}" not in published:
+            continue                    # an alias or a wildcard, which the mirror does not have
         seen = names.mirror(base + ".").rstrip(".") if base.endswith(".test") else base
         code, text = output("danetool", "--check", seen, "--port", "25", "--proto", "tcp", "--local-dns",
                             "--load-certificate", chain)
@@ -124,7 +128,8 @@ def main():
     folder = pathlib.Path(__file__).resolve().parent
     with open(folder / "interop.toml", "rb") as f:
         table = tomllib.load(f)["difference"]
-    listed = [d for d in report.load()["domains"] if not d["slow"] and (
+    # the others know nothing of our levels (rule M1), and slow failures teach nothing here
+    listed = [d for d in report.load()["domains"] if not d["slow"] and not d["level"] and (
         not args.pattern or any(fnmatch.fnmatchcase(d["name"], p) for p in args.pattern))]
     documents, trouble = report.check_all(listed)
     passed = failed = explained = 0

@@ -171,7 +171,7 @@ def write_domains(world, state, shown):
     out = []
     for d in world.domains:
         servers = [{"name": s.name, "engine": s.engine, "fault": s.fault,
-                    "addresses": s.addresses(), "chains": [f.replace(".pem", ".chain.pem")
+                    "addresses": s.addresses(), "sni": bool(s.sni), "chains": [f.replace(".pem", ".chain.pem")
                                                            for f in s.chain_files]}
                    for s in world.servers if s.domain == d.name]
         out.append({"name": d.name, "ascii": d.ascii, "about": d.about, "rule": d.rule,
