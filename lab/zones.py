@@ -227,15 +227,19 @@ class Zones:
         source = work / f"{zone.name}in"
         source.write_text(text)
         out = work / f"{zone.name}out"
-        command = ["dnssec-signzone", "-q", "-z", "-P", "-O", "full", "-K", str(self.state / "keys"),
-                   "-o", zone.name, "-f", str(out),
-                   "-s", f"now{start:+d}", "-e", f"now{end:+d}"]
-        if zone.denial == "nsec3":
-            command += ["-3", "-", "-H", "0"]
+        kind, _, iterations = zone.denial.partition("-")
+        if int(iterations or 0) > 150:          # more than dnssec-signzone is willing to do
+            command = ["ldns-signzone", "-n", "-t", iterations, "-o", zone.name, "-f", str(out)]
+        else:
+            command = ["dnssec-signzone", "-q", "-z", "-P", "-O", "full", "-K", str(self.state / "keys"),
+                       "-o", zone.name, "-f", str(out), "-s", f"now{start:+d}", "-e", f"now{end:+d}"]
+            if kind == "nsec3":
+                command += ["-3", "-", "-H", iterations or "0"]
         done = subprocess.run(command + [str(source)] + stems, cwd=work, capture_output=True, text=True)
         if done.returncode:
-            raise RuntimeError(f"dnssec-signzone {zone.name}: {done.stderr}")
-        return [line for line in out.read_text().splitlines() if line and not line.startswith(";")]
+            raise RuntimeError(f"{command[0]} {zone.name}: {done.stderr}")
+        lines = [line.partition(" ;{")[0] for line in out.read_text().splitlines()]
+        return [line for line in lines if line and not line.startswith(";")]
 
     def _sign_by_hand(self, zone):
         start, end, edit = FAULTS[zone.fault]
