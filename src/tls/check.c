@@ -38,7 +38,8 @@ static void keep_error(struct chain_check *k, X509_STORE_CTX *ctx)
 		k->culprit = cert;
 }
 
-/* The time the verification judges by; 0 with *now false when none was set: OpenSSL's clock. */
+/* X509_V_OK, or what is wrong with the dates at the time this verification judges by: the one that
+ * was set, else OpenSSL's clock. */
 static int time_error(X509_STORE_CTX *ctx, X509 *cert)
 {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);

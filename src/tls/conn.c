@@ -87,9 +87,12 @@ void tls_client_free(struct tls_client **c)
 static enum tls_state conn_fail(struct tls_conn *t, enum reason reason, const char *detail)
 {
 	struct tls_facts *f = &t->report->facts;
+	/* What breaks after TLS_UP takes nothing back: what came before was authenticated. */
+	if (t->state == TLS_HANDSHAKING) {
+		f->authenticated = false;
+		f->match = (struct tls_match){0};
+	}
 	t->state = TLS_FAILED;
-	f->authenticated = false;
-	f->match.present = false;
 	f->reason = reason;
 	f->detail = arena_strdup(&t->report->mem, detail);
 	if (f->detail == NULL)

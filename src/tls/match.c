@@ -11,7 +11,15 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include <string.h>
+/*
+ * Explaining a failure must not cost more than the handshake: a hostile domain can publish
+ * thousands of records and serve a hundred certificates. Beyond these limits the verdict is only
+ * less specific (tlsa-invalid).
+ */
+enum {
+	SERVED_TRIED_MAX = 16,    /* certificates compared with each record; no path is longer */
+	SIGNATURES_TRIED_MAX = 64 /* of full anchors over served certificates */
+};
 
 static bool match_data(const struct tlsa *rr, const uint8_t *der, size_t n)
 {
@@ -79,22 +87,22 @@ static EVP_PKEY *full_key(const struct tlsa *rr)
  * OpenSSL refuses it); the bare key of a self-signed leaf ("2 1 0") did sign the topmost
  * certificate, and OpenSSL takes it.
  */
-static bool full_anchor_signed(const struct tlsa *rr, STACK_OF(X509) * served)
+static bool full_anchor_signed(const struct tlsa *rr, STACK_OF(X509) * served, int *tries)
 {
 	if (rr->selector == TLSA_CERT && match_record(rr, sk_X509_value(served, 0)))
 		return false;
 	EVP_PKEY *key = full_key(rr);
 	bool yes = false;
-	for (int i = 0; key != NULL && i < sk_X509_num(served) && !yes; i++)
+	for (int i = 0; key != NULL && i < sk_X509_num(served) && !yes && (*tries)-- > 0; i++)
 		yes = X509_verify(sk_X509_value(served, i), key) == 1;
 	EVP_PKEY_free(key);
 	ERR_clear_error();
 	return yes;
 }
 
-static bool match_served(const struct tlsa *rr, STACK_OF(X509) * served)
+static bool match_served(const struct tlsa *rr, STACK_OF(X509) * served, int *tries)
 {
-	int n = sk_X509_num(served);
+	int n = sk_X509_num(served) < SERVED_TRIED_MAX ? sk_X509_num(served) : SERVED_TRIED_MAX;
 	if (rr->usage == TLSA_DANE_EE)
 		return n > 0 && match_record(rr, sk_X509_value(served, 0));
 	if (rr->usage != TLSA_DANE_TA)
@@ -105,13 +113,15 @@ static bool match_served(const struct tlsa *rr, STACK_OF(X509) * served)
 		if (X509_cmp(cert, sk_X509_value(served, 0)) != 0 && match_record(rr, cert))
 			return true;
 	}
-	return rr->mtype == TLSA_FULL && full_anchor_signed(rr, served);
+	return rr->mtype == TLSA_FULL && full_anchor_signed(rr, served, tries);
 }
 
 bool match_any_served(const struct tlsa_set *set, STACK_OF(X509) * served)
 {
+	int tries = SIGNATURES_TRIED_MAX;
 	for (size_t i = 0; set != NULL && served != NULL && i < set->n; i++) {
-		if (set->entry[i].use == TLSA_COUNTS && match_served(&set->entry[i].rr, served))
+		if (set->entry[i].use == TLSA_COUNTS &&
+		    match_served(&set->entry[i].rr, served, &tries))
 			return true;
 	}
 	return false;

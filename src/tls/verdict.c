@@ -14,6 +14,8 @@
 
 /* A certificate with hundreds of names must not fill the log. */
 enum { NAMES_SHOWN = 8 };
+/* Looking for the cause of a mismatch must not cost much either: see match.c. */
+enum { HINT_CERTS_MAX = 16 };
 
 static enum reason reason_of_error(int error)
 {
@@ -122,7 +124,7 @@ static const char *mismatch_text(struct arena *mem, const struct chain_check *k,
 /* Index of a served certificate that the record's content matches where its usage forbids it. */
 static int misplaced(const struct tlsa *rr, STACK_OF(X509) * served)
 {
-	for (int i = 0; i < sk_X509_num(served); i++) {
+	for (int i = 0; i < sk_X509_num(served) && i < HINT_CERTS_MAX; i++) {
 		if (match_record(rr, sk_X509_value(served, i)))
 			return i;
 	}

@@ -94,6 +94,7 @@ X509 *pki_issue(const struct pki_spec *s, EVP_PKEY *key, X509 *issuer, EVP_PKEY 
 	add_extension(x, issuer != NULL ? issuer : x, NID_basic_constraints, s->basic);
 	add_extension(x, issuer != NULL ? issuer : x, NID_key_usage, s->usage);
 	add_extension(x, issuer != NULL ? issuer : x, NID_ext_key_usage, s->extended);
+	add_extension(x, issuer != NULL ? issuer : x, NID_name_constraints, s->constraints);
 	add_extension(x, issuer != NULL ? issuer : x, NID_subject_key_identifier, "hash");
 	if (issuer != NULL)
 		add_extension(x, issuer, NID_authority_key_identifier, "keyid");

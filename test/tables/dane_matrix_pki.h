@@ -12,11 +12,12 @@ EVP_PKEY *pki_key(enum pki_key kind);
 
 struct pki_spec {
 	const char *cn;
-	const char *san;      /* OpenSSL's form, "DNS:a,DNS:b"; NULL: none */
-	int64_t from, until;  /* seconds since the epoch */
-	const char *basic;    /* basicConstraints, NULL: none */
-	const char *usage;    /* keyUsage, NULL: none */
-	const char *extended; /* extendedKeyUsage, NULL: none */
+	const char *san;         /* OpenSSL's form, "DNS:a,DNS:b"; NULL: none */
+	int64_t from, until;     /* seconds since the epoch */
+	const char *basic;       /* basicConstraints, NULL: none */
+	const char *usage;       /* keyUsage, NULL: none */
+	const char *extended;    /* extendedKeyUsage, NULL: none */
+	const char *constraints; /* nameConstraints, NULL: none */
 	bool sha1;
 };
 /* issuer NULL: self-signed with `key`. */

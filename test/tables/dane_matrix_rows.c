@@ -510,8 +510,57 @@ static void test_anchor_dates(void **state)
 	}
 }
 
-/* Certificates without key identifiers are matched to their issuers by name. Also: a CA that the
- * record names but that issued nothing here. */
+/* RFC 7671 s5.2.1: constraints of the anchor's certificate apply, name constraints among them. */
+static void test_name_constraints(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *constraints;
+		enum reason reason;
+	} row[] = {
+	    {"critical,permitted;DNS:example.org", REASON_OK},
+	    {"critical,permitted;DNS:example.net", REASON_CERT_NOT_TRUSTED},
+	    {"critical,excluded;DNS:example.org", REASON_CERT_NOT_TRUSTED},
+	};
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct pki_spec s = good_ca;
+		s.constraints = row[i].constraints;
+		X509 *ca = pki_issue(&s, f->key[CA], f->cert[ROOT], f->key[ROOT]);
+		X509 *leaf = pki_issue(&good_leaf, f->key[LEAF], ca, f->key[CA]);
+		struct tls_chain *c = chain_of((X509 *[]){leaf, ca, f->cert[ROOT]}, 3);
+		assert_int_equal(judge(c, 2, 0, 1, ca), row[i].reason);
+		assert_int_equal(judge(c, 2, 1, 1, f->cert[ROOT]), row[i].reason);
+		assert_int_equal(judge(c, 3, 0, 1, leaf), REASON_OK);
+		tls_chain_free(&c);
+		X509_free(ca);
+		X509_free(leaf);
+	}
+}
+
+/* RFC 5280 s4.1.2.5: valid "from notBefore through notAfter, inclusive". OPENSSL: not in the last
+ * second any more. */
+static void test_borders_of_dates(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		int64_t from, until;
+		enum reason reason;
+	} row[] = {
+	    {NOW, NOW + DAY, REASON_OK},
+	    {NOW + 1, NOW + DAY, REASON_CERT_NOT_YET_VALID},
+	    {NOW - DAY, NOW + 1, REASON_OK},
+	    {NOW - DAY, NOW, REASON_CERT_EXPIRED},
+	    {NOW - DAY, NOW - 1, REASON_CERT_EXPIRED},
+	};
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct pki_spec s = good_leaf;
+		s.from = row[i].from;
+		s.until = row[i].until;
+		assert_int_equal(judge_leaf(f, &s, f->key[LEAF]), row[i].reason);
+	}
+}
+
+/* A CA that the record names but that issued nothing here. */
 static void test_unrelated_anchor(void **state)
 {
 	struct fixture *f = *state;
@@ -534,6 +583,36 @@ static void test_unrelated_anchor(void **state)
 						"served"));
 	arena_free(&r.mem);
 	tls_chain_free(&c);
+}
+
+/* A hostile domain: many full keys, many certificates. The verdict stays, the cost is bounded. */
+static void test_hostile_set(void **state)
+{
+	struct fixture *f = *state;
+	enum { RECORDS = 500, SERVED = 60 };
+	static X509 *cert[SERVED];
+	static unsigned char der[SERVED][1024];
+	static struct slice s[SERVED];
+	static struct tlsa rr[RECORDS];
+	uint8_t store[PKI_DATA_MAX];
+	char error[128];
+	struct run r;
+	for (int i = 0; i < SERVED; i++) {
+		cert[i] = pki_issue(&good_leaf, f->key[LEAF], f->cert[CA], f->key[CA]);
+		s[i] = slice_make(der[i], pki_tlsa_data(cert[i], TLSA_CERT, TLSA_FULL, der[i]));
+	}
+	struct tls_chain *c = tls_chain_from_der(s, SERVED, error, sizeof(error));
+	assert_non_null(c);
+	struct tlsa one = pki_tlsa(2, 1, 0, f->cert[STRANGER], store);
+	for (int i = 0; i < RECORDS; i++)
+		rr[i] = one;
+	run_rr(&r, c, rr, RECORDS);
+	assert_int_equal(r.facts->reason, REASON_TLSA_INVALID);
+	assert_int_equal(r.facts->nchain, SERVED);
+	arena_free(&r.mem);
+	tls_chain_free(&c);
+	for (int i = 0; i < SERVED; i++)
+		X509_free(cert[i]);
 }
 
 /* --- Chains from files --- */
@@ -594,6 +673,9 @@ int main(void)
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_anchor_dates),
 	    cmocka_unit_test(test_unrelated_anchor),
+	    cmocka_unit_test(test_name_constraints),
+	    cmocka_unit_test(test_borders_of_dates),
+	    cmocka_unit_test(test_hostile_set),
 	    cmocka_unit_test(test_pem),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -234,6 +234,28 @@ static void test_close_notify(void **state)
 	server_free(&s);
 }
 
+/* Garbage after the handshake breaks the connection; what was authenticated stays on record. */
+static void test_garbage_when_up(void **state)
+{
+	struct fixture *f = *state;
+	struct server s;
+	struct pair p;
+	struct tls_terms terms = terms_dane(&f->ee);
+	server_make(&s, &f->lab, &(struct server_options){0});
+	assert_int_equal(handshake(f, &p, &s, &terms, &plain_options), TLS_UP);
+	pair_server_write(&p, "250 ok\r\n", 8);
+	assert_int_equal(pair_run(&p), TLS_UP);
+	assert_int_equal(tls_feed(p.t, SLICE_LIT("220 hello\r\n"), &p.plain), TLS_FAILED);
+	assert_true(slice_eq_str(buf_slice(&p.plain), "250 ok\r\n"));
+	assert_int_equal(tls_facts(p.t)->reason, REASON_TLS_FAILED);
+	assert_string_equal(tls_facts(p.t)->detail, "wrong version number");
+	assert_true(tls_facts(p.t)->authenticated);
+	assert_true(tls_facts(p.t)->match.present);
+	assert_int_equal(tls_write(p.t, SLICE_LIT("QUIT\r\n")), TLS_FAILED);
+	pair_close(&p);
+	server_free(&s);
+}
+
 /* A TLS 1.2 server that asks to renegotiate gets none, and nothing breaks. */
 static void test_no_renegotiation(void **state)
 {
@@ -263,6 +285,7 @@ int main(void)
 	    cmocka_unit_test(test_big_data),
 	    cmocka_unit_test(test_rest_after_eof),
 	    cmocka_unit_test(test_close_notify),
+	    cmocka_unit_test(test_garbage_when_up),
 	    cmocka_unit_test(test_no_renegotiation),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
