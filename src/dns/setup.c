@@ -141,10 +141,10 @@ static bool set_route(struct ub_ctx *ctx, const struct dns_config *c, struct set
 		return setup_fail(e, "dns.stub: \"%.80s\" is not ADDRESS[@PORT]", c->stub);
 	if (c->forward && ub_ctx_set_fwd(ctx, c->forward) != 0)
 		return setup_fail(e, "dns.forward: \"%.80s\" is not ADDRESS[@PORT]", c->forward);
-	if ((is_loopback(c->stub) || is_loopback(c->forward)) &&
-	    !set(ctx, "do-not-query-localhost:", "no", e))
-		return false;
-	return set(ctx, "do-ip4:", c->no_ipv4 ? "no" : "yes", e) &&
+	/* A hostile delegation must not make us talk to what listens on this machine. */
+	bool local = is_loopback(c->stub) || is_loopback(c->forward);
+	return set(ctx, "do-not-query-localhost:", local ? "no" : "yes", e) &&
+	       set(ctx, "do-ip4:", c->no_ipv4 ? "no" : "yes", e) &&
 	       set(ctx, "do-ip6:", c->no_ipv6 ? "no" : "yes", e);
 }
 

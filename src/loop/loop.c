@@ -150,27 +150,18 @@ static void run_round(evutil_socket_t fd, short what, void *arg)
 struct loop *loop_new(void)
 {
 	struct loop *l = calloc(1, sizeof *l);
-	struct event_config *config = event_config_new();
-	if (!l || !config)
-		goto fail;
-	/* Without this a timer set after a slow callback would count from before that callback. */
-	event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
-	l->base = event_base_new_with_config(config);
-	if (!l->base)
-		goto fail;
-	l->round = evtimer_new(l->base, run_round, l);
-	if (!l->round)
-		goto fail;
+	if (!l)
+		return NULL;
+	l->base = event_base_new();
+	l->round = l->base ? evtimer_new(l->base, run_round, l) : NULL;
+	if (!l->round) {
+		if (l->base)
+			event_base_free(l->base);
+		free(l);
+		return NULL;
+	}
 	l->last = &l->first;
-	event_config_free(config);
 	return l;
-fail:
-	if (config)
-		event_config_free(config);
-	if (l && l->base)
-		event_base_free(l->base);
-	free(l);
-	return NULL;
 }
 
 void loop_free(struct loop **lp)

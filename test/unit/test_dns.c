@@ -381,6 +381,9 @@ static void anchors_are_needed(void **state)
 	assert_non_null(strstr(error, "dns.anchor"));
 	assert_null(open_dns(w, &(struct dns_config){.anchors = missing}, error, sizeof error));
 	assert_non_null(strstr(error, "/nonexistent/root.key: No such file"));
+	missing[0] = "/tmp";
+	assert_null(open_dns(w, &(struct dns_config){.anchors = missing}, error, sizeof error));
+	assert_non_null(strstr(error, "/tmp: cannot be read"));
 }
 
 /* What an operator copies from unbound.conf: quotes are not part of the values. */
