@@ -161,6 +161,25 @@ static void cut_at(struct plan *p, uint16_t preference)
 		mail_loop(p);
 }
 
+static bool is_own_address(const struct plan *p, const struct ipaddr *ip)
+{
+	for (size_t i = 0; i < p->config.nown_address; i++) {
+		if (ipaddr_eq(ip, &p->config.own_address[i]))
+			return true;
+	}
+	return false;
+}
+
+/* By name, or by an address where a name belongs (D10). */
+static bool is_ourselves(const struct plan *p, const char *exchange)
+{
+	const char *own = p->config.own_name;
+	struct ipaddr ip;
+	if (own != NULL && slice_eq_nocase(slice_str(exchange), slice_str(own)))
+		return true;
+	return ipaddr_from_text(slice_str(exchange), &ip) && is_own_address(p, &ip);
+}
+
 static void list_hosts(struct plan *p)
 {
 	size_t n = p->mx->nrr;
@@ -174,16 +193,16 @@ static void list_hosts(struct plan *p)
 		c[i] = (struct candidate){p->mx->rr[i].u.mx.exchange, p->mx->rr[i].u.mx.preference,
 					  next_random(&state)};
 	qsort(c, n, sizeof(*c), by_preference);
-	uint32_t own = UINT32_MAX;
 	for (size_t i = 0; i < n && p->nhost < PLAN_HOSTS_MAX; i++) {
-		if (own == UINT32_MAX && p->config.own_name != NULL &&
-		    strcmp(c[i].name, p->config.own_name) == 0)
-			own = c[i].preference;
 		if (!listed(p, c[i].name))
 			add_host(p, c[i].name, c[i].preference);
 	}
-	if (own != UINT32_MAX)
-		cut_at(p, (uint16_t)own);
+	for (size_t i = 0; i < n; i++) {
+		if (is_ourselves(p, c[i].name)) {
+			cut_at(p, c[i].preference);
+			return;
+		}
+	}
 }
 
 /* --- Answers --- */
@@ -197,7 +216,10 @@ static void take_mx(struct plan *p, struct answer *a)
 	case MX_END:
 		break;
 	case MX_IMPLICIT:
-		start_implicit(p, p->verdict);
+		if (is_ourselves(p, p->config.next_hop))
+			mail_loop(p);
+		else
+			start_implicit(p, p->verdict);
 		break;
 	case MX_HOSTS:
 		list_hosts(p);
@@ -225,13 +247,12 @@ static void collect_addresses(struct plan *p, struct plan_host *h)
 	}
 }
 
-static bool is_own_address(const struct plan *p, const struct plan_host *h)
+/* D4. A route to ourselves (another port, a filter) is the operator's word and no loop. */
+static bool leads_to_ourselves(const struct plan *p, const struct plan_host *h)
 {
-	for (size_t i = 0; i < h->naddress; i++) {
-		for (size_t k = 0; k < p->config.nown_address; k++) {
-			if (ipaddr_eq(&h->address[i], &p->config.own_address[k]))
-				return true;
-		}
+	for (size_t i = 0; i < h->naddress && !p->config.no_mx; i++) {
+		if (is_own_address(p, &h->address[i]))
+			return true;
 	}
 	return false;
 }
@@ -299,7 +320,7 @@ static void take_host_answer(struct plan *p, size_t i, enum host_query q, struct
 	judge_tlsa(p, h, q, a);
 	if ((q == HOST_Q_A || q == HOST_Q_AAAA) && addresses_known(h) && h->address == NULL) {
 		collect_addresses(p, h);
-		if (is_own_address(p, h)) {
+		if (leads_to_ourselves(p, h)) {
 			cut_at(p, h->preference);
 			return;
 		}
