@@ -43,7 +43,7 @@ static bool chain_push(struct tls_chain *c, X509 *cert, char *error, size_t room
 	if (cert == NULL) {
 		char what[64];
 		snprintf(what, sizeof(what), "certificate %d does not parse", at);
-		openssl_error(what, error, room);
+		tls_openssl_error(what, error, room);
 		return false;
 	}
 	if (at > CHAIN_CERTS_MAX) {

@@ -10,17 +10,17 @@
 
 #include <openssl/x509v3.h>
 
-bool check_keep_served(struct chain_check *k, X509_STORE_CTX *ctx)
+bool tls_check_keep_served(struct chain_check *k, X509_STORE_CTX *ctx)
 {
 	STACK_OF(X509) *served = X509_STORE_CTX_get0_untrusted(ctx);
-	check_reset(k);
+	tls_check_reset(k);
 	if (served == NULL)
 		return true;
 	k->served = X509_chain_up_ref(served);
 	return k->served != NULL;
 }
 
-void check_reset(struct chain_check *k)
+void tls_check_reset(struct chain_check *k)
 {
 	sk_X509_pop_free(k->served, X509_free);
 	X509_free(k->culprit);
@@ -81,8 +81,8 @@ static void keep_dates(struct chain_check *k, X509_STORE_CTX *ctx)
 {
 	STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(ctx);
 	for (int i = 0; i < sk_X509_num(path); i++) {
-		int64_t from = facts_time(X509_get0_notBefore(sk_X509_value(path, i)));
-		int64_t until = facts_time(X509_get0_notAfter(sk_X509_value(path, i)));
+		int64_t from = tls_facts_time(X509_get0_notBefore(sk_X509_value(path, i)));
+		int64_t until = tls_facts_time(X509_get0_notAfter(sk_X509_value(path, i)));
 		if (from > k->valid_from)
 			k->valid_from = from;
 		if (until < k->valid_until)
@@ -108,9 +108,9 @@ static bool check_anchor(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl)
 	return anchor == NULL || anchor_in_time(k, ctx, anchor, depth);
 }
 
-int check_run(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl)
+int tls_check_run(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl)
 {
-	if (!check_keep_served(k, ctx)) {
+	if (!tls_check_keep_served(k, ctx)) {
 		X509_STORE_CTX_set_error(ctx, X509_V_ERR_OUT_OF_MEM);
 		keep_error(k, ctx);
 		return 0;

@@ -33,9 +33,7 @@
 	"rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"                             \
 	"rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512"
 
-static const char suites_any[] = SUITES_ECDSA ":" SUITES_RSA NEVER;
-static const char suites_ecdsa[] = SUITES_ECDSA NEVER;
-static const char suites_rsa[] = SUITES_RSA NEVER;
+static const char suites[] = SUITES_ECDSA ":" SUITES_RSA NEVER;
 static const char suites_13[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
 				"TLS_CHACHA20_POLY1305_SHA256";
 static const char groups[] = "X25519:P-256:P-384";
@@ -45,7 +43,7 @@ static const char sigalgs_rsa[] = SIGALGS_RSA;
 /* T11: unauthenticated TLS with SHA-1 beats clear text. */
 static const char sigalgs_may[] = SIGALGS_ECDSA ":ed25519:" SIGALGS_RSA ":ECDSA+SHA1:RSA+SHA1";
 
-const char *openssl_reason(void)
+const char *tls_openssl_reason(void)
 {
 	unsigned long e = ERR_get_error();
 	ERR_clear_error();
@@ -55,9 +53,9 @@ const char *openssl_reason(void)
 	return reason != NULL ? reason : "unknown error";
 }
 
-void openssl_error(const char *what, char *error, size_t room)
+void tls_openssl_error(const char *what, char *error, size_t room)
 {
-	const char *reason = openssl_reason();
+	const char *reason = tls_openssl_reason();
 	snprintf(error, room, "%s: %s", what, reason != NULL ? reason : "OpenSSL does not say why");
 }
 
@@ -73,38 +71,36 @@ static bool context_set(SSL_CTX *ctx, const char *sigalgs)
 	SSL_CTX_set_security_level(ctx, 1);
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
 	       SSL_CTX_set_max_proto_version(ctx, 0) == 1 &&
-	       SSL_CTX_set_cipher_list(ctx, suites_any) == 1 &&
+	       SSL_CTX_set_cipher_list(ctx, suites) == 1 &&
 	       SSL_CTX_set_ciphersuites(ctx, suites_13) == 1 &&
 	       SSL_CTX_set1_groups_list(ctx, unconst(groups)) == 1 &&
 	       SSL_CTX_set1_sigalgs_list(ctx, unconst(sigalgs != NULL ? sigalgs : sigalgs_any)) ==
 		   1 &&
-	       dane_context(ctx);
+	       tls_dane_context(ctx);
 }
 
-SSL_CTX *context_new(const char *sigalgs, char *error, size_t room)
+SSL_CTX *tls_context_new(const char *sigalgs, char *error, size_t room)
 {
 	ERR_clear_error();
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	if (ctx == NULL || !context_set(ctx, sigalgs)) {
-		openssl_error("cannot set TLS up", error, room);
+		tls_openssl_error("cannot set TLS up", error, room);
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
 	return ctx;
 }
 
+/* OpenSSL then withholds the suites that need the other kind of key, static RSA too. */
 static bool restrict_kind(SSL *ssl, enum tls_cert_kind kind)
 {
 	switch (kind) {
 	case TLS_CERT_ANY:
 		return true;
-	/* Static RSA suites need no signature: the suites must be cut too. */
 	case TLS_CERT_RSA:
-		return SSL_set_cipher_list(ssl, suites_rsa) == 1 &&
-		       SSL_set1_sigalgs_list(ssl, unconst(sigalgs_rsa)) == 1;
+		return SSL_set1_sigalgs_list(ssl, unconst(sigalgs_rsa)) == 1;
 	case TLS_CERT_ECDSA:
-		return SSL_set_cipher_list(ssl, suites_ecdsa) == 1 &&
-		       SSL_set1_sigalgs_list(ssl, unconst(sigalgs_ecdsa)) == 1;
+		return SSL_set1_sigalgs_list(ssl, unconst(sigalgs_ecdsa)) == 1;
 	}
 	return false;
 }
@@ -117,7 +113,7 @@ static bool restrict_may(SSL *ssl)
 	       SSL_set1_sigalgs_list(ssl, unconst(sigalgs_may)) == 1;
 }
 
-bool context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind kind)
+bool tls_context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind kind)
 {
 	switch (policy) {
 	case HOST_DANE:
@@ -137,7 +133,7 @@ bool context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind kind
  * The clock is not ours to read, but OpenSSL reads it when it judges dates without an explicit
  * time: a session's dates and `check --days` must use the same clock.
  */
-int64_t client_now(const struct tls_client *c)
+int64_t tls_client_now(const struct tls_client *c)
 {
 	return (int64_t)time(NULL) + c->offset_s;
 }

@@ -53,7 +53,7 @@ struct tls_client *tls_client_new(const struct tls_client_config *c, char *error
 		return NULL;
 	}
 	t->offset_s = c->verify_offset_s;
-	t->ctx = context_new(c->sigalgs, error, room);
+	t->ctx = tls_context_new(c->sigalgs, error, room);
 	if (t->ctx == NULL) {
 		tls_client_free(&t);
 		return NULL;
@@ -61,7 +61,7 @@ struct tls_client *tls_client_new(const struct tls_client_config *c, char *error
 	SSL_CTX_set_cert_verify_callback(t->ctx, on_verify, NULL);
 	if (c->sessions_max == 0)
 		return t;
-	t->sessions = sessions_new(c->sessions_max);
+	t->sessions = tls_sessions_new(c->sessions_max);
 	if (t->sessions == NULL) {
 		snprintf(error, room, "out of memory");
 		tls_client_free(&t);
@@ -76,7 +76,7 @@ void tls_client_free(struct tls_client **c)
 {
 	if (*c == NULL)
 		return;
-	sessions_free(&(*c)->sessions);
+	tls_sessions_free(&(*c)->sessions);
 	SSL_CTX_free((*c)->ctx);
 	free(*c);
 	*c = NULL;
@@ -97,10 +97,10 @@ static enum tls_state conn_fail(struct tls_conn *t, enum reason reason, const ch
 	f->detail = arena_strdup(&t->report->mem, detail);
 	if (f->detail == NULL)
 		f->detail = "";
-	facts_protocol(t->ssl, f);
+	tls_facts_protocol(t->ssl, f);
 	/* A server that chokes on its own ticket must not choke for ever. */
 	if (t->offered)
-		sessions_drop(t->client->sessions, &t->key);
+		tls_sessions_drop(t->client->sessions, &t->key);
 	SSL_SESSION_free(t->early);
 	t->early = NULL;
 	return t->state;
@@ -117,13 +117,13 @@ static enum tls_state conn_refuse_chain(struct tls_conn *t)
 {
 	struct report *r = t->report;
 	show_x509(&r->facts, &r->check);
-	enum reason reason = verdict_reason(&r->check, &r->terms);
-	return conn_fail(t, reason, verdict_detail(&r->mem, reason, &r->check, &r->terms));
+	enum reason reason = tls_verdict_reason(&r->check, &r->terms);
+	return conn_fail(t, reason, tls_verdict_detail(&r->mem, reason, &r->check, &r->terms));
 }
 
 static enum tls_state conn_break(struct tls_conn *t, const char *otherwise)
 {
-	const char *reason = openssl_reason();
+	const char *reason = tls_openssl_reason();
 	if (t->report->check.ran && t->report->check.error != X509_V_OK)
 		return conn_refuse_chain(t);
 	return conn_fail(t, REASON_TLS_FAILED, reason != NULL ? reason : otherwise);
@@ -136,7 +136,7 @@ static bool inherit_match(struct tls_conn *t, struct tls_match *m)
 		return false;
 	*m = t->proof.match;
 	m->record =
-	    match_index(t->report->terms.tlsa, m->usage, m->selector, m->mtype, t->proof.data);
+	    tls_match_index(t->report->terms.tlsa, m->usage, m->selector, m->mtype, t->proof.data);
 	return m->record >= 0;
 }
 
@@ -145,7 +145,7 @@ static bool prove_match(struct tls_conn *t, struct tls_match *m)
 	const struct chain_check *k = &t->report->check;
 	if (!k->ran || k->error != X509_V_OK || k->served == NULL)
 		return false;
-	if (!match_found(t->ssl, sk_X509_value(k->served, 0), &t->report->terms, m))
+	if (!tls_match_found(t->ssl, sk_X509_value(k->served, 0), &t->report->terms, m))
 		return false;
 	t->proof = (struct session_proof){
 	    .match = *m,
@@ -194,9 +194,9 @@ static enum tls_state conn_up(struct tls_conn *t)
 	t->state = TLS_UP;
 	f->reason = REASON_OK;
 	f->resumed = SSL_session_reused(t->ssl) == 1;
-	facts_protocol(t->ssl, f);
+	tls_facts_protocol(t->ssl, f);
 	if (t->early != NULL) {
-		sessions_put(t->client->sessions, &t->key, t->early, &t->proof);
+		tls_sessions_put(t->client->sessions, &t->key, t->early, &t->proof);
 		SSL_SESSION_free(t->early);
 		t->early = NULL;
 	}
@@ -211,9 +211,9 @@ static int on_verify(X509_STORE_CTX *ctx, void *arg)
 	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct tls_conn *t = SSL_get_app_data(ssl);
 	if (t->report->terms.policy == HOST_DANE)
-		return check_run(&t->report->check, ctx, ssl);
+		return tls_check_run(&t->report->check, ctx, ssl);
 	/* Not an authentication and never reported as one: keep the chain for the audit. */
-	return check_keep_served(&t->report->check, ctx) ? 1 : 0;
+	return tls_check_keep_served(&t->report->check, ctx) ? 1 : 0;
 }
 
 /* TLS 1.2: at the end of the handshake. TLS 1.3: with each ticket, after it. 1 keeps a reference.
@@ -229,7 +229,7 @@ static int on_session(SSL *ssl, SSL_SESSION *s)
 		t->early = s;
 		return 1;
 	case TLS_UP:
-		sessions_put(t->client->sessions, &t->key, s, &t->proof);
+		tls_sessions_put(t->client->sessions, &t->key, s, &t->proof);
 		return 0;
 	case TLS_FAILED:
 	case TLS_CLOSED:
@@ -295,12 +295,12 @@ static bool conn_verification(struct tls_conn *t, char *error, size_t room)
 	const struct tls_terms *terms = &t->report->terms;
 	if (terms->policy != HOST_DANE) {
 		SSL_set_verify(t->ssl, SSL_VERIFY_NONE, NULL);
-		return sni_load(t->ssl, terms->sni, error, room);
+		return tls_sni_load(t->ssl, terms->sni, error, room);
 	}
 	SSL_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
 	if (t->client->offset_s != 0)
-		X509_VERIFY_PARAM_set_time(SSL_get0_param(t->ssl), client_now(t->client));
-	return dane_load(t->ssl, terms, error, room);
+		X509_VERIFY_PARAM_set_time(SSL_get0_param(t->ssl), tls_client_now(t->client));
+	return tls_dane_load(t->ssl, terms, error, room);
 }
 
 static bool proof_keep(struct tls_conn *t, const struct session_proof *p)
@@ -319,10 +319,11 @@ static void conn_offer_session(struct tls_conn *t, const struct tls_options *o)
 	const struct session_proof *proof = NULL;
 	if (t->client->sessions == NULL || o->no_resumption || o->peer == NULL)
 		return;
-	t->resumable = session_key_make(&t->report->terms, o, &t->key);
+	t->resumable = tls_session_key_make(&t->report->terms, o, &t->key);
 	if (!t->resumable)
 		return;
-	SSL_SESSION *s = sessions_find(t->client->sessions, &t->key, client_now(t->client), &proof);
+	SSL_SESSION *s =
+	    tls_sessions_find(t->client->sessions, &t->key, tls_client_now(t->client), &proof);
 	if (s == NULL || !proof_keep(t, proof))
 		return;
 	t->offered = SSL_set_session(t->ssl, s) == 1;
@@ -336,7 +337,7 @@ static bool conn_start(struct tls_conn *t, char *error, size_t room)
 	int r = SSL_do_handshake(t->ssl);
 	if (SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_READ)
 		return true;
-	openssl_error("cannot start the handshake", error, room);
+	tls_openssl_error("cannot start the handshake", error, room);
 	return false;
 }
 
@@ -349,11 +350,11 @@ static bool conn_prepare(struct tls_conn *t, const struct tls_terms *terms,
 	}
 	t->ssl = SSL_new(t->client->ctx);
 	if (t->ssl == NULL || !conn_bios(t) || SSL_set_app_data(t->ssl, t) != 1) {
-		openssl_error("cannot make a TLS connection", error, room);
+		tls_openssl_error("cannot make a TLS connection", error, room);
 		return false;
 	}
-	if (!context_restrict(t->ssl, terms->policy, o->kind)) {
-		openssl_error("cannot set the TLS policy", error, room);
+	if (!tls_context_restrict(t->ssl, terms->policy, o->kind)) {
+		tls_openssl_error("cannot set the TLS policy", error, room);
 		return false;
 	}
 	if (!conn_verification(t, error, room))
@@ -391,7 +392,7 @@ void tls_conn_free(struct tls_conn **t)
 	struct report *r = (*t)->report;
 	SSL_SESSION_free((*t)->early);
 	SSL_free((*t)->ssl);
-	check_reset(&r->check);
+	tls_check_reset(&r->check);
 	arena_free(&r->mem);
 	free(*t);
 	*t = NULL;
@@ -535,7 +536,7 @@ const struct tls_facts *tls_facts(const struct tls_conn *t)
 		served = SSL_get_peer_cert_chain(t->ssl);
 	if (served != NULL && !r->chain_done) {
 		r->chain_done = true;
-		facts_chain(&r->mem, served, &r->facts);
+		tls_facts_chain(&r->mem, served, &r->facts);
 	}
 	return &r->facts;
 }

@@ -15,7 +15,7 @@
 /* RFC 7671 s9: SHA2-512 is the stronger digest. */
 enum { ORDINAL_SHA256 = 1, ORDINAL_SHA512 = 2 };
 
-bool dane_context(SSL_CTX *ctx)
+bool tls_dane_context(SSL_CTX *ctx)
 {
 	if (SSL_CTX_dane_enable(ctx) != 1 ||
 	    SSL_CTX_dane_mtype_set(ctx, EVP_sha256(), TLSA_SHA256, ORDINAL_SHA256) != 1 ||
@@ -47,12 +47,12 @@ static bool load_names(SSL *ssl, const struct tls_terms *terms, char *error, siz
 		}
 	}
 	if (SSL_dane_enable(ssl, terms->reference_names[0]) != 1) {
-		openssl_error("cannot set the TLSA base domain", error, room);
+		tls_openssl_error("cannot set the TLSA base domain", error, room);
 		return false;
 	}
 	for (size_t i = 1; i < terms->nreference_names; i++) {
 		if (SSL_add1_host(ssl, terms->reference_names[i]) != 1) {
-			openssl_error("cannot set a reference name", error, room);
+			tls_openssl_error("cannot set a reference name", error, room);
 			return false;
 		}
 	}
@@ -71,7 +71,7 @@ static bool load_record(SSL *ssl, const struct tlsa *rr, size_t at, char *error,
 	char what[64];
 	snprintf(what, sizeof(what), "OpenSSL refuses TLSA record %zu (%u %u %u)", at + 1,
 		 rr->usage, rr->selector, rr->mtype);
-	openssl_error(what, error, room);
+	tls_openssl_error(what, error, room);
 	return false;
 }
 
@@ -97,20 +97,20 @@ static bool load_records(SSL *ssl, const struct tlsa_set *set, char *error, size
 	return loaded > 0;
 }
 
-bool sni_load(SSL *ssl, const char *sni, char *error, size_t room)
+bool tls_sni_load(SSL *ssl, const char *sni, char *error, size_t room)
 {
 	if (sni == NULL || sni[0] == '\0')
 		return true;
 	if (SSL_set_tlsext_host_name(ssl, unconst(sni)) == 1)
 		return true;
-	openssl_error("cannot set the server name", error, room);
+	tls_openssl_error("cannot set the server name", error, room);
 	return false;
 }
 
-bool dane_load(SSL *ssl, const struct tls_terms *terms, char *error, size_t room)
+bool tls_dane_load(SSL *ssl, const struct tls_terms *terms, char *error, size_t room)
 {
 	ERR_clear_error();
-	if (!sni_load(ssl, terms->sni, error, room))
+	if (!tls_sni_load(ssl, terms->sni, error, room))
 		return false;
 	return load_names(ssl, terms, error, room) && load_records(ssl, terms->tlsa, error, room);
 }

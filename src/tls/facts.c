@@ -43,7 +43,7 @@ static const char *hex_of_key(struct arena *mem, X509 *cert)
 	return hex;
 }
 
-const char *facts_name(struct arena *mem, const X509_NAME *name)
+const char *tls_facts_name(struct arena *mem, const X509_NAME *name)
 {
 	BIO *b = BIO_new(BIO_s_mem());
 	if (b == NULL)
@@ -91,7 +91,7 @@ static void dns_names_write(const GENERAL_NAMES *names, char *out)
 	*p = '\0';
 }
 
-const char *facts_dns_names(struct arena *mem, X509 *cert)
+const char *tls_facts_dns_names(struct arena *mem, X509 *cert)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	if (names == NULL)
@@ -142,7 +142,7 @@ static const char *key_text(struct arena *mem, X509 *cert)
 	return text != NULL ? text : "";
 }
 
-int64_t facts_time(const ASN1_TIME *t)
+int64_t tls_facts_time(const ASN1_TIME *t)
 {
 	struct tm tm = {0};
 	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
@@ -152,17 +152,17 @@ int64_t facts_time(const ASN1_TIME *t)
 
 static void facts_cert(struct arena *mem, X509 *cert, struct tls_cert *out)
 {
-	out->subject = facts_name(mem, X509_get_subject_name(cert));
-	out->issuer = facts_name(mem, X509_get_issuer_name(cert));
-	out->names = facts_dns_names(mem, cert);
+	out->subject = tls_facts_name(mem, X509_get_subject_name(cert));
+	out->issuer = tls_facts_name(mem, X509_get_issuer_name(cert));
+	out->names = tls_facts_dns_names(mem, cert);
 	out->sha256 = hex_of_cert(mem, cert);
 	out->spki_sha256 = hex_of_key(mem, cert);
 	out->key = key_text(mem, cert);
-	out->not_before = facts_time(X509_get0_notBefore(cert));
-	out->not_after = facts_time(X509_get0_notAfter(cert));
+	out->not_before = tls_facts_time(X509_get0_notBefore(cert));
+	out->not_after = tls_facts_time(X509_get0_notAfter(cert));
 }
 
-void facts_chain(struct arena *mem, STACK_OF(X509) * served, struct tls_facts *f)
+void tls_facts_chain(struct arena *mem, STACK_OF(X509) * served, struct tls_facts *f)
 {
 	int n = served != NULL ? sk_X509_num(served) : 0;
 	if (n <= 0)
@@ -187,7 +187,7 @@ static const char *group_of(SSL *ssl)
 	return group_text(nid, OBJ_nid2sn(nid));
 }
 
-void facts_protocol(SSL *ssl, struct tls_facts *f)
+void tls_facts_protocol(SSL *ssl, struct tls_facts *f)
 {
 	const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
 	if (cipher == NULL)

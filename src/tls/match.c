@@ -42,7 +42,7 @@ static bool match_data(const struct tlsa *rr, const uint8_t *der, size_t n)
 	       slice_eq(rr->data, slice_make(digest, len));
 }
 
-bool match_record(const struct tlsa *rr, X509 *cert)
+bool tls_match_record(const struct tlsa *rr, X509 *cert)
 {
 	unsigned char *der = NULL;
 	int n = -1;
@@ -55,8 +55,8 @@ bool match_record(const struct tlsa *rr, X509 *cert)
 	return same;
 }
 
-int match_index(const struct tlsa_set *set, uint8_t usage, uint8_t selector, uint8_t mtype,
-		struct slice data)
+int tls_match_index(const struct tlsa_set *set, uint8_t usage, uint8_t selector, uint8_t mtype,
+		    struct slice data)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct tlsa_entry *e = &set->entry[i];
@@ -89,7 +89,7 @@ static EVP_PKEY *full_key(const struct tlsa *rr)
  */
 static bool full_anchor_signed(const struct tlsa *rr, STACK_OF(X509) * served, int *tries)
 {
-	if (rr->selector == TLSA_CERT && match_record(rr, sk_X509_value(served, 0)))
+	if (rr->selector == TLSA_CERT && tls_match_record(rr, sk_X509_value(served, 0)))
 		return false;
 	EVP_PKEY *key = full_key(rr);
 	bool yes = false;
@@ -104,19 +104,19 @@ static bool match_served(const struct tlsa *rr, STACK_OF(X509) * served, int *tr
 {
 	int n = sk_X509_num(served) < SERVED_TRIED_MAX ? sk_X509_num(served) : SERVED_TRIED_MAX;
 	if (rr->usage == TLSA_DANE_EE)
-		return n > 0 && match_record(rr, sk_X509_value(served, 0));
+		return n > 0 && tls_match_record(rr, sk_X509_value(served, 0));
 	if (rr->usage != TLSA_DANE_TA)
 		return false;
 	for (int i = 1; i < n; i++) {
 		X509 *cert = sk_X509_value(served, i);
 		/* A leaf that is served twice is still no CA above the leaf. */
-		if (X509_cmp(cert, sk_X509_value(served, 0)) != 0 && match_record(rr, cert))
+		if (X509_cmp(cert, sk_X509_value(served, 0)) != 0 && tls_match_record(rr, cert))
 			return true;
 	}
 	return rr->mtype == TLSA_FULL && full_anchor_signed(rr, served, tries);
 }
 
-bool match_any_served(const struct tlsa_set *set, STACK_OF(X509) * served)
+bool tls_match_any_served(const struct tlsa_set *set, STACK_OF(X509) * served)
 {
 	int tries = SIGNATURES_TRIED_MAX;
 	for (size_t i = 0; set != NULL && served != NULL && i < set->n; i++) {
@@ -139,7 +139,7 @@ static const char *matched_name(X509 *leaf, const struct tls_terms *terms)
 	return NULL;
 }
 
-bool match_found(SSL *ssl, X509 *leaf, const struct tls_terms *terms, struct tls_match *out)
+bool tls_match_found(SSL *ssl, X509 *leaf, const struct tls_terms *terms, struct tls_match *out)
 {
 	X509 *cert = NULL;
 	EVP_PKEY *key = NULL;
@@ -156,7 +156,7 @@ bool match_found(SSL *ssl, X509 *leaf, const struct tls_terms *terms, struct tls
 	    .usage = usage,
 	    .selector = selector,
 	    .mtype = mtype,
-	    .record = match_index(terms->tlsa, usage, selector, mtype, slice_make(data, n)),
+	    .record = tls_match_index(terms->tlsa, usage, selector, mtype, slice_make(data, n)),
 	    .depth = cert != NULL ? depth : -1,
 	    .name = usage == TLSA_DANE_TA ? matched_name(leaf, terms) : NULL,
 	};

@@ -29,9 +29,9 @@ static inline void *unconst(const void *p)
 }
 
 /* Writes "what: OpenSSL's reason" and empties OpenSSL's error queue. */
-void openssl_error(const char *what, char *error, size_t room);
+void tls_openssl_error(const char *what, char *error, size_t room);
 /* The reason string of the oldest queued error, NULL if there is none; empties the queue. */
-const char *openssl_reason(void);
+const char *tls_openssl_reason(void);
 
 /* --- client.c --- */
 
@@ -44,19 +44,19 @@ struct tls_client {
 };
 
 /* A context for DANE clients; `sigalgs` NULL: ours. */
-SSL_CTX *context_new(const char *sigalgs, char *error, size_t room);
+SSL_CTX *tls_context_new(const char *sigalgs, char *error, size_t room);
 /* Sets versions, suites and signature algorithms for one connection. */
-bool context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind kind);
+bool tls_context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind kind);
 /* Now, as OpenSSL reads it when it judges dates, plus the client's offset. */
-int64_t client_now(const struct tls_client *c);
+int64_t tls_client_now(const struct tls_client *c);
 
 /* --- dane.c --- */
 
-bool dane_context(SSL_CTX *ctx);
+bool tls_dane_context(SSL_CTX *ctx);
 /* T5. NULL or "": none. */
-bool sni_load(SSL *ssl, const char *sni, char *error, size_t room);
+bool tls_sni_load(SSL *ssl, const char *sni, char *error, size_t room);
 /* Loads the terms: reference names, SNI, counting records (T1-T5). false: T10, `error` says why. */
-bool dane_load(SSL *ssl, const struct tls_terms *terms, char *error, size_t room);
+bool tls_dane_load(SSL *ssl, const struct tls_terms *terms, char *error, size_t room);
 
 /* --- check.c --- */
 
@@ -71,44 +71,44 @@ struct chain_check {
 };
 
 /* Verifies ctx->cert under the DANE records of ssl; 1 or 0 as X509_verify_cert(). */
-int check_run(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl);
+int tls_check_run(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl);
 /* Only keeps the served chain: policies without authentication. */
-bool check_keep_served(struct chain_check *k, X509_STORE_CTX *ctx);
-void check_reset(struct chain_check *k);
+bool tls_check_keep_served(struct chain_check *k, X509_STORE_CTX *ctx);
+void tls_check_reset(struct chain_check *k);
 
 /* --- match.c --- */
 
 /* Does the record's data equal this certificate (or its key, or a digest of either)? */
-bool match_record(const struct tlsa *rr, X509 *cert);
+bool tls_match_record(const struct tlsa *rr, X509 *cert);
 /* Index of the set's record with this content; -1 if there is none. */
-int match_index(const struct tlsa_set *set, uint8_t usage, uint8_t selector, uint8_t mtype,
-		struct slice data);
+int tls_match_index(const struct tlsa_set *set, uint8_t usage, uint8_t selector, uint8_t mtype,
+		    struct slice data);
 /* T3: some counting record matches a served certificate where its usage permits, or is a full
  * certificate or key that signed one. */
-bool match_any_served(const struct tlsa_set *set, STACK_OF(X509) * served);
+bool tls_match_any_served(const struct tlsa_set *set, STACK_OF(X509) * served);
 /* The match that OpenSSL found, after a verification that succeeded. false: it found none. */
-bool match_found(SSL *ssl, X509 *leaf, const struct tls_terms *terms, struct tls_match *out);
+bool tls_match_found(SSL *ssl, X509 *leaf, const struct tls_terms *terms, struct tls_match *out);
 
 /* --- verdict.c --- */
 
 /* Why a verification ended as it did. REASON_OK only if it ran and OpenSSL was content. */
-enum reason verdict_reason(const struct chain_check *k, const struct tls_terms *terms);
+enum reason tls_verdict_reason(const struct chain_check *k, const struct tls_terms *terms);
 /* One line about it, in mem; "" for REASON_OK. */
-const char *verdict_detail(struct arena *mem, enum reason r, const struct chain_check *k,
-			   const struct tls_terms *terms);
+const char *tls_verdict_detail(struct arena *mem, enum reason r, const struct chain_check *k,
+			       const struct tls_terms *terms);
 
 /* --- facts.c --- */
 
 /* Describes the chain into f->chain; leaves it empty when memory runs out. */
-void facts_chain(struct arena *mem, STACK_OF(X509) * served, struct tls_facts *f);
+void tls_facts_chain(struct arena *mem, STACK_OF(X509) * served, struct tls_facts *f);
 /* Subject (or issuer) as one line of RFC 2253. */
-const char *facts_name(struct arena *mem, const X509_NAME *name);
+const char *tls_facts_name(struct arena *mem, const X509_NAME *name);
 /* DNS names of the certificate, separated by blanks; "" if none. Octets outside a host name's
  * alphabet are shown as '?'. */
-const char *facts_dns_names(struct arena *mem, X509 *cert);
-int64_t facts_time(const ASN1_TIME *t);
+const char *tls_facts_dns_names(struct arena *mem, X509 *cert);
+int64_t tls_facts_time(const ASN1_TIME *t);
 /* Version, cipher and group of a handshake that got so far. */
-void facts_protocol(SSL *ssl, struct tls_facts *f);
+void tls_facts_protocol(SSL *ssl, struct tls_facts *f);
 
 /* --- sessions.c --- */
 
@@ -123,18 +123,18 @@ struct session_proof {
 	int64_t valid_from, valid_until;
 };
 
-struct session_table *sessions_new(size_t max);
-void sessions_free(struct session_table **t);
-bool session_key_make(const struct tls_terms *terms, const struct tls_options *o,
-		      struct session_key *out);
+struct session_table *tls_sessions_new(size_t max);
+void tls_sessions_free(struct session_table **t);
+bool tls_session_key_make(const struct tls_terms *terms, const struct tls_options *o,
+			  struct session_key *out);
 /* The session under this key, if it may be used at `now`; *proof points into the table and is valid
  * until the table changes. */
-SSL_SESSION *sessions_find(struct session_table *t, const struct session_key *k, int64_t now,
-			   const struct session_proof **proof);
+SSL_SESSION *tls_sessions_find(struct session_table *t, const struct session_key *k, int64_t now,
+			       const struct session_proof **proof);
 /* Replaces what was there. The table takes its own references and copies. */
-void sessions_put(struct session_table *t, const struct session_key *k, SSL_SESSION *s,
-		  const struct session_proof *proof);
-void sessions_drop(struct session_table *t, const struct session_key *k);
+void tls_sessions_put(struct session_table *t, const struct session_key *k, SSL_SESSION *s,
+		      const struct session_proof *proof);
+void tls_sessions_drop(struct session_table *t, const struct session_key *k);
 
 /* --- chain.c --- */
 

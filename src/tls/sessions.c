@@ -30,7 +30,7 @@ struct session_table {
 	struct entry *newest, *oldest;
 };
 
-struct session_table *sessions_new(size_t max)
+struct session_table *tls_sessions_new(size_t max)
 {
 	struct session_table *t = calloc(1, sizeof(*t));
 	if (t == NULL)
@@ -96,7 +96,7 @@ static void entry_remove(struct session_table *t, struct entry *e)
 	entry_free(e);
 }
 
-void sessions_free(struct session_table **t)
+void tls_sessions_free(struct session_table **t)
 {
 	if (*t == NULL)
 		return;
@@ -112,8 +112,8 @@ static bool in_time(const struct session_proof *p, int64_t now)
 	return now >= p->valid_from && now < p->valid_until;
 }
 
-SSL_SESSION *sessions_find(struct session_table *t, const struct session_key *k, int64_t now,
-			   const struct session_proof **proof)
+SSL_SESSION *tls_sessions_find(struct session_table *t, const struct session_key *k, int64_t now,
+			       const struct session_proof **proof)
 {
 	struct entry *e = lookup(t, k);
 	if (e == NULL)
@@ -128,7 +128,7 @@ SSL_SESSION *sessions_find(struct session_table *t, const struct session_key *k,
 	return e->session;
 }
 
-void sessions_drop(struct session_table *t, const struct session_key *k)
+void tls_sessions_drop(struct session_table *t, const struct session_key *k)
 {
 	struct entry *e = lookup(t, k);
 	if (e != NULL)
@@ -171,14 +171,14 @@ static struct entry *entry_new(const struct session_key *k, SSL_SESSION *s,
 	return e;
 }
 
-void sessions_put(struct session_table *t, const struct session_key *k, SSL_SESSION *s,
-		  const struct session_proof *proof)
+void tls_sessions_put(struct session_table *t, const struct session_key *k, SSL_SESSION *s,
+		      const struct session_proof *proof)
 {
 	/* Before the old entry goes: `proof` may point into it. */
 	struct entry *e = entry_new(k, s, proof);
 	if (e == NULL)
 		return;
-	sessions_drop(t, k);
+	tls_sessions_drop(t, k);
 	while (t->n >= t->max)
 		entry_remove(t, t->oldest);
 	struct entry **bucket = bucket_of(t, k);
@@ -218,8 +218,8 @@ static void key_text(struct buf *b, const struct tls_terms *terms, const struct 
 		tlsa_set_key(terms->tlsa, b);
 }
 
-bool session_key_make(const struct tls_terms *terms, const struct tls_options *o,
-		      struct session_key *out)
+bool tls_session_key_make(const struct tls_terms *terms, const struct tls_options *o,
+			  struct session_key *out)
 {
 	struct buf b;
 	buf_init(&b, KEY_TEXT_MAX);

@@ -41,13 +41,13 @@ static enum reason reason_of_error(int error)
 	}
 }
 
-enum reason verdict_reason(const struct chain_check *k, const struct tls_terms *terms)
+enum reason tls_verdict_reason(const struct chain_check *k, const struct tls_terms *terms)
 {
 	if (k->error == X509_V_ERR_OUT_OF_MEM || !k->ran)
 		return REASON_LOCAL_ERROR;
 	if (k->error == X509_V_OK)
 		return REASON_OK;
-	if (!match_any_served(terms->tlsa, k->served))
+	if (!tls_match_any_served(terms->tlsa, k->served))
 		return REASON_TLSA_INVALID;
 	return reason_of_error(k->error);
 }
@@ -57,7 +57,7 @@ static const char *cert_text(struct arena *mem, const struct chain_check *k)
 {
 	if (k->culprit == NULL)
 		return arena_printf(mem, "the certificate at depth %d", k->depth);
-	const char *subject = facts_name(mem, X509_get_subject_name(k->culprit));
+	const char *subject = tls_facts_name(mem, X509_get_subject_name(k->culprit));
 	for (int i = 0; k->served != NULL && i < sk_X509_num(k->served); i++) {
 		if (X509_cmp(sk_X509_value(k->served, i), k->culprit) == 0)
 			return arena_printf(mem, "certificate %d (%s)", i, subject);
@@ -112,20 +112,20 @@ static const char *mismatch_text(struct arena *mem, const struct chain_check *k,
 				 const struct tls_terms *terms)
 {
 	X509 *leaf = sk_X509_value(k->served, 0);
-	const char *names = facts_dns_names(mem, leaf);
+	const char *names = tls_facts_dns_names(mem, leaf);
 	const char *wanted = wanted_text(mem, terms);
 	if (names[0] != '\0')
 		return arena_printf(mem, "certificate names %s, wanted %s", names_cut(mem, names),
 				    wanted);
 	return arena_printf(mem, "certificate has no DNS name (subject %s), wanted %s",
-			    facts_name(mem, X509_get_subject_name(leaf)), wanted);
+			    tls_facts_name(mem, X509_get_subject_name(leaf)), wanted);
 }
 
 /* Index of a served certificate that the record's content matches where its usage forbids it. */
 static int misplaced(const struct tlsa *rr, STACK_OF(X509) * served)
 {
 	for (int i = 0; i < sk_X509_num(served) && i < HINT_CERTS_MAX; i++) {
-		if (match_record(rr, sk_X509_value(served, i)))
+		if (tls_match_record(rr, sk_X509_value(served, i)))
 			return i;
 	}
 	return -1;
@@ -199,8 +199,8 @@ static const char *detail(struct arena *mem, enum reason r, const struct chain_c
 	return X509_verify_cert_error_string(k->error);
 }
 
-const char *verdict_detail(struct arena *mem, enum reason r, const struct chain_check *k,
-			   const struct tls_terms *terms)
+const char *tls_verdict_detail(struct arena *mem, enum reason r, const struct chain_check *k,
+			       const struct tls_terms *terms)
 {
 	const char *text = detail(mem, r, k, terms);
 	return text != NULL ? text : "";

@@ -2,8 +2,8 @@
 /*
  * The offline verifier: the verdict that a handshake would reach, without one.
  *
- * It prepares an SSL with the same code as a connection (context_new(), dane_load()), runs the
- * same check and explains it with the same words. Refuses to know the clock: the time is given.
+ * It prepares an SSL with the same code as a connection (tls_context_new(), tls_dane_load()), runs
+ * the same check and explains it with the same words. Refuses to know the clock: the time is given.
  */
 #include "tls/room.h"
 
@@ -34,7 +34,7 @@ static bool run(const struct tls_chain *c, SSL *ssl, int64_t at, struct chain_ch
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	bool ok = empty != NULL && ctx != NULL && prepare(ctx, empty, c, ssl, at);
 	if (ok)
-		check_run(k, ctx, ssl);
+		tls_check_run(k, ctx, ssl);
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(empty);
 	ERR_clear_error();
@@ -55,18 +55,19 @@ static struct tls_facts *report(struct arena *mem, SSL *ssl, const struct tls_ch
 	struct tls_facts *f = arena_alloc(mem, sizeof(*f));
 	if (f == NULL)
 		return NULL;
-	f->reason = verdict_reason(k, terms);
+	f->reason = tls_verdict_reason(k, terms);
 	f->x509_error = k->error;
 	f->x509_depth = k->depth;
 	f->x509_text = X509_verify_cert_error_string(k->error);
 	f->version = f->cipher = f->group = "";
 	if (f->reason == REASON_OK) {
-		f->authenticated = match_found(ssl, sk_X509_value(c->certs, 0), terms, &f->match);
+		f->authenticated =
+		    tls_match_found(ssl, sk_X509_value(c->certs, 0), terms, &f->match);
 		if (!f->authenticated)
 			f->reason = REASON_LOCAL_ERROR;
 	}
-	f->detail = verdict_detail(mem, f->reason, k, terms);
-	facts_chain(mem, k->served, f);
+	f->detail = tls_verdict_detail(mem, f->reason, k, terms);
+	tls_facts_chain(mem, k->served, f);
 	return own_match(mem, &f->match) && f->nchain > 0 ? f : NULL;
 }
 
@@ -76,11 +77,11 @@ static struct tls_facts *verify(struct arena *mem, SSL *ssl, const struct tls_ch
 	char error[128];
 	struct chain_check k = {0};
 	struct tls_facts *f = NULL;
-	if (!dane_load(ssl, terms, error, sizeof(error)))
+	if (!tls_dane_load(ssl, terms, error, sizeof(error)))
 		return NULL;
 	if (run(c, ssl, at, &k))
 		f = report(mem, ssl, c, terms, &k);
-	check_reset(&k);
+	tls_check_reset(&k);
 	return f;
 }
 
@@ -88,7 +89,7 @@ const struct tls_facts *tls_verify(struct arena *mem, const struct tls_chain *c,
 				   const struct tls_terms *terms, int64_t at)
 {
 	char error[128];
-	SSL_CTX *ctx = context_new(NULL, error, sizeof(error));
+	SSL_CTX *ctx = tls_context_new(NULL, error, sizeof(error));
 	SSL *ssl = ctx != NULL ? SSL_new(ctx) : NULL;
 	struct tls_facts *f = NULL;
 	if (ssl != NULL)

@@ -107,6 +107,31 @@ static void test_groups(void **state)
 	}
 }
 
+/* Names in a certificate are the peer's choice: they stay on their line and in their word. */
+static void test_odd_names(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t der[PKI_DATA_MAX];
+	char error[128];
+	struct arena mem;
+	struct pki_spec spec = {.cn = "a,b=c\nreason=ok \xc3\xa9\x1b[2J",
+				.san = "DNS:a b\x01\x1b\x7f.example,DNS:c",
+				.until = 4 * LAB_DAY};
+	X509 *cert = pki_issue(&spec, f->lab.ec_key, NULL, NULL);
+	struct slice s = slice_make(der, pki_tlsa_data(cert, TLSA_CERT, TLSA_FULL, der));
+	struct tls_chain *c = tls_chain_from_der(&s, 1, error, sizeof(error));
+	struct tls_terms terms = terms_dane(&f->ee);
+	arena_init(&mem, 1 << 20);
+	const struct tls_facts *x = tls_verify(&mem, c, &terms, LAB_DAY);
+	assert_non_null(x);
+	assert_true(x->authenticated); /* 3 1 1: the key is what counts */
+	assert_string_equal(x->chain[0].names, "a?b???.example c");
+	assert_string_equal(x->chain[0].subject, "CN=a\\,b=c\\0Areason=ok \\C3\\A9\\1B[2J");
+	arena_free(&mem);
+	tls_chain_free(&c);
+	X509_free(cert);
+}
+
 /* --- Policies --- */
 
 static void test_encrypt_and_may(void **state)
@@ -418,6 +443,7 @@ int main(void)
 	    cmocka_unit_test(test_facts),
 	    cmocka_unit_test(test_trust_anchor),
 	    cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_odd_names),
 	    cmocka_unit_test(test_encrypt_and_may),
 	    cmocka_unit_test(test_versions),
 	    cmocka_unit_test(test_anonymous_server),

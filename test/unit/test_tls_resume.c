@@ -265,8 +265,8 @@ static void test_failure_keeps_nothing(void **state)
 		struct session_key key;
 		const struct session_proof *proof = NULL;
 		assert_int_equal(talk(f, &wrong, &usual).state, TLS_FAILED);
-		assert_true(session_key_make(&wrong, &usual, &key));
-		assert_null(sessions_find(f->client->sessions, &key, 0, &proof));
+		assert_true(tls_session_key_make(&wrong, &usual, &key));
+		assert_null(tls_sessions_find(f->client->sessions, &key, 0, &proof));
 		end(f);
 	}
 }
@@ -326,7 +326,7 @@ static struct session_key key_of(uint32_t n)
 static void test_table_lru(void **state)
 {
 	(void)state;
-	struct session_table *t = sessions_new(3);
+	struct session_table *t = tls_sessions_new(3);
 	const struct session_proof *found = NULL;
 	struct session_proof proof = {.match = {.present = true, .name = "mx.example.org"},
 				      .data = SLICE_LIT("data"),
@@ -334,30 +334,30 @@ static void test_table_lru(void **state)
 				      .valid_until = 200};
 	SSL_SESSION *s = session();
 	for (uint32_t i = 0; i < 3; i++)
-		sessions_put(t, &(struct session_key[]){key_of(i)}[0], s, &proof);
+		tls_sessions_put(t, &(struct session_key[]){key_of(i)}[0], s, &proof);
 	struct session_key k0 = key_of(0), k1 = key_of(1), k3 = key_of(3);
 	/* Touch 0, add 3: 1 is the oldest now. */
-	assert_ptr_equal(sessions_find(t, &k0, 150, &found), s);
+	assert_ptr_equal(tls_sessions_find(t, &k0, 150, &found), s);
 	assert_string_equal(found->match.name, "mx.example.org");
 	assert_true(slice_eq_str(found->data, "data"));
-	sessions_put(t, &k3, s, &proof);
-	assert_null(sessions_find(t, &k1, 150, &found));
-	assert_non_null(sessions_find(t, &k0, 150, &found));
-	assert_non_null(sessions_find(t, &k3, 150, &found));
+	tls_sessions_put(t, &k3, s, &proof);
+	assert_null(tls_sessions_find(t, &k1, 150, &found));
+	assert_non_null(tls_sessions_find(t, &k0, 150, &found));
+	assert_non_null(tls_sessions_find(t, &k3, 150, &found));
 	/* Replacing with its own proof is safe. */
-	sessions_put(t, &k3, s, found);
-	assert_non_null(sessions_find(t, &k3, 150, &found));
+	tls_sessions_put(t, &k3, s, found);
+	assert_non_null(tls_sessions_find(t, &k3, 150, &found));
 	assert_string_equal(found->match.name, "mx.example.org");
-	sessions_drop(t, &k3);
-	assert_null(sessions_find(t, &k3, 150, &found));
+	tls_sessions_drop(t, &k3);
+	assert_null(tls_sessions_find(t, &k3, 150, &found));
 	for (uint32_t i = 0; i < 1000; i++) {
 		struct session_key k = key_of(i);
-		sessions_put(t, &k, s, &proof);
+		tls_sessions_put(t, &k, s, &proof);
 	}
 	SSL_SESSION_free(s);
-	sessions_free(&t);
+	tls_sessions_free(&t);
 	assert_null(t);
-	sessions_free(&t);
+	tls_sessions_free(&t);
 }
 
 /* T9: not after (or before) the dates of the certificates that proved it. */
@@ -369,17 +369,17 @@ static void test_table_dates(void **state)
 	} row[] = {{99, false}, {100, true}, {199, true}, {200, false}, {INT64_MAX, false}};
 	(void)state;
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-		struct session_table *t = sessions_new(3);
+		struct session_table *t = tls_sessions_new(3);
 		const struct session_proof *found = NULL;
 		struct session_proof proof = {.valid_from = 100, .valid_until = 200};
 		struct session_key k = key_of(1);
 		SSL_SESSION *s = session();
-		sessions_put(t, &k, s, &proof);
-		assert_int_equal(sessions_find(t, &k, row[i].now, &found) != NULL, row[i].ok);
+		tls_sessions_put(t, &k, s, &proof);
+		assert_int_equal(tls_sessions_find(t, &k, row[i].now, &found) != NULL, row[i].ok);
 		/* A stale one is gone for good. */
-		assert_int_equal(sessions_find(t, &k, 150, &found) != NULL, row[i].ok);
+		assert_int_equal(tls_sessions_find(t, &k, 150, &found) != NULL, row[i].ok);
 		SSL_SESSION_free(s);
-		sessions_free(&t);
+		tls_sessions_free(&t);
 	}
 }
 
@@ -393,17 +393,17 @@ static void test_dates_of_path(void **state)
 	struct session_key key;
 	const struct session_proof *proof = NULL;
 	assert_int_equal(talk(f, &terms, &usual).state, TLS_UP);
-	assert_true(session_key_make(&terms, &usual, &key));
-	int64_t now = client_now(f->client);
-	assert_non_null(sessions_find(f->client->sessions, &key, now, &proof));
+	assert_true(tls_session_key_make(&terms, &usual, &key));
+	int64_t now = tls_client_now(f->client);
+	assert_non_null(tls_sessions_find(f->client->sessions, &key, now, &proof));
 	assert_true(proof->valid_until > now + 9 * LAB_DAY);
 	assert_true(proof->valid_until <= now + 10 * LAB_DAY);
-	assert_null(sessions_find(f->client->sessions, &key, now + 11 * LAB_DAY, &proof));
+	assert_null(tls_sessions_find(f->client->sessions, &key, now + 11 * LAB_DAY, &proof));
 	/* DANE-EE: dates do not matter. */
 	terms = terms_of(&f->ee);
 	assert_int_equal(talk(f, &terms, &usual).state, TLS_UP);
-	assert_true(session_key_make(&terms, &usual, &key));
-	assert_non_null(sessions_find(f->client->sessions, &key, now + 11 * LAB_DAY, &proof));
+	assert_true(tls_session_key_make(&terms, &usual, &key));
+	assert_non_null(tls_sessions_find(f->client->sessions, &key, now + 11 * LAB_DAY, &proof));
 	end(f);
 }
 
