@@ -8,7 +8,11 @@
 
 #include <stdlib.h>
 
-enum { ATTEMPT_MEM_MAX = 16 * 1024 * 1024, TRIES_MAX = PLAN_HOSTS_MAX + 2 * 256 };
+enum {
+	ATTEMPT_MEM_MAX = 16 * 1024 * 1024,
+	ATTEMPT_ADDRESSES_MAX = 256,
+	TRIES_MAX = PLAN_HOSTS_MAX + 2 * ATTEMPT_ADDRESSES_MAX, /* two: with the clear fallback */
+};
 
 struct attempt {
 	struct attempt_config config;
@@ -19,7 +23,7 @@ struct attempt {
 	size_t ntry;
 	size_t host;    /* index in the plan */
 	size_t address; /* index in the host */
-	size_t connections;
+	size_t addresses; /* tried so far, over all hosts */
 	bool in_clear;    /* the next session is the clear fallback */
 	bool session_out; /* a session was described and has not ended */
 	bool done;
@@ -35,6 +39,8 @@ struct attempt *attempt_new(const struct attempt_config *c)
 	a->config = *c;
 	if (a->config.addresses_max == 0)
 		a->config.addresses_max = ATTEMPT_ADDRESSES_DEFAULT;
+	if (a->config.addresses_max > ATTEMPT_ADDRESSES_MAX)
+		a->config.addresses_max = ATTEMPT_ADDRESSES_MAX;
 	a->worst = REASON_OK;
 	a->worst_try = -1;
 	arena_init(&a->mem, ATTEMPT_MEM_MAX);
@@ -223,7 +229,9 @@ static void end_by_mx(struct attempt *a, const struct mx_verdict *v)
 /* Skips hosts until one can be connected to. Returns false when the walk has to wait or is over. */
 static bool find_host(struct attempt *a)
 {
-	while (a->host < plan_nhosts(a->plan) && a->connections < a->config.addresses_max) {
+	if (a->in_clear) /* the same address once more */
+		return true;
+	while (a->host < plan_nhosts(a->plan) && a->addresses < a->config.addresses_max) {
 		if (!plan_host_ready(a->plan, a->host))
 			return false;
 		const struct plan_host *h = plan_host(a->plan, a->host);
@@ -256,7 +264,7 @@ enum attempt_want attempt_want(struct attempt *a)
 	if (!find_host(a))
 		return a->done ? ATTEMPT_DONE : ATTEMPT_WANT_ANSWERS;
 	a->session_out = true;
-	a->connections++;
+	a->addresses += !a->in_clear;
 	return ATTEMPT_WANT_SESSION;
 }
 

@@ -23,7 +23,7 @@ struct attempt_config {
 	const char *helo;
 	const struct smtpc_timeouts *timeouts;
 	size_t rcpts_max;     /* per transaction; 0: default */
-	size_t addresses_max; /* addresses tried at most, over all hosts; 0: default */
+	size_t addresses_max; /* addresses tried at most, over all hosts; 0: default; 256 at most */
 	struct smtpc_message
 	    *message; /* must outlive the attempt; its recipients' states are the machine's */
 };
