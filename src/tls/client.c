@@ -36,7 +36,7 @@
 static const char suites[] = SUITES_ECDSA ":" SUITES_RSA NEVER;
 static const char suites_13[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
 				"TLS_CHACHA20_POLY1305_SHA256";
-static const char groups[] = "X25519:P-256:P-384";
+static const char groups[] = "X25519:P-256:P-384:P-521";
 static const char sigalgs_any[] = SIGALGS_ECDSA ":ed25519:" SIGALGS_RSA;
 static const char sigalgs_ecdsa[] = SIGALGS_ECDSA;
 static const char sigalgs_rsa[] = SIGALGS_RSA;
