@@ -21,8 +21,8 @@ struct attempt {
 	struct attempt_rcpt *rcpt;
 	struct attempt_try *try;
 	size_t ntry;
-	size_t host;    /* index in the plan */
-	size_t address; /* index in the host */
+	size_t host;      /* index in the plan */
+	size_t address;   /* index in the host */
 	size_t addresses; /* tried so far, over all hosts */
 	bool in_clear;    /* the next session is the clear fallback */
 	bool session_out; /* a session was described and has not ended */
@@ -118,8 +118,9 @@ static bool all_settled(const struct attempt *a)
 	return true;
 }
 
-/* Takes over what the session settled; the rest is pending again for the next host. */
-static void collect(struct attempt *a, int by)
+/* Takes over what the session settled; the rest is pending again for the next host. In doubt are
+ * only those for whom the message was on its way. */
+static void collect(struct attempt *a, enum reason r, int by)
 {
 	struct smtpc_message *m = a->config.message;
 	for (size_t i = 0; i < m->nrcpt; i++) {
@@ -136,9 +137,12 @@ static void collect(struct attempt *a, int by)
 		case RCPT_DEFERRED:
 			a->rcpt[i].decided_by = by;
 			break;
-		case RCPT_PENDING:
 		case RCPT_ACCEPTED:
+			if (r == REASON_LOST_AFTER_DATA)
+				settle(a, i, ATTEMPT_DEFERRED, r, (struct enhanced_code){0}, by);
 			s->state = RCPT_PENDING;
+			continue;
+		case RCPT_PENDING:
 			continue;
 		}
 		const char *words = arena_strdup(&a->mem, s->reply);
@@ -313,7 +317,7 @@ void attempt_session_ended(struct attempt *a, const struct session_outcome *o)
 	a->session_out = false;
 	record_session(a, o);
 	int by = (int)a->ntry - 1;
-	collect(a, by);
+	collect(a, o->reason, by);
 	if (may_fall_back(a, o)) { /* T11 */
 		a->in_clear = true;
 		return;
@@ -327,8 +331,10 @@ void attempt_session_ended(struct attempt *a, const struct session_outcome *o)
 	case FATE_NEXT:
 		next_address(a);
 		break;
-	case FATE_DELAY:
-		finish(a, ATTEMPT_DEFERRED, o->reason, by);
+	case FATE_DELAY: /* who is not in doubt has lost a connection */
+		finish(a, ATTEMPT_DEFERRED,
+		       o->reason == REASON_LOST_AFTER_DATA ? REASON_CONNECTION_LOST : o->reason,
+		       by);
 		break;
 	case FATE_FAIL:
 		finish(a, ATTEMPT_FAILED, o->reason, by);

@@ -113,12 +113,20 @@ static bool ends_silently(enum smtpc_end why)
 	       why == SMTPC_TLS_FAILED;
 }
 
+/* All of the message has left us and no verdict has come. */
+static bool in_doubt(const struct smtpc *c)
+{
+	return c->final_dot && buf_len(&c->out) == 0;
+}
+
 void smtpc_end(struct smtpc *c, enum smtpc_end why)
 {
-	if (c->end != SMTPC_RUNNING)
-		return;
-	c->end = why;
-	if (ends_silently(why) || !c->spoke_smtp) {
+	bool leaving = c->end != SMTPC_RUNNING; /* trouble after QUIT: the result stands, just go */
+	if (why == SMTPC_PROTOCOL && in_doubt(c)) /* it said something, who knows what */
+		why = SMTPC_LOST_AFTER_DATA;
+	if (!leaving)
+		c->end = why;
+	if (leaving || ends_silently(why) || !c->spoke_smtp) {
 		buf_reset(&c->out);
 		c->phase = PHASE_ENDED;
 	} else {
@@ -190,12 +198,12 @@ uint32_t smtpc_timeout_ms(const struct smtpc *c)
 /*
  * Bytes beyond the replies that are due were not asked for: before a handshake they are an
  * injection (T8, RFC 3207 s6, CVE-2011-0411 and its client-side kin), elsewhere a server that has
- * lost count.
+ * lost count. Not while the text goes out: a server may say early what it thinks of it.
  */
 static void check_surplus(struct smtpc *c)
 {
-	if (buf_len(&c->in) == 0 || c->expected > 0 || c->phase == PHASE_ENDED ||
-	    c->end != SMTPC_RUNNING)
+	if (buf_len(&c->in) == 0 || c->expected > 0 || c->phase == PHASE_BODY ||
+	    c->phase == PHASE_ENDED || c->end != SMTPC_RUNNING)
 		return;
 	smtpc_end(c, c->phase == PHASE_HANDSHAKE ? SMTPC_INJECTION : SMTPC_PROTOCOL);
 }
@@ -255,9 +263,7 @@ void smtpc_recv(struct smtpc *c, struct slice bytes)
 		if (buf_room(&c->in) == 0)
 			smtpc_end(c, SMTPC_PROTOCOL);
 	}
-	/* Not while the text goes out: a server may say early what it thinks of it. */
-	if (c->phase != PHASE_BODY)
-		check_surplus(c);
+	check_surplus(c);
 }
 
 void smtpc_tls_done(struct smtpc *c, bool up)
@@ -272,12 +278,6 @@ void smtpc_tls_done(struct smtpc *c, bool up)
 	c->cap =
 	    (struct capabilities){0}; /* RFC 3207 s4.2: what was learnt in clear is forgotten */
 	smtpc_enter(c, PHASE_EHLO);
-}
-
-/* All of the message has left us and no verdict has come. */
-static bool in_doubt(const struct smtpc *c)
-{
-	return c->final_dot && buf_len(&c->out) == 0;
 }
 
 /* A reply that came early, while the text was going out, says more than the broken connection. */

@@ -27,23 +27,29 @@ uint64_t smtpc_body_offset(const struct smtpc *c)
 }
 
 /*
- * A reply before the final dot: a refusal ends the session (without the dot the host has nothing);
- * a success is a lie.
+ * A reply before the final dot has left us: a refusal ends the session (without the dot the host
+ * has nothing); a success is a lie.
  */
+static void take_early_reply(struct smtpc *c, const struct reply *r)
+{
+	smtpc_keep_reply(c, r);
+	if (r->code / 100 < 4) {
+		smtpc_abort(c, SMTPC_PROTOCOL);
+		return;
+	}
+	smtpc_settle(c, RCPT_ACCEPTED, r);
+	smtpc_abort(c, r->code == 421 ? SMTPC_UNWILLING : SMTPC_DONE);
+}
+
 static bool refused_early(struct smtpc *c)
 {
 	struct reply r;
 	int n = buf_len(&c->in) > 0 ? reply_parse(buf_slice(&c->in), &r) : 0;
-	if (n == 0)
-		return false;
-	if (n < 0 || r.code / 100 < 4) {
+	if (n > 0)
+		take_early_reply(c, &r);
+	else if (n < 0)
 		smtpc_abort(c, SMTPC_PROTOCOL);
-		return true;
-	}
-	smtpc_keep_reply(c, &r);
-	smtpc_settle(c, RCPT_ACCEPTED, &r);
-	smtpc_abort(c, r.code == 421 ? SMTPC_UNWILLING : SMTPC_DONE);
-	return true;
+	return n != 0;
 }
 
 void smtpc_body(struct smtpc *c, struct slice text)
@@ -70,13 +76,16 @@ void smtpc_body(struct smtpc *c, struct slice text)
 
 void smtpc_on_data_done(struct smtpc *c, const struct reply *r)
 {
-	c->final_dot = false;
-	if (r->code / 100 == 3) {
-		smtpc_keep_reply(c, r);
-		smtpc_end(c, SMTPC_PROTOCOL);
+	if (buf_len(&c->out) > 0) {
+		take_early_reply(c, r);
 		return;
 	}
 	smtpc_keep_reply(c, r);
+	if (r->code / 100 == 3) {
+		smtpc_end(c, SMTPC_PROTOCOL);
+		return;
+	}
+	c->final_dot = false;
 	smtpc_settle(c, RCPT_ACCEPTED, r);
 	smtpc_next_transaction(c);
 }

@@ -43,7 +43,7 @@ static void start_transaction(struct smtpc *c)
 	command_mail(&c->out, m->reverse_path, &p);
 	c->expected++;
 	smtpc_enter(c, PHASE_MAIL);
-	if (c->cap.pipelining)
+	if (c->cap.pipelining && c->phase == PHASE_MAIL) /* a bad argument has ended the session */
 		smtpc_send_rcpts(c);
 }
 
