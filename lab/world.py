@@ -382,8 +382,7 @@ def run(state, command):
 
     def stop(number, _):
         process.kill()                  # --kill-child takes the whole namespace with it
-        process.wait()
-        sys.exit(128 + number)
+        os._exit(128 + number)          # no wait: the main thread may be inside one
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
     while True:
