@@ -62,7 +62,7 @@ static void probe_into(struct json *j, const struct plan_host *h, const struct c
 	json_set_str(j, "reason", reason_name(r));
 	explain_probe(h, p, &text);
 	set_text(j, "explain", &text);
-	json_set_str(j, "cure", r != REASON_OK ? reason_cure(r) : NULL);
+	json_set_str(j, "cure", explain_cure(r));
 	json_set_str(j, "reply", p->outcome.reply[0] != '\0' ? p->outcome.reply : NULL);
 	tls_json_set(j, p->outcome.tls);
 	buf_free(&text);
@@ -113,7 +113,7 @@ static struct json *host_json(const struct check *c, const struct check_host *h)
 	if (p->verdict.policy == HOST_SKIP) {
 		explain_skip(p, &text);
 		set_text(j, "explain", &text);
-		json_set_str(j, "cure", reason_cure(p->verdict.reason));
+		json_set_str(j, "cure", explain_cure(p->verdict.reason));
 	} else {
 		json_set_null(j, "explain");
 		json_set_null(j, "cure");
@@ -145,8 +145,7 @@ bool check_print_json(const struct check *c, FILE *f)
 	json_set_str(j, "reason", reason_name(c->verdict.reason));
 	explain_domain(c, &text);
 	set_text(j, "explain", &text);
-	json_set_str(j, "cure",
-		     c->verdict.reason != REASON_OK ? reason_cure(c->verdict.reason) : NULL);
+	json_set_str(j, "cure", explain_cure(c->verdict.reason));
 	json_set_str(j, "next_hop", c->request.next_hop);
 	json_set(j, "mx", mx_json(c));
 	struct json *hosts = json_set(j, "hosts", json_array());

@@ -18,6 +18,8 @@ const struct answer *host_tlsa_answer(const struct plan_host *h)
 const char *host_address_status(const struct plan_host *h)
 {
 	const struct answer *four = h->facts.answer[HOST_Q_A], *six = h->facts.answer[HOST_Q_AAAA];
+	if (h->facts.literal)
+		return NULL;
 	if (four == NULL || six == NULL) {
 		const struct answer *one = four != NULL ? four : six;
 		return dns_status_name(one != NULL ? one->status : DNS_ABSENT);
@@ -26,6 +28,11 @@ const char *host_address_status(const struct plan_host *h)
 	    six->nrr > 0 &&
 	    (four->nrr == 0 || (six->status == DNS_SECURE && four->status != DNS_SECURE));
 	return dns_status_name(six_leads ? six->status : four->status);
+}
+
+const char *explain_cure(enum reason r)
+{
+	return r != REASON_OK && reason_cure(r)[0] != '\0' ? reason_cure(r) : NULL;
 }
 
 void explain_skip(const struct plan_host *h, struct buf *out)
@@ -170,7 +177,7 @@ void explain_domain(const struct check *c, struct buf *out)
 			 c->request.connect ? "are" : done);
 		break;
 	case DOMAIN_PARTIAL:
-		buf_add_str(out, "some MX hosts are authenticated by DANE and others are not");
+		buf_add_str(out, "some MX hosts have a DANE policy and others have none");
 		break;
 	case DOMAIN_UNPROTECTED:
 		buf_add_str(out, encrypting(c));

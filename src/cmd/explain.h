@@ -20,8 +20,11 @@ void explain_probe(const struct plan_host *h, const struct check_probe *p, struc
 void explain_skip(const struct plan_host *h, struct buf *out);
 /* The answer whose TLSA records count for this host; NULL when none was asked for. */
 const struct answer *host_tlsa_answer(const struct plan_host *h);
-/* "secure", "absent" ...: of the addresses of a host. */
+/* "secure", "absent" ...: of the addresses of a host; NULL for an address in place of a name. */
 const char *host_address_status(const struct plan_host *h);
+
+/* NULL where the table has nothing to advise. */
+const char *explain_cure(enum reason r);
 
 /* Printing (check_json.c, check_text.c). */
 struct style;

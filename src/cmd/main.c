@@ -174,6 +174,15 @@ static struct log *make_log(const struct conf *conf, int verbose)
 	return log_new(LOG_TARGET_STDERR, level);
 }
 
+/* What could not be printed was not done, whatever the command thinks. */
+static int flushed(const struct cmd *c, int code)
+{
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EX_OK)
+		return cmd_fail(c, EX_IOERR, "cannot write to standard output: %s",
+				strerror(errno));
+	return code;
+}
+
 static int run(const struct command *command, const struct globals *g, struct cmd *c)
 {
 	char error[CMD_ERROR_MAX] = "";
@@ -202,7 +211,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	int code = read_globals(argc, argv, &g);
 	if (code >= 0)
-		return code;
+		return flushed(&c, code);
 	if (optind >= argc)
 		return cmd_fail(&c, EX_USAGE, "no command given; see 'danelaw --help'");
 	const struct command *command = find_command(argv[optind]);

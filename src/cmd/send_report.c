@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "cmd/cmd.h"
+#include "cmd/explain.h"
 
 #include <string.h>
 #include <sysexits.h>
@@ -60,7 +61,7 @@ static bool print_json(const struct send_result *r, struct attempt *a)
 	json_set_str(j, "code", x->code);
 	json_set_str(j, "reason", reason_name(x->reason));
 	json_set_str(j, "explain", buf_cstr(&text));
-	json_set_str(j, "cure", x->reason != REASON_OK ? reason_cure(x->reason) : NULL);
+	json_set_str(j, "cure", explain_cure(x->reason));
 	json_set_str(j, "host", t != NULL ? t->host : NULL);
 	json_set_str(j, "address", t != NULL ? t->address : NULL);
 	json_set_str(j, "policy", t != NULL ? host_policy_name(t->policy) : NULL);

@@ -88,7 +88,7 @@ static int read_records(struct verify *v)
 	}
 	free(line);
 	if (code == EX_OK && (ferror(stdin) || v->cmd->stdin_closed))
-		return cmd_fail(v->cmd, EX_NOINPUT, "cannot read TLSA records from standard input");
+		return cmd_fail(v->cmd, EX_DATAERR, "cannot read TLSA records from standard input");
 	return code;
 }
 

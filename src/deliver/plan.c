@@ -247,10 +247,23 @@ static void collect_addresses(struct plan *p, struct plan_host *h)
 	}
 }
 
-/* D4. A route to ourselves (another port, a filter) is the operator's word and no loop. */
+static bool is_insecure(const struct answer *a)
+{
+	return a != NULL && a->status == DNS_INSECURE;
+}
+
+/*
+ * D4. A route to ourselves (another port, a filter) is the operator's word and no loop. Under
+ * mandatory DANE an address that anybody may have forged makes no loop either: that would be a
+ * bounce (M1, T7).
+ */
 static bool leads_to_ourselves(const struct plan *p, const struct plan_host *h)
 {
-	for (size_t i = 0; i < h->naddress && !p->config.no_mx; i++) {
+	const struct answer *const *a = h->facts.answer;
+	bool forgeable = is_insecure(a[HOST_Q_A]) || is_insecure(a[HOST_Q_AAAA]);
+	if (p->config.no_mx || (p->config.policy.level == LEVEL_DANE_ONLY && forgeable))
+		return false;
+	for (size_t i = 0; i < h->naddress; i++) {
 		if (is_own_address(p, &h->address[i]))
 			return true;
 	}

@@ -23,9 +23,13 @@ static void log_try(const struct delivery *d)
 	const struct attempt *a = d->attempt;
 	const struct attempt_try *t = attempt_try(a, attempt_ntries(a) - 1);
 	const struct tls_facts *tls = t->tls;
-	const char *how = tls == NULL          ? "clear"
-			  : tls->authenticated ? "authenticated"
-					       : "encrypted";
+	const char *how = t->reason != REASON_OK && tls == NULL ? NULL
+			  : tls == NULL                         ? "clear"
+								: "encrypted";
+	if (tls != NULL && tls->reason != REASON_OK)
+		how = "refused";
+	else if (tls != NULL && tls->authenticated)
+		how = "authenticated";
 	const struct mx_verdict *mx = plan_mx(attempt_plan(d->attempt));
 	log_event(d->engine->log, LOG_LEVEL_INFO, "try", "id", d->request.id, "next-hop",
 		  d->request.next_hop, "mx", mx != NULL && mx->secure ? "secure" : "insecure",
