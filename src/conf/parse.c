@@ -49,7 +49,7 @@ static void unknown_option(struct loader *l, const cfg_t *cfg, const char *key)
 		    near ? "?" : "");
 }
 
-static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	struct loader *l = loader_of(cfg);
 	set_where(l, cfg);
