@@ -11,11 +11,21 @@
  */
 #include "conf/room.h"
 
+#include "base/buf.h"
+
 #include <confuse.h>
 #include <errno.h>
 #include <sys/stat.h>
 
 #define CONTEXT_KEY " loader"
+
+/*
+ * libconfuse takes the end of a file for the end of every section that is still open. So this
+ * option is put behind the file's text: inside a section it is unknown, and in an open comment it
+ * is not seen at all.
+ */
+#define END_KEY "<end>"
+enum { FILE_MAX = 16 * 1024 * 1024 };
 
 static struct loader *loader_of(const cfg_t *cfg)
 {
@@ -40,6 +50,10 @@ static void set_where(struct loader *l, const cfg_t *cfg)
 
 static void unknown_option(struct loader *l, const cfg_t *cfg, const char *key)
 {
+	if (strcmp(key, END_KEY) == 0) {
+		loader_fail(l, "section %s is not closed: '}' is missing", cfg->name);
+		return;
+	}
 	bool root = strcmp(cfg->name, "root") == 0;
 	const char *section = root ? "" : cfg->name;
 	char buf[128];
@@ -135,7 +149,7 @@ static size_t section_length(struct option_table t, size_t from)
 static cfg_opt_t *root_array(struct loader *l)
 {
 	struct option_table t = conf_options(), d = conf_overrides();
-	cfg_opt_t *root = arena_array(&l->mem, t.n + 3, sizeof *root);
+	cfg_opt_t *root = arena_array(&l->mem, t.n + 4, sizeof *root);
 	if (!root)
 		return NULL;
 	size_t k = 0;
@@ -153,6 +167,7 @@ static cfg_opt_t *root_array(struct loader *l)
 	    (cfg_opt_t)CFG_SEC("destination", a, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	root[k++].validcb = on_destination;
 	root[k++] = context_option(l);
+	root[k++] = (cfg_opt_t)CFG_STR(END_KEY, NULL, CFGF_NODEFAULT);
 	root[k] = (cfg_opt_t)CFG_END();
 	return root;
 }
@@ -177,27 +192,62 @@ static FILE *open_file(struct loader *l, const char *path, bool must_exist)
 	return f;
 }
 
+/* The text of f with the end mark behind it; closes f. */
+static bool read_file(struct loader *l, FILE *f, const char *path, struct buf *text)
+{
+	uint8_t chunk[4096];
+	size_t n;
+	while ((n = fread(chunk, 1, sizeof chunk, f)) > 0)
+		buf_add(text, chunk, n);
+	bool bad = ferror(f) != 0;
+	int error = errno;
+	fclose(f);
+	buf_add_str(text, "\n" END_KEY " = \"\"\n");
+	if (bad)
+		return loader_fail(l, "cannot read %s: %s", path, strerror(error));
+	if (!buf_ok(text))
+		return loader_fail(l, "cannot read %s: larger than %d octets", path, FILE_MAX);
+	return true;
+}
+
+static void parse_text(struct loader *l, FILE *f)
+{
+	cfg_opt_t *opts = root_array(l);
+	cfg_t *cfg = opts ? cfg_init(opts, CFGF_NONE) : NULL;
+	if (!cfg) {
+		loader_fail(l, "out of memory");
+		return;
+	}
+	cfg_set_error_function(cfg, on_error);
+	int result = cfg_parse_fp(cfg, f);
+	set_where(l, cfg);
+	if (result != CFG_SUCCESS)
+		loader_fail(l, "not understood");
+	else if (cfg_size(cfg, END_KEY) == 0)
+		loader_fail(l, "a comment is not closed");
+	cfg_free(cfg);
+	free(l->scratch);
+	l->scratch = NULL;
+}
+
 bool loader_parse(struct loader *l, const char *path, bool must_exist)
 {
 	FILE *f = open_file(l, path, must_exist);
 	if (!f)
 		return !l->failed;
+	struct buf text;
+	buf_init(&text, FILE_MAX);
 	l->path = path;
-	cfg_opt_t *opts = root_array(l);
-	cfg_t *cfg = opts ? cfg_init(opts, CFGF_NONE) : NULL;
-	if (cfg) {
-		cfg_set_error_function(cfg, on_error);
-		if (cfg_parse_fp(cfg, f) != CFG_SUCCESS) {
-			set_where(l, cfg);
-			loader_fail(l, "not understood");
-		}
-		cfg_free(cfg);
-		free(l->scratch);
-		l->scratch = NULL;
-	} else {
+	bool ok = read_file(l, f, path, &text);
+	struct slice s = buf_slice(&text);
+	FILE *memory = ok ? fmemopen((void *)(uintptr_t)s.p, s.n, "r") : NULL;
+	if (memory) {
+		parse_text(l, memory);
+		fclose(memory);
+	} else if (ok) {
 		loader_fail(l, "out of memory");
 	}
-	fclose(f);
+	buf_free(&text);
 	l->where[0] = '\0';
 	return !l->failed;
 }

@@ -30,6 +30,10 @@ bool loader_fail(struct loader *l, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(l->error + n, l->room - (size_t)n, fmt, ap);
 	va_end(ap);
+	/* One line, whatever the value was: a string whose quote is missing runs over many. */
+	for (char *c = l->error; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = ' ';
 	return false;
 }
 

@@ -80,8 +80,11 @@ def bad_configuration():
         refused("out of range", CONFIG, [path + ":", "65535"], "-c", path, "check", "a.test")
         with_text('destination "a.test" { level = danish }\n')
         refused("bad word", CONFIG, ["danish", "dane-only"], "-c", path, "check", "a.test")
-        with_text("smtp {\n")
-        refused("unfinished section", CONFIG, [path + ":"], "-c", path, "check", "a.test")
+        for text, words in (("smtp {\n", "not closed"), ("smtp { port = 25\n", "not closed"),
+                            ("/* smtp { port = 25 }\n", "comment"), ('smtp { port = "25 }\n', "smtp.port"),
+                            ("smtp { port = 25 } }\n", "brace")):
+            with_text(text)
+            refused(f"unfinished {text!r}", CONFIG, [path + ":", words], "-c", path, "check", "a.test")
     refused("-o without value", CONFIG, ["SECTION.KEY=VALUE"], "-o", "dns.anchor", "check", "a.test")
     refused("-o unknown", CONFIG, ["dns.ancor", "dns.anchor"], "-o", "dns.ancor=x", "check", "a.test")
     refused("-o bad number", CONFIG, ["smtp.port"], "-o", "smtp.port=high", "check", "a.test")
