@@ -247,9 +247,13 @@ static void collect_addresses(struct plan *p, struct plan_host *h)
 	}
 }
 
-static bool is_insecure(const struct answer *a)
+static bool holds_own_address(const struct plan *p, const struct answer *a)
 {
-	return a != NULL && a->status == DNS_INSECURE;
+	for (size_t i = 0; a != NULL && i < a->nrr; i++) {
+		if (is_own_address(p, &a->rr[i].u.addr))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -259,12 +263,12 @@ static bool is_insecure(const struct answer *a)
  */
 static bool leads_to_ourselves(const struct plan *p, const struct plan_host *h)
 {
-	const struct answer *const *a = h->facts.answer;
-	bool forgeable = is_insecure(a[HOST_Q_A]) || is_insecure(a[HOST_Q_AAAA]);
-	if (p->config.no_mx || (p->config.policy.level == LEVEL_DANE_ONLY && forgeable))
-		return false;
-	for (size_t i = 0; i < h->naddress; i++) {
-		if (is_own_address(p, &h->address[i]))
+	static const enum host_query families[] = {HOST_Q_A, HOST_Q_AAAA};
+	for (size_t i = 0; i < 2 && !p->config.no_mx; i++) {
+		const struct answer *a = h->facts.answer[families[i]];
+		bool forgeable = p->config.policy.level == LEVEL_DANE_ONLY && a != NULL &&
+				 a->status == DNS_INSECURE;
+		if (!forgeable && holds_own_address(p, a))
 			return true;
 	}
 	return false;

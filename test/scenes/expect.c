@@ -63,7 +63,10 @@ static bool rcpt_word(struct judge *j, const struct attempt_rcpt *r, struct slic
 	struct slice key = slice_cut(word, '=', &value);
 	const struct attempt_try *t = decider(j->w, r);
 	const char *got = NULL;
-	if (is(key, "reason")) {
+	if (word.n > 0 && ascii_is_digit(word.p[0])) { /* the code, short for code=... */
+		value = word;
+		got = r->code;
+	} else if (is(key, "reason")) {
 		got = reason_name(r->reason);
 	} else if (is(key, "code")) {
 		got = r->code;
