@@ -360,7 +360,7 @@ static void start_more(struct send *s)
 		struct delivery_request q = {.next_hop = d->next_hop,
 					     .literal = d->literal,
 					     .message = &d->message,
-					     .body_fd = s->spool.fd,
+					     .body = {.fd = s->spool.fd},
 					     .id = s->id};
 		d->delivery = delivery_start(s->engine, &q, on_delivery, d);
 		if (d->delivery == NULL)

@@ -178,7 +178,7 @@ static void start_probe(struct check_run *r, size_t host, size_t address, enum t
 		     .timeouts = &e->timeouts},
 	    .kind = kind,
 	    .no_resumption = true,
-	    .body_fd = -1,
+	    .body = {.fd = -1},
 	};
 	p->session = session_start(e, &q, on_session, p);
 	if (p->session == NULL) {

@@ -48,6 +48,18 @@ static void on_session(void *arg, const struct session_outcome *o)
 	step(d);
 }
 
+static void on_dot(void *arg)
+{
+	struct delivery *d = arg;
+	d->request.before_dot(d->arg);
+}
+
+void delivery_finish_text(struct delivery *d, bool go)
+{
+	if (d->session != NULL)
+		session_finish_text(d->session, go);
+}
+
 static void start_session(struct delivery *d)
 {
 	struct attempt_session s;
@@ -57,7 +69,9 @@ static void start_session(struct delivery *d)
 	    .port = s.port,
 	    .terms = s.terms,
 	    .smtp = s.smtp,
-	    .body_fd = d->request.body_fd,
+	    .body = d->request.body,
+	    .before_dot = d->request.before_dot != NULL ? on_dot : NULL,
+	    .before_dot_arg = d,
 	};
 	d->session = session_start(d->engine, &r, on_session, d);
 	if (d->session == NULL)
@@ -97,6 +111,9 @@ struct delivery *delivery_start(struct engine *e, const struct delivery_request 
 	};
 	engine_plan_config(e, r->next_hop, &c.plan);
 	c.plan.literal = r->literal;
+	c.plan.no_mx = r->no_mx;
+	if (r->policy != NULL)
+		c.plan.policy = *r->policy;
 	d->attempt = attempt_new(&c);
 	if (d->attempt != NULL)
 		d->planner = planner_start(e, attempt_plan(d->attempt), on_plan, d);

@@ -91,12 +91,38 @@ static bool start_dns(struct engine *e, char *error, size_t room)
 	return e->dns != NULL;
 }
 
+static void *ask_own(void *self, const char *name, uint16_t type, dns_cb *cb, void *arg)
+{
+	return dns_ask(self, name, type, cb, arg);
+}
+
+static void cancel_own(void *self, void *query)
+{
+	struct dns_query *q = query;
+	(void)self;
+	dns_cancel(&q);
+}
+
+static bool start_resolver(struct engine *e, const struct engine_config *c, char *error,
+			   size_t room)
+{
+	if (c->resolver != NULL) {
+		e->resolver = *c->resolver;
+		return true;
+	}
+	if (!start_dns(e, error, room))
+		return false;
+	e->resolver = (struct engine_resolver){e->dns, ask_own, cancel_own};
+	return true;
+}
+
 static bool start(struct engine *e, const struct engine_config *c, char *error, size_t room)
 {
 	snprintf(error, room, "out of memory");
 	set_timeouts(e, c->phase_limit_ms);
 	set_helo(e);
-	e->loop = loop_new();
+	e->own_loop = c->loop == NULL;
+	e->loop = c->loop != NULL ? c->loop : loop_new();
 	if (e->loop == NULL || !set_own_addresses(e))
 		return false;
 	if (getrandom(&e->seed, sizeof(e->seed), 0) != (ssize_t)sizeof(e->seed)) {
@@ -106,7 +132,7 @@ static bool start(struct engine *e, const struct engine_config *c, char *error, 
 	struct tls_client_config t = {.sessions_max = (size_t)e->conf->tls_sessions,
 				      .verify_offset_s = c->verify_offset_s};
 	e->tls = tls_client_new(&t, error, room);
-	return e->tls != NULL && (c->no_dns || start_dns(e, error, room));
+	return e->tls != NULL && start_resolver(e, c, error, room);
 }
 
 struct engine *engine_new(const struct engine_config *c, char *error, size_t room)
@@ -131,7 +157,8 @@ void engine_free(struct engine **e)
 		return;
 	dns_free(&(*e)->dns);
 	tls_client_free(&(*e)->tls);
-	loop_free(&(*e)->loop);
+	if ((*e)->own_loop)
+		loop_free(&(*e)->loop);
 	free((*e)->own_address);
 	free(*e);
 	*e = NULL;

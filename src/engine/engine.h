@@ -16,19 +16,33 @@
 #include "loop/loop.h"
 #include "tls/tls.h"
 
+/*
+ * Who answers DNS questions: this process's own resolver, or another process. ask() returns a
+ * handle, NULL when out of memory; the callback comes from the loop exactly once unless cancel()
+ * was called.
+ */
+struct engine_resolver {
+	void *self;
+	void *(*ask)(void *self, const char *name, uint16_t type, dns_cb *cb, void *arg);
+	void (*cancel)(void *self, void *query);
+};
+
 struct engine_config {
 	const struct conf *conf;
-	struct log *log;         /* may be NULL */
-	int64_t verify_offset_s; /* judge certificates as of now plus this */
-	bool no_ipv4, no_ipv6;   /* on top of the configuration */
-	uint32_t phase_limit_ms; /* upper bound of every SMTP phase; 0: none */
-	bool no_dns;             /* no resolver is needed */
+	struct log *log;                        /* may be NULL */
+	int64_t verify_offset_s;                /* judge certificates as of now plus this */
+	bool no_ipv4, no_ipv6;                  /* on top of the configuration */
+	uint32_t phase_limit_ms;                /* upper bound of every SMTP phase; 0: none */
+	const struct engine_resolver *resolver; /* NULL: one of our own, from the configuration */
+	struct loop *loop;                      /* NULL: one of our own */
 };
 
 struct engine {
 	const struct conf *conf;
 	struct loop *loop;
-	struct dns *dns;
+	bool own_loop;
+	struct dns *dns; /* NULL when another process resolves */
+	struct engine_resolver resolver;
 	struct tls_client *tls;
 	struct log *log;
 	struct smtpc_timeouts timeouts;
@@ -60,6 +74,13 @@ void planner_free(struct planner **p); /* pending questions are dropped */
 
 /* --- Sessions --- */
 
+/* The text of a message as it goes out (CRLF line ends), somebody else's: in memory, or a file read
+ * with pread(2). */
+struct body {
+	struct slice bytes; /* p not NULL: this */
+	int fd;             /* else this; -1: none */
+};
+
 struct session_request {
 	struct ipaddr address;
 	uint16_t port;
@@ -67,7 +88,12 @@ struct session_request {
 	struct smtpc_config smtp;
 	enum tls_cert_kind kind;
 	bool no_resumption;
-	int body_fd; /* text of the message as it goes out (CRLF), read with pread(2); -1: none */
+	struct body body;
+	/* NULL, or called when all text went out and the final dot is next: it goes when
+	 * session_finish_text() is called. So somebody can record first that the message may have
+	 * been delivered. */
+	void (*before_dot)(void *arg);
+	void *before_dot_arg;
 };
 
 struct session;
@@ -77,6 +103,9 @@ typedef void session_cb(void *arg, const struct session_outcome *o);
 struct session *session_start(struct engine *e, const struct session_request *r, session_cb *cb,
 			      void *arg);
 void session_free(struct session **s); /* drops the connection without a word; no callback */
+void session_finish_text(
+    struct session *s,
+    bool go); /* after before_dot; false: the attempt ends here, nothing is sent */
 
 /* --- Deliveries --- */
 
@@ -84,17 +113,22 @@ struct delivery_request {
 	const char *next_hop;  /* A-labels, lower case; or an address literal without brackets */
 	struct ipaddr literal; /* family 0: next_hop is a domain */
 	struct smtpc_message *message; /* its recipients are all at this next hop */
-	int body_fd;
-	const char *id; /* for the log */
+	struct body body;
+	const char *id;                   /* for the log */
+	const struct dane_policy *policy; /* NULL: the configuration's for this next hop */
+	bool no_mx;                       /* next_hop is the host itself (D11) */
+	void (*before_dot)(
+	    void *arg); /* as in session_request; answer with delivery_finish_text() */
 };
 
 struct delivery;
 typedef void delivery_cb(void *arg,
 			 struct attempt *a); /* a: done; valid until the delivery is freed */
 
-/* next_hop, message and body_fd must outlive the delivery. NULL: out of memory. */
+/* next_hop, message, body and policy must outlive the delivery. NULL: out of memory. */
 struct delivery *delivery_start(struct engine *e, const struct delivery_request *r, delivery_cb *cb,
 				void *arg);
+void delivery_finish_text(struct delivery *d, bool go);
 void delivery_free(struct delivery **d); /* also after the callback: the results live until then */
 
 #endif

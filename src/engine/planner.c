@@ -7,7 +7,7 @@
 
 struct question {
 	struct planner *planner;
-	struct dns_query *query;
+	void *query;
 	struct question *next;
 	unsigned id;
 };
@@ -58,7 +58,8 @@ static bool ask(struct planner *p, const struct plan_question *pq)
 	if (q == NULL)
 		return false;
 	*q = (struct question){.planner = p, .id = pq->id, .next = p->open};
-	q->query = dns_ask(p->engine->dns, pq->name, pq->type, on_answer, q);
+	const struct engine_resolver *r = &p->engine->resolver;
+	q->query = r->ask(r->self, pq->name, pq->type, on_answer, q);
 	if (q->query == NULL) {
 		free(q);
 		return false;
@@ -105,7 +106,7 @@ void planner_free(struct planner **pp)
 	while (p->open != NULL) {
 		struct question *q = p->open;
 		p->open = q->next;
-		dns_cancel(&q->query);
+		p->engine->resolver.cancel(p->engine->resolver.self, q->query);
 		free(q);
 	}
 	if (p->first_look != NULL)

@@ -23,6 +23,9 @@ enum {
 	PEER_MAX = IPADDR_TEXT_MAX + 8,
 };
 
+/* The permission to end the message. */
+enum dot { DOT_UNASKED, DOT_ASKED, DOT_ALLOWED };
+
 enum stage {
 	STAGE_CONNECTING,
 	STAGE_CLEAR,
@@ -39,6 +42,7 @@ struct session {
 	enum stage stage;
 	bool connected;
 	bool eof;
+	enum dot dot;
 	uint64_t progress; /* of the machine when the timer was set */
 	int fd;
 	struct loop_io *io;
@@ -170,18 +174,41 @@ static void move_output(struct session *s)
 		fail_local(s, "out of memory");
 }
 
+/* Text from the machine's offset on: a slice of memory, or of `chunk`. False: it cannot be read. */
+static bool body_at(struct session *s, uint8_t *chunk, size_t room, struct slice *out)
+{
+	const struct body *b = &s->request.body;
+	uint64_t offset = smtpc_body_offset(s->smtp);
+	if (b->bytes.p != NULL) {
+		*out = slice_first(slice_from(b->bytes, (size_t)offset), room);
+		return true;
+	}
+	ssize_t n = pread(b->fd, chunk, room, (off_t)offset);
+	if (n < 0) {
+		snprintf(s->error, sizeof(s->error), "cannot read the message: %s",
+			 strerror(errno));
+		return false;
+	}
+	*out = slice_make(chunk, (size_t)n);
+	return true;
+}
+
 static void feed_body(struct session *s)
 {
 	uint8_t chunk[SMTPC_BODY_CHUNK / 2];
-	ssize_t n =
-	    pread(s->request.body_fd, chunk, sizeof(chunk), (off_t)smtpc_body_offset(s->smtp));
-	if (n < 0) {
-		char what[ERROR_MAX];
-		snprintf(what, sizeof(what), "cannot read the message: %s", strerror(errno));
-		fail_local(s, what);
+	struct slice text;
+	if (!body_at(s, chunk, sizeof(chunk), &text)) {
+		fail_local(s, NULL);
 		return;
 	}
-	smtpc_body(s->smtp, slice_make(chunk, (size_t)n));
+	if (text.n == 0 && s->request.before_dot != NULL && s->dot == DOT_UNASKED) {
+		s->dot = DOT_ASKED;
+		s->request.before_dot(s->request.before_dot_arg);
+		return;
+	}
+	smtpc_body(s->smtp, text);
+	if (text.n == 0)
+		s->dot = DOT_UNASKED; /* a further transaction of this session asks again */
 }
 
 /* --- TLS --- */
@@ -274,7 +301,8 @@ static void pump(struct session *s)
 		enum smtpc_want want = smtpc_want(s->smtp);
 		if (want == SMTPC_WANT_STARTTLS && s->stage == STAGE_CLEAR && drained)
 			start_tls(s);
-		else if (want == SMTPC_WANT_BODY && buf_len(&s->wire) < WIRE_ENOUGH)
+		else if (want == SMTPC_WANT_BODY && s->dot != DOT_ASKED &&
+			 buf_len(&s->wire) < WIRE_ENOUGH)
 			feed_body(s);
 		else if (buf_len(smtpc_output(s->smtp)) == 0 || buf_len(&s->wire) >= WIRE_ENOUGH)
 			break;
@@ -341,6 +369,17 @@ static void on_timer(void *arg)
 		pump(s);
 		return;
 	}
+}
+
+void session_finish_text(struct session *s, bool go)
+{
+	if (s->dot != DOT_ASKED || s->stage == STAGE_OVER)
+		return;
+	s->dot = DOT_ALLOWED;
+	if (go)
+		pump(s);
+	else
+		fail_local(s, "the attempt could not be recorded before the end of the message");
 }
 
 /* --- The start --- */
