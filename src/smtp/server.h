@@ -8,6 +8,12 @@
  * the world (may this client relay there? is the password right? is the message on disk?) are
  * wishes: SMTPS_WANT_DECISION, answered by smtps_decide(). While a decision is out, no further
  * command is looked at, however many the client has pipelined. Not thread-safe.
+ *
+ * Who speaks too early: after a command that must be the last of a group (RFC 2920 s3.1: EHLO,
+ * HELO, DATA, VRFY, NOOP, STARTTLS, AUTH) and before the greeting, bytes that smtps_recv() gets
+ * while the reply has not been taken from smtps_output() to its end were sent by somebody who did
+ * not wait for it. That does not depend on how the bytes were cut into reads. So take the output as
+ * soon as it is there, and count a reply as taken when it is on its way.
  */
 #ifndef SMTP_SERVER_H
 #define SMTP_SERVER_H
@@ -31,8 +37,8 @@ struct smtps_config {
 	bool tls_implicit;  /* 465: the driver has TLS up before the first byte */
 	uint64_t size_max;  /* of a message, octets; 0: none */
 	uint32_t rcpts_max; /* per transaction; at least 100 (RFC 5321 s4.5.3.1.8) */
-	uint32_t
-	    errors_max; /* refused commands before 421: stops scanners and dictionary attacks */
+	/* 5yz replies before 421: stops scanners and dictionary attacks; 0: none */
+	uint32_t errors_max;
 	uint32_t commands_max; /* of one session; 0: none */
 	const struct smtps_timeouts *timeouts;
 };
@@ -60,16 +66,19 @@ enum smtps_question {
 	SMTPS_Q_MAIL,    /* reverse-path in the envelope: 250, 4yz, 5yz */
 	SMTPS_Q_RCPT,    /* smtps_rcpt(): 250, 4yz, 5yz. The machine itself never says 250 to a
 			    recipient (P3) */
-	SMTPS_Q_TEXT,    /* before 354 or the first BDAT: room for it? 354 (or 250), 4yz */
+	SMTPS_Q_TEXT,    /* before 354 or the first BDAT: room for it? 354 (or 250), 4yz. A new text
+			    begins: one that was not followed by SMTPS_Q_MESSAGE (too big, RSET
+			    between chunks) is to be thrown away, as at the end of the session */
 	SMTPS_Q_MESSAGE, /* all text is with the driver: 250 only when it is durable; 4yz; 5yz */
-	SMTPS_Q_VRFY,    /* usually 252 */
+	SMTPS_Q_VRFY,    /* smtps_vrfy(): usually 252 */
 };
 
 enum smtps_want {
 	SMTPS_WANT_READ,
 	SMTPS_WANT_STARTTLS, /* output is flushed first; then TLS: smtps_tls_done() */
 	SMTPS_WANT_DECISION, /* smtps_question(): smtps_decide() */
-	SMTPS_WANT_DRAIN,    /* smtps_text() is full: take it, then smtps_drained() */
+	SMTPS_WANT_DRAIN,    /* smtps_text() is full, or the last of a message: take it, then
+				smtps_drained() */
 	SMTPS_WANT_CLOSE,    /* flush, close */
 };
 
@@ -96,19 +105,27 @@ void smtps_free(struct smtps **s);
 
 enum smtps_want smtps_want(const struct smtps *s);
 struct buf *smtps_output(struct smtps *s);
-struct buf *smtps_text(struct smtps *s); /* CRLF text, dots removed; consume what you took */
+/* CRLF text, dots removed; consume what you took. A last line that BDAT left unfinished gets its
+ * CRLF. */
+struct buf *smtps_text(struct smtps *s);
 void smtps_drained(struct smtps *s);
 uint32_t smtps_timeout_ms(const struct smtps *s);
 uint64_t smtps_progress(const struct smtps *s); /* when it changes, the timeout starts anew */
 
+/* Takes all of the bytes. Read only at SMTPS_WANT_READ, and at most SMTPS_RECV_MAX at once: far
+ * more ends the session. */
+enum { SMTPS_RECV_MAX = 65536 };
 void smtps_recv(struct smtps *s, struct slice bytes);
 void smtps_tls_done(struct smtps *s, bool up);
 void smtps_closed(struct smtps *s);
 void smtps_timed_out(struct smtps *s);
-void smtps_shutdown(struct smtps *s); /* 421 at the next command border */
+void smtps_shutdown(
+    struct smtps *s); /* 421 at the next command border; a text under way is taken */
 
 enum smtps_question smtps_question(const struct smtps *s);
-/* code 2yz/3yz: yes. `text` is the whole text behind the code, with its enhanced code; no CR or LF.
+/* code 2yz/3yz: yes; the machine writes the code that the command asks for. 4yz, 5yz: no; 421
+ * closes too. Any other code is 451. `text` is the whole text behind the code, with its enhanced
+ * code; no CR or LF (they become '?'). NULL: a standard text. Ignored while no decision is wanted.
  */
 void smtps_decide(struct smtps *s, uint16_t code, const char *text);
 
@@ -116,10 +133,12 @@ const struct smtps_envelope *smtps_envelope(const struct smtps *s); /* of the pr
 const struct smtps_rcpt *smtps_rcpt(const struct smtps *s); /* SMTPS_Q_RCPT: the one in question */
 const char *smtps_user(const struct smtps *s);     /* SMTPS_Q_AUTH, and after it succeeded */
 const char *smtps_password(const struct smtps *s); /* SMTPS_Q_AUTH only; wiped afterwards */
+const char *smtps_vrfy(const struct smtps *s);     /* SMTPS_Q_VRFY: what was asked for */
 bool smtps_authenticated(const struct smtps *s);
 bool smtps_under_tls(const struct smtps *s);
 /* "ESMTPSA" ...: with-types of RFC 3848 and RFC 6531 s4.3. */
 const char *smtps_with(const struct smtps *s);
+const char *smtps_phase(const struct smtps *s); /* "command", "text" ...: for people */
 enum smtps_end smtps_result(const struct smtps *s);
 
 #endif
