@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sizes: the write-ahead log, the file, the reserve.
+ *
+ * The log is emptied into the file by our own checkpoints, because SQLite's automatic one hides
+ * its errors. The file has auto_vacuum = INCREMENTAL: a burst's pages are first used again, and
+ * what is more than a quarter of the file goes back to the file system bit by bit. Without that a
+ * burst that once filled the disk would hold it forever, below the reserve and refusing mail.
+ *
+ * Knows pages. Refuses to know mail.
+ */
+#include "store/room.h"
+
+#include <sys/statvfs.h>
+
+enum {
+	FREE_PAGES_KEPT = 4096, /* 16 MiB: not worth giving back */
+	FREE_PAGES_STEP = 512,  /* bounds the pause */
+	DESTINATIONS_STEP = 200,
+};
+static const int64_t DESTINATION_IDLE_MS = INT64_C(7) * 24 * 3600 * 1000;
+
+enum store_status store_checkpoint(struct store *s, int mode)
+{
+	int in_log = 0;
+	int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, mode, &in_log, NULL);
+	if (rc == SQLITE_OK) {
+		s->wal_pages = mode == SQLITE_CHECKPOINT_TRUNCATE ? 0 : in_log;
+		return STORE_OK;
+	}
+	return store_fail_sql(s, rc, "checkpoint");
+}
+
+static enum store_status page_counts(struct store *s, int64_t *all, int64_t *free_pages)
+{
+	enum store_status status = sql_value(s, s->statement[SQL_ALL_PAGES], all);
+	if (status == STORE_OK)
+		status = sql_value(s, s->statement[SQL_FREE_PAGES], free_pages);
+	return status;
+}
+
+static enum store_status shrink(struct store *s, bool *more)
+{
+	int64_t all = 0, unused = 0;
+	enum store_status status = page_counts(s, &all, &unused);
+	if (status != STORE_OK || unused < FREE_PAGES_KEPT || unused < all / 4)
+		return status;
+	char pragma[64];
+	snprintf(pragma, sizeof pragma, "PRAGMA incremental_vacuum(%d)", FREE_PAGES_STEP);
+	int rc = sqlite3_exec(s->db, pragma, NULL, NULL, NULL);
+	*more = rc == SQLITE_OK;
+	return store_fail_sql(s, rc, pragma);
+}
+
+/* Destinations without mail and news for a week: else one row stays for every domain ever seen. */
+static enum store_status forget(struct store *s, int64_t now, bool *more)
+{
+	int n = 0;
+	enum store_status status = sql_run(
+	    s, sql_bind(s, SQL_PRUNE, "ii", now - DESTINATION_IDLE_MS, (int64_t)DESTINATIONS_STEP),
+	    &n);
+	*more = *more || n == DESTINATIONS_STEP;
+	return status;
+}
+
+static enum store_status tidy(struct store *s, int64_t now, bool *more)
+{
+	enum store_status status = store_begin(s);
+	if (status == STORE_OK)
+		status = shrink(s, more);
+	if (status == STORE_OK)
+		status = forget(s, now, more);
+	if (status != STORE_OK) {
+		store_rollback(s);
+		return status;
+	}
+	return store_commit(s);
+}
+
+enum store_status store_maintain(struct store *s, int64_t now, bool *more)
+{
+	*more = false;
+	if (s->health != STORE_OK)
+		return s->health;
+	if (s->txn != TXN_NONE)
+		return store_fail(s, STORE_MISUSE, "maintenance within a transaction");
+	enum store_status status = STORE_OK;
+	if (s->wal_pages >= WAL_SOFT_PAGES)
+		status = store_checkpoint(s, SQLITE_CHECKPOINT_RESTART);
+	return status == STORE_OK ? tidy(s, now, more) : status;
+}
+
+/* A text is written twice before its first copy can go: to the log, and to the file unless that has
+ * free pages. The same holds for what is in the log now. */
+enum store_status store_check_room(struct store *s, uint64_t size)
+{
+	struct statvfs fs;
+	if (s->reserve == 0)
+		return STORE_OK;
+	if (statvfs(s->path, &fs) != 0)
+		return store_fail(s, STORE_FULL, "%s: cannot see how much is free", s->path);
+	int64_t unused = 0;
+	enum store_status status = sql_value(s, s->statement[SQL_FREE_PAGES], &unused);
+	if (status != STORE_OK)
+		return status;
+	uint64_t text = s->group_bytes + size;
+	uint64_t file = text + (uint64_t)s->wal_pages * PAGE_BYTES;
+	uint64_t reuse = (uint64_t)unused * PAGE_BYTES;
+	uint64_t need = s->reserve + text + (file > reuse ? file - reuse : 0);
+	uint64_t have = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (have >= need)
+		return STORE_OK;
+	return store_fail(s, STORE_FULL,
+			  "%s: %llu octets are free on the file system, a message of %llu octets "
+			  "and the reserve need %llu",
+			  s->path, (unsigned long long)have, (unsigned long long)size,
+			  (unsigned long long)need);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* store, inside: what the files of this room share. Nobody else includes this (but its tests). */
+#ifndef STORE_ROOM_H
+#define STORE_ROOM_H
+
+#include "store/store.h"
+
+#include <sqlite3.h>
+
+enum {
+	SCHEMA_VERSION = 1,
+	APPLICATION_ID = 0x444c5751, /* "DLWQ", in the file's header */
+	PAGE_BYTES = 4096,
+	PART_BYTES = 256 * 1024,   /* as in schema.sql */
+	PARTS_MAX = 4096,          /* the same; body.id = message * PARTS_MAX + part */
+	WAL_SOFT_PAGES = 1000,     /* store_maintain() empties the log from here on */
+	WAL_HARD_PAGES = 8000,     /* store_commit() does it itself: 32 MiB */
+	WAL_KEEP_BYTES = 48 << 20, /* the log's file is cut back to this */
+};
+
+extern const char store_schema_sql[]; /* schema.sql, by embed.py */
+
+enum sql {
+#define STATEMENT(id, text) SQL_##id,
+#include "store/statements.tbl"
+#undef STATEMENT
+	SQL_COUNT
+};
+const char *sql_text(enum sql id);
+
+/* TXN_DOOMED: undone already; whatever follows fails like the call that doomed it. */
+enum txn { TXN_NONE, TXN_OPEN, TXN_DOOMED };
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *statement[SQL_COUNT];
+	char *path;
+	uint64_t reserve;
+	enum txn txn;
+	enum store_status doom;
+	enum store_status health;
+	uint64_t group_bytes; /* of text added in this transaction */
+	int wal_pages;        /* in the log after the last commit */
+	char error[512];
+};
+
+/* Sets the words for the last failure and returns `status`. */
+enum store_status store_fail(struct store *s, enum store_status status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same for a result code of SQLite; poisons the store or dooms the transaction if it must. */
+enum store_status store_fail_sql(struct store *s, int rc, const char *what);
+/* STORE_OK inside a healthy transaction. Every change starts with it. */
+enum store_status store_may_write(struct store *s);
+
+/* Statements. `types` has a letter for each parameter: i int64_t, t const char * (NULL: null), b
+ * struct slice. Text is borrowed until the statement ends. */
+sqlite3_stmt *sql_bind(struct store *s, enum sql id, const char *types, ...);
+void sql_end(sqlite3_stmt *st);
+/* *row: there is one; the caller ends the statement. On an error, or without a row, it is ended. */
+enum store_status sql_step(struct store *s, sqlite3_stmt *st, bool *row);
+/* To its end; *changed (may be NULL) is how many rows it changed itself. */
+enum store_status sql_run(struct store *s, sqlite3_stmt *st, int *changed);
+/* The first column of the first row; NOT_FOUND without words if there is none. */
+enum store_status sql_value(struct store *s, sqlite3_stmt *st, int64_t *out);
+
+/* A column as text of the arena, NULL for null. A full arena shows in mem->failed. */
+const char *sql_text_column(sqlite3_stmt *st, int column, struct arena *mem);
+
+/* Several statements as one: all or nothing within the transaction. */
+enum store_status store_step_begin(struct store *s);
+enum store_status store_step_end(struct store *s, enum store_status result);
+
+/* maintain.c */
+enum store_status store_checkpoint(struct store *s, int mode);
+enum store_status store_check_room(struct store *s, uint64_t size);
+
+/* Rows to structs. */
+void destination_row(sqlite3_stmt *st, struct arena *mem, struct store_destination *out);
+void delivery_row(sqlite3_stmt *st, struct arena *mem, struct store_delivery *out);
+enum store_status load_delivery(struct store *s, int64_t delivery, bool pending_only,
+				struct arena *mem, struct store_delivery *out);
+/* STORE_NOT_FOUND with words, or the state. */
+enum store_status delivery_state(struct store *s, int64_t delivery, enum store_delivery_state *out);
+/* STORE_OK, or NO_MEMORY when the arena overflowed. */
+enum store_status arena_status(struct store *s, const struct arena *mem);
+
+bool text_fits(const char *text, size_t max);                                    /* NULL fits */
+const char *cut_text(const char *text, char scratch[static STORE_TEXT_MAX + 1]); /* keeps NULL */
+
+#endif

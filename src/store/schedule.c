@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is to be done next: destinations that are ready, deliveries that are due, alarms; and
+ * handing a delivery to a courier.
+ *
+ * Knows the order. Refuses to know how many couriers there are and when to try again.
+ */
+#include "store/room.h"
+
+static const char *const delivery_names[] = {
+    [STORE_WAITING] = "waiting",
+    [STORE_HELD] = "held",
+    [STORE_ACTIVE] = "active",
+    [STORE_DONE] = "done",
+};
+static const char *const rcpt_names[] = {
+    [STORE_PENDING] = "pending",
+    [STORE_SENT] = "sent",
+    [STORE_FAILED] = "failed",
+};
+
+const char *store_delivery_state_name(enum store_delivery_state s)
+{
+	return delivery_names[s];
+}
+
+const char *store_rcpt_state_name(enum store_rcpt_state s)
+{
+	return rcpt_names[s];
+}
+
+static bool contains(const int64_t *ids, size_t n, int64_t id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+/* The busy ones are passed over here: they are no more than there are couriers. Those that back
+ * off are not in the index yet. */
+enum store_status store_ready(struct store *s, int64_t now, const int64_t *busy, size_t nbusy,
+			      size_t max, struct arena *mem, struct store_destination *out,
+			      size_t *n)
+{
+	sqlite3_stmt *st = sql_bind(s, SQL_READY, "i", now);
+	enum store_status status = STORE_OK;
+	*n = 0;
+	while (*n < max) {
+		bool row;
+		status = sql_step(s, st, &row);
+		if (!row)
+			return status == STORE_OK ? arena_status(s, mem) : status;
+		if (!contains(busy, nbusy, sqlite3_column_int64(st, 0)))
+			destination_row(st, mem, &out[(*n)++]);
+	}
+	sql_end(st);
+	return arena_status(s, mem);
+}
+
+enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
+			    int64_t *delivery, size_t *n)
+{
+	sqlite3_stmt *st = sql_bind(s, SQL_DUE, "iii", destination, now, (int64_t)max);
+	*n = 0;
+	for (;;) {
+		bool row;
+		enum store_status status = sql_step(s, st, &row);
+		if (!row)
+			return status;
+		delivery[(*n)++] = sqlite3_column_int64(st, 0);
+	}
+}
+
+enum store_status store_next(struct store *s, struct store_next *out)
+{
+	*out = (struct store_next){INT64_MAX, INT64_MAX};
+	enum store_status status = sql_value(s, s->statement[SQL_NEXT_READY], &out->ready);
+	if (status == STORE_OK || status == STORE_NOT_FOUND)
+		status = sql_value(s, s->statement[SQL_NEXT_ALARM], &out->alarm);
+	return status == STORE_NOT_FOUND ? STORE_OK : status;
+}
+
+enum store_status store_alarms(struct store *s, int64_t now, size_t max, struct store_alarm *out,
+			       size_t *n)
+{
+	sqlite3_stmt *st = sql_bind(s, SQL_ALARMS, "ii", now, (int64_t)max);
+	*n = 0;
+	for (;;) {
+		bool row;
+		enum store_status status = sql_step(s, st, &row);
+		if (!row)
+			return status;
+		int64_t warn = sqlite3_column_int64(st, 2);
+		out[(*n)++] = (struct store_alarm){
+		    .delivery = sqlite3_column_int64(st, 0),
+		    .expired = sqlite3_column_int64(st, 1) <= now,
+		    .warn = warn != 0 && warn <= now,
+		};
+	}
+}
+
+/* A change of one row by its id; nothing changed: it is missing or in another state. */
+static enum store_status change_one(struct store *s, sqlite3_stmt *st, int64_t delivery,
+				    const char *what)
+{
+	int changed;
+	enum store_delivery_state state;
+	enum store_status status = sql_run(s, st, &changed);
+	if (status != STORE_OK || changed > 0)
+		return status;
+	status = delivery_state(s, delivery, &state);
+	if (status != STORE_OK)
+		return status;
+	return store_fail(s, STORE_STATE, "delivery %lld is %s: %s", (long long)delivery,
+			  store_delivery_state_name(state), what);
+}
+
+enum store_status store_warned(struct store *s, int64_t delivery)
+{
+	enum store_status status = store_may_write(s);
+	if (status != STORE_OK)
+		return status;
+	return change_one(s, sql_bind(s, SQL_WARNED, "i", delivery), delivery, "no warning");
+}
+
+enum store_status store_take(struct store *s, int64_t delivery, int64_t now, struct arena *mem,
+			     struct store_delivery *out)
+{
+	enum store_status status = store_may_write(s);
+	if (status == STORE_OK)
+		status = store_step_begin(s);
+	if (status != STORE_OK)
+		return status;
+	status = change_one(s, sql_bind(s, SQL_TAKE, "ii", delivery, now), delivery,
+			    "it cannot be taken");
+	if (status == STORE_OK)
+		status = load_delivery(s, delivery, true, mem, out);
+	return store_step_end(s, status);
+}
+
+enum store_status store_mark_dot(struct store *s, int64_t delivery)
+{
+	enum store_status status = store_may_write(s);
+	if (status != STORE_OK)
+		return status;
+	return change_one(s, sql_bind(s, SQL_MARK_DOT, "i", delivery), delivery, "nobody sends it");
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Numbers: totals for metrics, counts by destination and by reason.
+ *
+ * Knows the counters that the triggers keep. Refuses to count rows.
+ */
+#include "store/room.h"
+
+static enum store_status load_counters(struct store *s, struct store_totals *out)
+{
+	sqlite3_stmt *st = s->statement[SQL_TOTALS];
+	bool row;
+	enum store_status status = sql_step(s, st, &row);
+	if (!row)
+		return status == STORE_OK ? store_fail(s, STORE_CORRUPT, "no totals") : status;
+	*out = (struct store_totals){
+	    .messages = (uint64_t)sqlite3_column_int64(st, 0),
+	    .bytes = (uint64_t)sqlite3_column_int64(st, 1),
+	    .recipients = (uint64_t)sqlite3_column_int64(st, 2),
+	    .waiting = (uint64_t)sqlite3_column_int64(st, 3),
+	    .held = (uint64_t)sqlite3_column_int64(st, 4),
+	    .active = (uint64_t)sqlite3_column_int64(st, 5),
+	    .in_doubt = (uint64_t)sqlite3_column_int64(st, 6),
+	};
+	sql_end(st);
+	return STORE_OK;
+}
+
+enum store_status store_totals(struct store *s, struct store_totals *out)
+{
+	int64_t pages = 0, unused = 0;
+	enum store_status status = load_counters(s, out);
+	if (status == STORE_OK)
+		status = sql_value(s, s->statement[SQL_ALL_PAGES], &pages);
+	if (status == STORE_OK)
+		status = sql_value(s, s->statement[SQL_FREE_PAGES], &unused);
+	if (status != STORE_OK)
+		return status;
+	out->file_bytes = (uint64_t)pages * PAGE_BYTES;
+	out->free_bytes = (uint64_t)unused * PAGE_BYTES;
+	status = sql_value(s, s->statement[SQL_OLDEST], &out->oldest);
+	return status == STORE_NOT_FOUND ? STORE_OK : status;
+}
+
+/* Idle destinations count as looked at, so that a page is bounded whatever is in the table. */
+enum store_status store_stats_destinations(struct store *s, int64_t after, size_t max,
+					   struct arena *mem, struct store_destination *out,
+					   size_t *n, int64_t *next)
+{
+	sqlite3_stmt *st = sql_bind(s, SQL_DESTINATIONS, "i", after);
+	*n = 0;
+	*next = 0;
+	if (max > STORE_PAGE_MAX)
+		max = STORE_PAGE_MAX;
+	for (int looked = 0; *n < max && looked < STORE_SCAN_MAX; looked++) {
+		bool row;
+		enum store_status status = sql_step(s, st, &row);
+		if (!row) {
+			*next = 0;
+			return status == STORE_OK ? arena_status(s, mem) : status;
+		}
+		struct store_destination *d = &out[*n];
+		*next = sqlite3_column_int64(st, 0);
+		if (sqlite3_column_int64(st, 2) + sqlite3_column_int64(st, 3) +
+			sqlite3_column_int64(st, 4) ==
+		    0)
+			continue;
+		destination_row(st, mem, d);
+		d->oldest = sqlite3_column_int64(st, 11);
+		(*n)++;
+	}
+	sql_end(st);
+	return arena_status(s, mem);
+}
+
+enum store_status store_stats_reasons(struct store *s, size_t max, struct arena *mem,
+				      struct store_reason_count *out, size_t *n)
+{
+	sqlite3_stmt *st = s->statement[SQL_REASONS];
+	*n = 0;
+	while (*n < max) {
+		bool row;
+		enum store_status status = sql_step(s, st, &row);
+		if (!row)
+			return status == STORE_OK ? arena_status(s, mem) : status;
+		if (sqlite3_column_int64(st, 1) == 0)
+			continue;
+		out[(*n)++] = (struct store_reason_count){
+		    .reason = sql_text_column(st, 0, mem),
+		    .deliveries = (uint64_t)sqlite3_column_int64(st, 1),
+		    .oldest = sqlite3_column_int64(st, 2),
+		};
+	}
+	sql_end(st);
+	return arena_status(s, mem);
+}

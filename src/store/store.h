@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store: the durable queue. Messages, their deliveries (one message at one next-hop domain), what
+ * happened to them, and what is known about destinations. Today one SQLite file; nothing in this
+ * header says so, and PostgreSQL can stand behind it.
+ *
+ * One process (the keeper) opens a store; a second one is refused. Calls are synchronous and not
+ * thread-safe. Times are milliseconds since 1970 UTC and always given by the caller.
+ *
+ * What is durable: every change happens between store_begin() and store_commit(), which may hold
+ * many messages (group commit). Nothing may be acknowledged before store_commit() returned
+ * STORE_OK. After any other return the whole group is undone, here and (once the store is opened
+ * again) on disk; only a group whose commit ended in STORE_IO may turn up whole after a restart
+ * although it was never acknowledged: a mail more, never a mail less.
+ *
+ * A failed write or sync is final. After STORE_IO or STORE_CORRUPT every later change returns the
+ * same and store_health() says so: answer 451, stop accepting, end the process. Reading goes on.
+ *
+ * States of a delivery: waiting (until due), held (by an operator), active (handed to a courier),
+ * done (no recipient is pending). Of a recipient: pending, then sent or failed, for good. A message
+ * without pending recipients is removed by the commit that completes it, so that whatever replaces
+ * it (a DSN) must be added before that commit.
+ *
+ * Strings handed in are copied. Strings handed out live in the caller's arena. Where a limit is
+ * exceeded the call returns STORE_LIMIT, except for text from other hosts (reply, detail, tls,
+ * text), which is cut at STORE_TEXT_MAX octets.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+enum store_status {
+	STORE_OK,
+	STORE_FULL,      /* disk full: the transaction is undone; or, at store_add(), the reserve is
+			    reached */
+	STORE_IO,        /* a write, sync or read failed: final, see above */
+	STORE_BUSY,      /* open: another keeper has it. Later: a courier works at it */
+	STORE_CORRUPT,   /* not a queue, or damaged: final */
+	STORE_NEWER,     /* made by a newer program */
+	STORE_UNSAFE,    /* a setting that durability needs could not be had */
+	STORE_EXISTS,    /* the queue id is taken, or a next hop comes twice */
+	STORE_NOT_FOUND, /* no such delivery, message, recipient, override */
+	STORE_STATE,     /* a step that its state does not allow */
+	STORE_LIMIT,     /* an argument exceeds a limit below */
+	STORE_SOURCE,    /* the caller's descriptor could not be read or written, or ended early */
+	STORE_NO_MEMORY, /* here or in the caller's arena; the transaction is undone */
+	STORE_MISUSE,    /* a change outside a transaction, begin within one */
+};
+
+const char *store_status_name(enum store_status s); /* "full" */
+
+enum {
+	STORE_QUEUE_ID_MAX = 64,
+	STORE_NAME_MAX = 255, /* octets of a next-hop domain or pattern */
+	STORE_ADDRESS_MAX =
+	    1024,              /* octets of a path, an orcpt, an envid: all that RFC 3461 allows */
+	STORE_TEXT_MAX = 1024, /* stops hosts with long replies from filling the disk */
+	STORE_DELIVERIES_MAX = 5000, /* of one message: bounds a transaction and its memory */
+	STORE_RCPTS_MAX = 5000,      /* of one delivery: the same */
+	STORE_TRIES_MAX = 24,     /* kept per delivery, the newest: years of retries stay small */
+	STORE_SIZE_MAX = 1 << 30, /* octets of a message */
+	STORE_PAGE_MAX = 1000,    /* rows a list call returns at most */
+	STORE_SCAN_MAX = 20000,   /* rows a list call looks at: bounds the keeper's pause */
+};
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+struct store_config {
+	const char *path;     /* created with mode 0600 if there is none */
+	uint64_t reserve;     /* octets of the file system that new messages leave free, so that
+				 results can still be written */
+	uint32_t cache_bytes; /* page cache; 0: 16 MiB */
+	bool check;           /* look at the whole file first (slow when it is big) */
+};
+
+struct store;
+
+struct store_recovery {
+	bool created;
+	uint64_t interrupted; /* deliveries that were active: waiting and due now */
+	uint64_t in_doubt;    /* of these: the final dot may have gone out (new doubts only) */
+};
+
+/* Opens or creates, migrates older schemas, makes everything that is in the file durable once more,
+ * and puts back what was active. On an error *out is NULL and `error` has the words. */
+enum store_status store_open(const struct store_config *c, int64_t now, struct store **out,
+			     struct store_recovery *recovery, char *error, size_t room);
+/* Undoes an open transaction. */
+void store_close(struct store **s);
+
+const char *store_error(const struct store *s);        /* words for the last failure, "" if none */
+enum store_status store_health(const struct store *s); /* OK, or IO or CORRUPT for good */
+
+/* --- transactions ---------------------------------------------------------------------------- */
+
+enum store_status store_begin(struct store *s);
+/* Not STORE_OK: nothing of the group was kept. */
+enum store_status store_commit(struct store *s);
+void store_rollback(struct store *s);
+
+/* Keeps the files small: call when idle and every minute, outside transactions. Does a bounded
+ * piece of work; *more says that another call would find more. STORE_FULL is not serious. */
+enum store_status store_maintain(struct store *s, int64_t now, bool *more);
+
+/* --- messages -------------------------------------------------------------------------------- */
+
+struct store_new_rcpt {
+	const char *address; /* without <> */
+	const char *orcpt;   /* NULL: none */
+	const char *notify;  /* NULL: none */
+};
+
+struct store_new_delivery {
+	const char *next_hop; /* A-labels, lower case; or [address] */
+	const struct store_new_rcpt *rcpt;
+	size_t nrcpt; /* at least 1 */
+	int64_t due;
+};
+
+struct store_envelope {
+	const char *queue_id;
+	int64_t arrived, expires;
+	const char *reverse_path; /* "" is the null path */
+	const char *envid;        /* NULL: none */
+	const char *ret;          /* "FULL", "HDRS" or NULL */
+	const char *origin;       /* who handed it in, in words of the caller */
+	uint64_t size;            /* octets of the text */
+	bool eight_bit, smtputf8;
+};
+
+/* The text with CRLF line ends: either bytes, or (fd >= 0) `size` octets of a file from `offset`
+ * on, read with pread in small parts. */
+struct store_text {
+	struct slice bytes;
+	int fd;
+	uint64_t offset;
+};
+
+struct store_new_message {
+	struct store_envelope envelope;
+	int64_t warn; /* when to report a delay; 0: never */
+	struct store_text text;
+	const struct store_new_delivery *delivery; /* of different next hops */
+	size_t ndelivery;                          /* at least 1 */
+};
+
+/* All or nothing, also within the transaction: after EXISTS, LIMIT or SOURCE the others of the
+ * group are still there. FULL ends the group only when the disk itself is full, not when the
+ * reserve is reached. */
+enum store_status store_add(struct store *s, const struct store_new_message *m);
+
+/* Octets of the text of a message (by its id) into `out`; *got is less than `room` only at the end.
+ */
+enum store_status store_text_read(struct store *s, int64_t message, uint64_t offset, uint8_t *out,
+				  size_t room, size_t *got);
+/* All of it to a descriptor, at its position. */
+enum store_status store_text_copy(struct store *s, int64_t message, int fd);
+
+/* --- scheduling ------------------------------------------------------------------------------ */
+
+enum store_delivery_state { STORE_WAITING, STORE_HELD, STORE_ACTIVE, STORE_DONE };
+const char *store_delivery_state_name(enum store_delivery_state s);
+enum store_rcpt_state { STORE_PENDING, STORE_SENT, STORE_FAILED };
+const char *store_rcpt_state_name(enum store_rcpt_state s);
+
+struct store_destination {
+	int64_t id;
+	const char *name;
+	uint64_t waiting, held, active; /* deliveries */
+	int64_t ready; /* something is due and no back-off holds; 0: nothing waits */
+	int64_t backoff_until;
+	uint32_t failures;                /* consecutive */
+	const char *reason, *code, *text; /* of the last failure; NULL after a success */
+	int64_t oldest; /* arrival of its first delivery; only from stats, else 0 */
+};
+
+/* Destinations that have something to do at `now`, the longest ready first, without those in `busy`
+ * (ids, any order). At most max. */
+enum store_status store_ready(struct store *s, int64_t now, const int64_t *busy, size_t nbusy,
+			      size_t max, struct arena *mem, struct store_destination *out,
+			      size_t *n);
+
+/* Waiting deliveries of one destination that are due, the longest due first. Looks at no back-off.
+ */
+enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
+			    int64_t *delivery, size_t *n);
+
+/* When store_ready() and store_alarms() will first have something; INT64_MAX: never, as things are.
+ */
+struct store_next {
+	int64_t ready, alarm;
+};
+enum store_status store_next(struct store *s, struct store_next *out);
+
+/* Waiting deliveries that expired (whatever their destination's back-off), or whose sender is to be
+ * warned. Expired ones: take, then record as failed. Warned ones: store_warned(). */
+struct store_alarm {
+	int64_t delivery;
+	bool expired, warn;
+};
+enum store_status store_alarms(struct store *s, int64_t now, size_t max, struct store_alarm *out,
+			       size_t *n);
+enum store_status store_warned(struct store *s, int64_t delivery);
+
+struct store_rcpt {
+	uint32_t n; /* its number within the delivery, from 0 */
+	const char *address, *orcpt, *notify;
+	enum store_rcpt_state state;
+	const char *reason, *code, *reply, *host; /* NULL: nothing yet */
+};
+
+struct store_delivery {
+	int64_t id, message, destination;
+	const char *next_hop;
+	struct store_envelope envelope;
+	enum store_delivery_state state;
+	int64_t due, expires, warn; /* expires may come before the envelope's; warn 0: never */
+	uint32_t attempts, pending;
+	int64_t last_attempt;                      /* 0: none */
+	bool in_doubt;                             /* it may have been delivered already */
+	const char *reason, *code, *detail, *host; /* of the last attempt, NULL: none */
+	const struct store_rcpt *rcpt;             /* NULL from store_list() */
+	size_t nrcpt;
+};
+
+/* Waiting -> active, with its pending recipients. */
+enum store_status store_take(struct store *s, int64_t delivery, int64_t now, struct arena *mem,
+			     struct store_delivery *out);
+
+/* Before the final dot goes out; commit before it goes. Active deliveries only. */
+enum store_status store_mark_dot(struct store *s, int64_t delivery);
+
+struct store_try {
+	int64_t at;
+	const char *host, *address, *policy; /* NULL: not known */
+	const char *reason, *code, *detail, *tls;
+};
+
+struct store_rcpt_result {
+	uint32_t n;
+	enum store_rcpt_state state; /* PENDING: deferred */
+	const char *reason, *code, *reply, *host;
+};
+
+struct store_result {
+	int64_t delivery;
+	int64_t at;
+	int64_t due;  /* for recipients that are still pending */
+	bool unknown; /* the final dot went out and no reply came: it stays in doubt */
+	const char *reason, *code, *detail, *host; /* of the attempt as a whole */
+	const struct store_rcpt_result *rcpt; /* a pending recipient that is left out is deferred */
+	size_t nrcpt;
+	const struct store_try *tries; /* in order */
+	size_t ntries;
+};
+
+struct store_recorded {
+	int64_t message;
+	enum store_delivery_state state; /* done, waiting, or held if an operator wants that */
+	uint32_t delivery_pending;
+	uint32_t message_pending; /* 0: the commit will remove the message */
+};
+
+/* Active -> waiting, held or done. */
+enum store_status store_record(struct store *s, const struct store_result *r,
+			       struct store_recorded *out);
+
+/* --- destinations ---------------------------------------------------------------------------- */
+
+/* A failure that concerns the destination, not one message: nobody tries before `until`. */
+enum store_status store_back_off(struct store *s, int64_t destination, int64_t now, int64_t until,
+				 const char *reason, const char *code, const char *text);
+/* It works: no back-off, no failures. Writes nothing when there were none. */
+enum store_status store_works(struct store *s, int64_t destination, int64_t now);
+/* One by name; NOT_FOUND when nothing is known of it. */
+enum store_status store_destination(struct store *s, const char *name, struct arena *mem,
+				    struct store_destination *out);
+
+/* An operator's policy for NAME, or for all names below with *.NAME. Ends by itself. */
+struct store_override {
+	const char *pattern, *policy;
+	int64_t made, expires;
+};
+enum store_status store_override_set(struct store *s, const struct store_override *o);
+enum store_status store_override_clear(struct store *s, const char *pattern);
+/* The most specific one that holds for a next hop at `now`. NOT_FOUND: none. */
+enum store_status store_override_find(struct store *s, const char *next_hop, int64_t now,
+				      struct arena *mem, struct store_override *out);
+/* In the order of the patterns, those behind `after` (NULL: from the start). */
+enum store_status store_overrides(struct store *s, const char *after, size_t max, struct arena *mem,
+				  struct store_override *out, size_t *n);
+
+/* --- for the operator ------------------------------------------------------------------------ */
+
+struct store_filter {
+	const char *next_hop, *queue_id; /* NULL: any; found by index */
+	const char *sender, *recipient;  /* NULL: any; ASCII case does not count; by looking */
+	bool by_state;
+	enum store_delivery_state state;
+	int64_t arrived_before; /* 0: any */
+};
+
+/* Deliveries in the order of their ids, without recipients: those behind `after` (0: from the
+ * start), at most max (and STORE_PAGE_MAX). *next is the `after` of the next call, 0 at the end: a
+ * call may return no row and yet not be at the end (STORE_SCAN_MAX). */
+enum store_status store_list(struct store *s, const struct store_filter *f, int64_t after,
+			     size_t max, struct arena *mem, struct store_delivery *out, size_t *n,
+			     int64_t *next);
+
+/* One delivery with all its recipients. `out` may have state done. */
+enum store_status store_show(struct store *s, int64_t delivery, struct arena *mem,
+			     struct store_delivery *out);
+/* The tries of one delivery, oldest first; room for STORE_TRIES_MAX. */
+enum store_status store_tries(struct store *s, int64_t delivery, struct arena *mem,
+			      struct store_try *out, size_t *n);
+
+/* What an operator can do to one delivery. Lists are worked off page by page. */
+enum store_op {
+	STORE_OP_RETRY,   /* due now, and no back-off of its destination; a held one stays held */
+	STORE_OP_HOLD,    /* an active one is held when it comes back */
+	STORE_OP_RELEASE, /* due now */
+	STORE_OP_REMOVE,  /* without a DSN; BUSY when active */
+	STORE_OP_EXPIRE,  /* expires now: store_alarms() has it, the keeper bounces it */
+};
+enum store_status store_change(struct store *s, enum store_op op, int64_t delivery, int64_t now);
+/* One pending recipient, without a DSN; BUSY when its delivery is active. */
+enum store_status store_remove_rcpt(struct store *s, int64_t delivery, uint32_t n);
+
+struct store_totals {
+	uint64_t messages, bytes, recipients; /* recipients: pending */
+	uint64_t waiting, held, active;       /* deliveries */
+	uint64_t in_doubt;                    /* of these */
+	int64_t oldest;                       /* arrival of the first message; 0: none */
+	uint64_t file_bytes, free_bytes;      /* of the file: all, and unused within */
+};
+enum store_status store_totals(struct store *s, struct store_totals *out); /* cheap at any size */
+
+/* Destinations with deliveries, by id: those behind `after` (0: from the start). *next as above. */
+enum store_status store_stats_destinations(struct store *s, int64_t after, size_t max,
+					   struct arena *mem, struct store_destination *out,
+					   size_t *n, int64_t *next);
+
+struct store_reason_count {
+	const char *reason; /* of the last attempt of deliveries that are not done */
+	uint64_t deliveries;
+	int64_t oldest; /* arrival */
+};
+enum store_status store_stats_reasons(struct store *s, size_t max, struct arena *mem,
+				      struct store_reason_count *out, size_t *n);
+
+#endif

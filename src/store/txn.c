@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Transactions: the group commit.
+ *
+ * Knows that a commit is the only thing that makes anything durable, and removes messages that
+ * are through. Refuses to try a commit or sync again.
+ */
+#include "store/room.h"
+
+enum store_status store_begin(struct store *s)
+{
+	if (s->health != STORE_OK)
+		return s->health;
+	if (s->txn != TXN_NONE)
+		return store_fail(s, STORE_MISUSE, "a transaction within a transaction");
+	enum store_status status = sql_run(s, s->statement[SQL_BEGIN], NULL);
+	if (status != STORE_OK)
+		return status;
+	s->txn = TXN_OPEN;
+	s->group_bytes = 0;
+	return STORE_OK;
+}
+
+static enum store_status end_doomed(struct store *s)
+{
+	s->txn = TXN_NONE;
+	return s->doom;
+}
+
+enum store_status store_commit(struct store *s)
+{
+	if (s->txn == TXN_NONE)
+		return s->health != STORE_OK
+			   ? s->health
+			   : store_fail(s, STORE_MISUSE, "a commit without a transaction");
+	if (s->txn == TXN_OPEN)
+		sql_run(s, s->statement[SQL_SWEEP], NULL);
+	enum store_status status = STORE_OK;
+	if (s->txn == TXN_OPEN)
+		status = sql_run(s, s->statement[SQL_COMMIT], NULL);
+	if (s->txn == TXN_DOOMED)
+		return end_doomed(s);
+	if (status != STORE_OK) { /* a deferred constraint: there are none, but never half */
+		store_rollback(s);
+		return status;
+	}
+	s->txn = TXN_NONE;
+	/* What the log holds is safe; moving it into the file may fail without harm to this commit.
+	 */
+	if (s->wal_pages >= WAL_HARD_PAGES)
+		store_checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
+	return STORE_OK;
+}
+
+void store_rollback(struct store *s)
+{
+	if (s->txn == TXN_OPEN && !sqlite3_get_autocommit(s->db))
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	s->txn = TXN_NONE;
+}
