@@ -114,7 +114,7 @@ static void on_plan(void *arg)
 		     .tls = clear ? SMTPC_TLS_NONE : SMTPC_TLS_MUST,
 		     .timeouts = &b->engine->timeouts},
 	    .no_resumption = true,
-	    .body_fd = -1,
+	    .body = {.fd = -1},
 	};
 	if (session_start(b->engine, &q, on_session, j) == NULL)
 		end_job(j, false);
