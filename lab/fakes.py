@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import socket
 import ssl
 import sys
@@ -45,7 +46,7 @@ STALL_AT = {"stall-greeting": ("GREETING", False), "stall-ehlo": ("EHLO", False)
 OTHERS = {"accept", "no-starttls", "no-ehlo", "starttls-454", "starttls-502", "close-on-connect",
           "close-after-220", "alert", "garbage-after-220", "inject", "inject-late", "stall-handshake",
           "tls11", "anon", "split-replies", "long-ehlo", "lowercase", "no-pipelining", "tls12", "tls13",
-          "plain-capabilities", "greylist", "endless-reply", "starttls-vanishes"}
+          "plain-capabilities", "greylist", "endless-reply", "size-2000", "by-name"}
 FAULTS = set(REPLIES) | set(CLOSE_AT) | set(STALL_AT) | OTHERS
 
 
@@ -177,6 +178,8 @@ class Session:
             self.send("502 5.5.1 EHLO unknown")
             return
         words = [self.host, "PIPELINING", "SIZE 10485760", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"]
+        if self.fault == "size-2000":
+            words[2] = "SIZE 2000"
         if self.fault == "no-pipelining":
             words.remove("PIPELINING")
         if self.fault == "plain-capabilities":
@@ -229,6 +232,10 @@ class Session:
                  early=len(injected))
 
     def do_mail(self, text):
+        size = re.search(r" SIZE=(\d+)", text)
+        if self.fault == "size-2000" and size and int(size.group(1)) > 2000:
+            self.send("552 5.3.4 too big")
+            return
         self.sender, self.rcpts = text, []
         self.send("250 2.1.0 ok")
 
@@ -236,6 +243,12 @@ class Session:
         if self.fault == "greylist" and text not in self.spec["seen"]:
             self.spec["seen"].add(text)
             self.send("450 4.2.0 greylisted, come back")
+            return
+        if self.fault == "by-name" and "<nobody@" in text:
+            self.send("550 5.1.1 no such user")
+            return
+        if self.fault == "by-name" and "<busy@" in text:
+            self.send("450 4.2.1 mailbox busy")
             return
         self.rcpts.append(text)
         self.send("250 2.1.5 ok")

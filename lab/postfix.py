@@ -7,13 +7,14 @@ whatever the permissions of the folders above the project are.  Accepted mail go
 domain under <state>/mail (seen as /var/mail inside).
 """
 
+import grp
 import os
 import pathlib
 import pwd
 import shutil
 import subprocess
 
-import domains
+MASTER = "/usr/lib/postfix/sbin/master"
 
 MAIN_CF = """compatibility_level = 3.6
 myhostname = postfix.lab
@@ -131,20 +132,25 @@ class Postfix:
             os.makedirs(f"{spool}/{sub}", exist_ok=True)
             os.chown(f"{spool}/{sub}", owner.pw_uid, 0)
             os.chmod(f"{spool}/{sub}", 0o700)
-        drop = shutil.os.stat("/usr/sbin/postdrop").st_gid
+        drop = grp.getgrnam("postdrop").gr_gid
         for sub, mode in (("maildrop", 0o730), ("public", 0o710)):
             os.makedirs(f"{spool}/{sub}", exist_ok=True)
             os.chown(f"{spool}/{sub}", owner.pw_uid, drop)
             os.chmod(f"{spool}/{sub}", mode)
         log = open(self.state / "postfix-master.log", "wb")
         # master itself: the `postfix` command would check and repair the machine's folders first
-        return subprocess.Popen(["/usr/lib/postfix/sbin/master", "-c", "/etc/postfix", "-d"],
+        return subprocess.Popen([MASTER, "-c", "/etc/postfix", "-d"],
                                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                 env={**os.environ, "MAIL_CONFIG": "/etc/postfix"})
 
 
+    def leave(self):
+        """After the run: the mail belongs to whoever owns the state folder, so that it can be removed."""
+        for folder, names, files in os.walk(self.state / "mail"):
+            for name in [*names, *files]:
+                os.chown(os.path.join(folder, name), 0, 0)
+        os.chown(self.state / "mail", 0, 0)
+
+
 def listeners(world):
     return [(a, 25) for s in world.servers if s.engine == "postfix" for a in s.addresses()]
-
-
-__all__ = ["Postfix", "listeners", "domains"]
