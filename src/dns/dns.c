@@ -27,6 +27,8 @@ struct dns_query {
 	char *name;
 	uint16_t type;
 	dns_cb *cb;
+	dns_packet_cb *packet_cb; /* instead of cb */
+	struct dns_packet packet; /* for packet_cb; its octets and words are ours */
 	void *arg;
 	struct loop_timer *timer;
 	int id;                /* the library's number while `asking` */
@@ -46,12 +48,44 @@ static void query_free(struct dns_query *q)
 		q->next->back = q->back;
 	loop_timer_free(&q->timer);
 	answer_unref(&q->answer);
+	free((void *)(uintptr_t)q->packet.packet.p);
+	free((void *)(uintptr_t)q->packet.why);
 	free(q->name);
 	free(q);
 }
 
+/* A packet that cannot be kept is a lookup that failed. */
+static void keep_packet(struct dns_query *q, struct slice packet, enum answer_security sec,
+			const char *why)
+{
+	uint8_t *copy = malloc(packet.n);
+	q->packet = (struct dns_packet){.security = sec, .rcode = DNS_SERVFAIL};
+	q->packet.why = why ? strdup(why) : NULL;
+	if (!copy)
+		return;
+	memcpy(copy, packet.p, packet.n);
+	q->packet.packet = slice_make(copy, packet.n);
+}
+
+static void deliver_packet(struct dns_query *q)
+{
+	const struct answer *a = q->answer;
+	struct dns_packet p = q->packet;
+	if (p.packet.n == 0) {
+		p.rcode = a ? a->rcode : DNS_SERVFAIL;
+		p.why = a ? a->why : "out of memory";
+		q->dns->stats.failed++;
+	}
+	q->packet_cb(q->arg, &p);
+}
+
 static void deliver(struct dns_query *q)
 {
+	if (q->packet_cb) {
+		deliver_packet(q);
+		query_free(q);
+		return;
+	}
 	struct answer *a = q->answer;
 	dns_cb *cb = q->cb;
 	void *arg = q->arg;
@@ -112,7 +146,10 @@ static void on_event(void *arg, int rcode, void *packet, int len, int sec, char 
 					"the resolver library limits the rate of this zone"));
 	else if (rcode != 0 || !packet || len <= 0)
 		finish(q, answer_from_rcode(q, rcode ? rcode : DNS_SERVFAIL));
-	else
+	else if (q->packet_cb) {
+		keep_packet(q, slice_make(packet, (size_t)len), security(sec), why_bogus);
+		finish(q, NULL);
+	} else
 		finish(q, answer_parse(q->name, q->type, slice_make(packet, (size_t)len),
 				       security(sec), why_bogus));
 }
@@ -142,21 +179,35 @@ static struct dns_query *query_new(struct dns *d, const char *name, uint16_t typ
 	return q;
 }
 
-struct dns_query *dns_ask(struct dns *d, const char *name, uint16_t type, dns_cb *cb, void *arg)
+static struct dns_query *ask(struct dns_query *q)
 {
-	struct dns_query *q = query_new(d, name, type, cb, arg);
 	if (!q)
 		return NULL;
+	struct dns *d = q->dns;
 	d->stats.asked++;
 	q->asking = true;
 	loop_timer_set(q->timer, d->timeout_ms);
-	int rc = ub_resolve_event(d->ctx, name, type, 1, q, on_event, &q->id);
+	int rc = ub_resolve_event(d->ctx, q->name, q->type, 1, q, on_event, &q->id);
 	if (rc != 0) {
 		q->asking = false;
-		finish(q, answer_failed(name, type, DNS_SERVFAIL,
+		finish(q, answer_failed(q->name, q->type, DNS_SERVFAIL,
 					rc == UB_SYNTAX ? "not a domain name" : ub_strerror(rc)));
 	}
 	return q;
+}
+
+struct dns_query *dns_ask(struct dns *d, const char *name, uint16_t type, dns_cb *cb, void *arg)
+{
+	return ask(query_new(d, name, type, cb, arg));
+}
+
+struct dns_query *dns_ask_packet(struct dns *d, const char *name, uint16_t type, dns_packet_cb *cb,
+				 void *arg)
+{
+	struct dns_query *q = query_new(d, name, type, NULL, arg);
+	if (q)
+		q->packet_cb = cb;
+	return ask(q);
 }
 
 void dns_cancel(struct dns_query **q)

@@ -41,6 +41,17 @@ typedef void dns_cb(void *arg, struct answer *a);
 
 /* name: presentation form, A-labels. NULL: out of memory. The handle dies with the callback. */
 struct dns_query *dns_ask(struct dns *d, const char *name, uint16_t type, dns_cb *cb, void *arg);
+/* For a process that hands answers on to others: what answer_parse() makes an answer of. Valid
+ * during the call. */
+struct dns_packet {
+	struct slice packet; /* empty: there is none, and `why` says why */
+	enum answer_security security;
+	uint16_t rcode;  /* without a packet */
+	const char *why; /* NULL: nothing to say */
+};
+typedef void dns_packet_cb(void *arg, const struct dns_packet *p);
+struct dns_query *dns_ask_packet(struct dns *d, const char *name, uint16_t type, dns_packet_cb *cb,
+				 void *arg);
 void dns_cancel(struct dns_query **q); /* the callback will not fire */
 
 /* Questions asked and how many of them were answered without leaving this call of the library
