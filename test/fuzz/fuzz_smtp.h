@@ -9,9 +9,9 @@
 
 #include <string.h>
 
-enum {
-	FUZZ_OUTPUT_MAX = 1024 * 1024
-}; /* what client.h promises in SMTPC_BODY_CHUNK terms, and more */
+/* Limit of what the machine holds for the driver: a pipelined group, or one stuffed chunk of text.
+ */
+enum { FUZZ_OUTPUT_MAX = 1024 * 1024 };
 
 /* Whole replies, so that a short input gets far. */
 static inline struct slice fuzz_reply(uint8_t which)
