@@ -139,24 +139,27 @@ class Certs:
         return self.cas[chain.ca][what]
 
     def tlsa(self, text, chains):
-        """'3 1 1 leaf' -> (usage, selector, mtype, data).  `chains` are the host's chains;
-        'leaf' is of the first one, 'second' the leaf of the second."""
+        """'3 1 1 leaf' -> the RDATA.  `chains` are the host's chains; 'leaf' is of the first one,
+        'second' the leaf of the second.  'rdata HEX' is the RDATA itself, however short."""
+        if text.startswith("rdata "):
+            return bytes.fromhex(text[6:])
         usage, selector, mtype, what = text.split(maxsplit=3)
         usage, selector, mtype = int(usage), int(selector), int(mtype)
+        head = bytes([usage, selector, mtype])
         size = {0: 91, 1: 32, 2: 64}.get(mtype, 32)
         if what == "zeros":
-            return usage, selector, mtype, bytes(size)
+            return head + bytes(size)
         if what == "short":
-            return usage, selector, mtype, bytes(range(size - 4))
+            return head + bytes(range(size - 4))
         if what == "long":
-            return usage, selector, mtype, bytes(size + 1)
+            return head + bytes(size + 1)
         if what == "empty":
-            return usage, selector, mtype, b""
+            return head
         if what.startswith("noise:"):        # a digest that matches nothing, different each
             seed = hashlib.sha512(what.encode()).digest()
-            return usage, selector, mtype, (seed * 3)[:size]
+            return head + (seed * 3)[:size]
         if what.startswith("hex:"):
-            return usage, selector, mtype, bytes.fromhex(what[4:])
+            return head + bytes.fromhex(what[4:])
         if what == "second":
             cert = chains[1].leaf
         elif what == "next":                 # the key that will be used after a rollover
@@ -172,7 +175,7 @@ class Certs:
             raw = hashlib.sha256(raw).digest()
         elif mtype == 2:
             raw = hashlib.sha512(raw).digest()
-        return usage, selector, mtype, raw
+        return head + raw
 
 
 class Chain:

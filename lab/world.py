@@ -138,13 +138,15 @@ def build(state):
     shown = {}
     for owner, notations, server in world.tlsa:
         for text in notations:
-            usage, selector, mtype, data = maker.tlsa(text, server.chains)
-            size = 3 + len(data)
-            raw = bytes([usage, selector, mtype]) + data
-            world.add(owner, "TYPE52", f"\\# {size} {raw.hex()}")
+            rdata = maker.tlsa(text, server.chains)
+            generic = f"\\# {len(rdata)} {rdata.hex()}"
+            world.add(owner, "TYPE52", generic)
             if owner.endswith(".test."):
-                world.add(domains.mirror(owner), "TYPE52", f"\\# {size} {raw.hex()}")
-            shown.setdefault(owner.rstrip("."), []).append(f"{usage} {selector} {mtype} {data.hex()}")
+                world.add(domains.mirror(owner), "TYPE52", generic)
+            if len(rdata) < 3:
+                continue
+            usage, selector, mtype = rdata[:3]
+            shown.setdefault(owner.rstrip("."), []).append(f"{usage} {selector} {mtype} {rdata[3:].hex()}")
     zones.Zones(world, state).build()
     (state / "fakes.json").write_text(json.dumps(fakes, indent=1))
     if not stand_in():
