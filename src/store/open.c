@@ -60,14 +60,10 @@ static enum store_status ask_number(struct store *s, const char *sql, long *out)
 	return status;
 }
 
-/* Settings that matter for what is in the file must come before its first page. */
 static const char *const settings[] = {
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA locking_mode = EXCLUSIVE", /* no shared memory, and no second keeper */
-    "PRAGMA page_size = 4096",
-    "PRAGMA auto_vacuum = INCREMENTAL",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -184,11 +180,18 @@ static enum store_status check_kind(struct store *s, long *version)
 	return STORE_OK;
 }
 
+/* A new file gets its first page with the lock, so that what shapes it must come before. */
 static enum store_status take_lock(struct store *s)
 {
-	enum store_status status = run(s, "PRAGMA locking_mode = EXCLUSIVE");
-	if (status == STORE_OK)
-		status = run(s, "BEGIN EXCLUSIVE; COMMIT");
+	static const char *const steps[] = {
+	    "PRAGMA locking_mode = EXCLUSIVE", /* no shared memory, and no second keeper */
+	    "PRAGMA page_size = 4096",
+	    "PRAGMA auto_vacuum = INCREMENTAL",
+	    "BEGIN EXCLUSIVE; COMMIT",
+	};
+	enum store_status status = STORE_OK;
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == STORE_OK; i++)
+		status = run(s, steps[i]);
 	if (status == STORE_BUSY)
 		store_fail(s, status, "%s: another process has the queue open", s->path);
 	return status;

@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: MIT */
+/* store: what a keeper does with it on a good day; states, constraints, limits. */
+#include "../store/help.h"
+#include "unit.h"
+
+#include <sqlite3.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct fixture {
+	char path[256];
+	struct store *s;
+	struct arena mem;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+	help_path(f->path);
+	f->s = help_open(f->path, NULL);
+	arena_init(&f->mem, 16 << 20);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	store_close(&f->s);
+	help_audit(f->path);
+	help_clean(f->path);
+	arena_free(&f->mem);
+	free(f);
+	return 0;
+}
+
+#define OK(call) assert_string_equal(store_status_name(call), "ok")
+#define IS(call, status) assert_string_equal(store_status_name(call), store_status_name(status))
+
+static void add_one(struct fixture *f, const char *id, const char *hop, int64_t due)
+{
+	OK(store_begin(f->s));
+	OK(help_add_one(f->s, id, hop, due));
+	OK(store_commit(f->s));
+}
+
+static struct store_totals totals(struct fixture *f)
+{
+	struct store_totals t;
+	OK(store_totals(f->s, &t));
+	return t;
+}
+
+static struct store_delivery taken(struct fixture *f, int64_t delivery)
+{
+	struct store_delivery d;
+	OK(store_begin(f->s));
+	OK(store_take(f->s, delivery, T0, &f->mem, &d));
+	OK(store_commit(f->s));
+	return d;
+}
+
+/* All recipients to one state. */
+static enum store_status record(struct fixture *f, int64_t delivery, enum store_rcpt_state to,
+				bool unknown, struct store_recorded *out)
+{
+	struct store_rcpt_result r = {.n = 0,
+				      .state = to,
+				      .reason = "smtp-deferred",
+				      .code = "4.0.0",
+				      .reply = "try later",
+				      .host = "mx.example"};
+	struct store_try t = {.at = T0,
+			      .host = "mx.example",
+			      .address = "192.0.2.1",
+			      .policy = "dane",
+			      .reason = "smtp-deferred",
+			      .code = "4.0.0"};
+	struct store_result result = {.delivery = delivery,
+				      .at = T0,
+				      .due = T0 + 60000,
+				      .unknown = unknown,
+				      .reason = "smtp-deferred",
+				      .code = "4.0.0",
+				      .detail = "try later",
+				      .host = "mx.example",
+				      .rcpt = &r,
+				      .nrcpt = 1,
+				      .tries = &t,
+				      .ntries = 1};
+	struct store_recorded mine;
+	return store_record(f->s, &result, out ? out : &mine);
+}
+
+/* --- one mail's life ------------------------------------------------------------------------- */
+
+static void a_mail_comes_back_as_it_went_in(void **state)
+{
+	struct fixture *f = *state;
+	OK(store_begin(f->s));
+	for (int i = 0; i < 14; i++)
+		OK(help_add(f->s, i));
+	OK(store_commit(f->s));
+	bool have[14];
+	help_verify(f->s, have, 14);
+	for (int i = 0; i < 14; i++)
+		assert_true(have[i]);
+	struct store_totals t = totals(f);
+	assert_int_equal(t.messages, 14);
+	assert_int_equal(t.waiting, 28);
+	assert_int_equal(t.recipients, 42);
+	assert_int_equal(t.oldest, T0);
+	struct store_delivery d = taken(f, help_first_delivery(f->s, "Q6"));
+	assert_string_equal(d.envelope.reverse_path, "from6@example.net");
+	assert_string_equal(d.envelope.envid, "e");
+	assert_string_equal(d.envelope.ret, "HDRS");
+	assert_string_equal(d.envelope.origin, "client [192.0.2.1]");
+	assert_true(d.envelope.eight_bit);
+	assert_false(d.envelope.smtputf8);
+	assert_string_equal(d.next_hop, "d1.example");
+	assert_string_equal(d.rcpt[0].orcpt, "rfc822;a@x.example");
+	assert_null(d.rcpt[0].notify);
+	assert_string_equal(d.rcpt[1].notify, "NEVER");
+	assert_int_equal(d.attempts, 1);
+}
+
+static void text_in_pieces(void **state)
+{
+	struct fixture *f = *state;
+	OK(store_begin(f->s));
+	OK(help_add(f->s, 6));
+	OK(store_commit(f->s));
+	struct store_delivery d = taken(f, help_first_delivery(f->s, "Q6"));
+	size_t n = help_size(6), got;
+	uint8_t *all = malloc(n), piece[5000];
+	OK(store_text_read(f->s, d.message, 0, all, n, &got));
+	for (uint64_t at = 0; at < n + 1; at += got) {
+		OK(store_text_read(f->s, d.message, at, piece, sizeof piece, &got));
+		assert_memory_equal(piece, all + at, got);
+		if (got < sizeof piece)
+			break;
+	}
+	OK(store_text_read(f->s, d.message, 262143, piece, 2, &got)); /* across two parts */
+	assert_int_equal(got, 2);
+	assert_memory_equal(piece, all + 262143, 2);
+	OK(store_text_read(f->s, d.message, n, piece, 2, &got));
+	assert_int_equal(got, 0);
+	int fd = memfd_create("copy", 0);
+	OK(store_text_copy(f->s, d.message, fd));
+	uint8_t *copy = malloc(n);
+	assert_int_equal(pread(fd, copy, n, 0), n);
+	assert_memory_equal(copy, all, n);
+	close(fd);
+	IS(store_text_copy(f->s, d.message, -1), STORE_SOURCE);
+	IS(store_text_read(f->s, 999, 0, piece, 2, &got), STORE_NOT_FOUND);
+	free(copy);
+	free(all);
+}
+
+static void text_from_a_descriptor(void **state)
+{
+	struct fixture *f = *state;
+	int fd = memfd_create("text", 0);
+	size_t n = (3 << 20) + 5;
+	uint8_t *text = malloc(n), *is = malloc(n);
+	for (size_t i = 0; i < n; i++)
+		text[i] = (uint8_t)(i / 3);
+	assert_int_equal(write(fd, "skip me", 7), 7);
+	assert_int_equal(write(fd, text, n), n);
+	struct store_new_rcpt r = {.address = "a@b.example"};
+	struct store_new_delivery d = {.next_hop = "b.example", .rcpt = &r, .nrcpt = 1, .due = T0};
+	struct store_new_message m = {
+	    .envelope = {.queue_id = "BIG", .reverse_path = "", .origin = "x", .size = n},
+	    .text = {.fd = fd, .offset = 7},
+	    .delivery = &d,
+	    .ndelivery = 1};
+	OK(store_begin(f->s));
+	OK(help_add_one(f->s, "FIRST", "b.example", T0));
+	m.envelope.size = n + 1;
+	IS(store_add(f->s, &m), STORE_SOURCE); /* shorter than announced: this one only */
+	m.envelope.size = n;
+	OK(store_add(f->s, &m));
+	OK(store_commit(f->s));
+	struct store_delivery got;
+	OK(store_show(f->s, help_first_delivery(f->s, "BIG"), &f->mem, &got));
+	size_t len;
+	OK(store_text_read(f->s, got.message, 0, is, n, &len));
+	assert_int_equal(len, n);
+	assert_memory_equal(is, text, n);
+	assert_int_equal(totals(f).messages, 2);
+	close(fd);
+	free(text);
+	free(is);
+}
+
+static void a_delivery_runs_through_its_states(void **state)
+{
+	struct fixture *f = *state;
+	add_one(f, "A", "a.example", T0);
+	int64_t id = help_first_delivery(f->s, "A");
+	struct store_recorded r;
+	OK(store_begin(f->s));
+	IS(record(f, id, STORE_SENT, false, &r), STORE_STATE); /* not active */
+	IS(store_mark_dot(f->s, id), STORE_STATE);
+	struct store_delivery d;
+	OK(store_take(f->s, id, T0, &f->mem, &d));
+	assert_int_equal(d.state, STORE_ACTIVE);
+	IS(store_take(f->s, id, T0, &f->mem, &d), STORE_STATE);
+	assert_non_null(strstr(store_error(f->s), "active"));
+	OK(store_mark_dot(f->s, id));
+	assert_int_equal(totals(f).in_doubt, 1);
+	OK(record(f, id, STORE_PENDING, false, &r));
+	assert_int_equal(r.state, STORE_WAITING);
+	assert_int_equal(r.message_pending, 1);
+	assert_int_equal(totals(f).in_doubt, 0);
+	OK(store_take(f->s, id, T0, &f->mem, &d));
+	assert_int_equal(d.attempts, 2);
+	assert_string_equal(d.reason, "smtp-deferred");
+	assert_string_equal(d.rcpt[0].reply, "try later");
+	OK(record(f, id, STORE_SENT, false, &r));
+	assert_int_equal(r.state, STORE_DONE);
+	assert_int_equal(r.message_pending, 0);
+	IS(record(f, id, STORE_SENT, false, &r), STORE_STATE);
+	OK(help_add_one(f->s, "DSN", "b.example", T0)); /* what replaces it, in the same commit */
+	OK(store_commit(f->s));
+	assert_int_equal(totals(f).messages, 1);
+	IS(store_show(f->s, id, &f->mem, &d), STORE_NOT_FOUND);
+	OK(store_begin(f->s));
+	IS(record(f, id, STORE_SENT, false, &r), STORE_NOT_FOUND);
+	IS(store_take(f->s, id, T0, &f->mem, &d), STORE_NOT_FOUND);
+	OK(store_commit(f->s));
+}
+
+static void some_recipients_end_before_others(void **state)
+{
+	struct fixture *f = *state;
+	OK(store_begin(f->s));
+	OK(help_add(f->s, 1));
+	OK(store_commit(f->s));
+	int64_t id = help_first_delivery(f->s, "Q1");
+	taken(f, id);
+	struct store_rcpt_result r[] = {{.n = 1, .state = STORE_FAILED, .reason = "smtp-rejected"}};
+	struct store_result result = {.delivery = id, .due = T0 + 5, .reason = "x", .rcpt = r, .nrcpt = 1};
+	struct store_recorded out;
+	OK(store_begin(f->s));
+	OK(store_record(f->s, &result, &out));
+	assert_int_equal(out.state, STORE_WAITING);
+	assert_int_equal(out.delivery_pending, 1);
+	assert_int_equal(out.message_pending, 2);
+	OK(store_commit(f->s));
+	struct store_delivery d = taken(f, id);
+	assert_int_equal(d.nrcpt, 1); /* the pending one */
+	assert_int_equal(d.rcpt[0].n, 0);
+	OK(store_begin(f->s));
+	IS(store_record(f->s, &result, &out), STORE_STATE); /* it failed once, for good */
+	result.nrcpt = 0;
+	r[0].n = 7;
+	result.nrcpt = 1;
+	IS(store_record(f->s, &result, &out), STORE_NOT_FOUND);
+	r[0] = (struct store_rcpt_result){.n = 0, .state = STORE_SENT};
+	OK(store_record(f->s, &result, &out));
+	assert_int_equal(out.state, STORE_DONE);
+	assert_int_equal(out.message_pending, 1); /* the other next hop's */
+	OK(store_commit(f->s));
+	OK(store_show(f->s, id, &f->mem, &d));
+	assert_int_equal(d.rcpt[1].state, STORE_FAILED);
+	assert_string_equal(d.rcpt[1].reason, "smtp-rejected");
+	assert_int_equal(totals(f).messages, 1);
+}
+
+static void tries_are_bounded(void **state)
+{
+	struct fixture *f = *state;
+	add_one(f, "A", "a.example", T0);
+	int64_t id = help_first_delivery(f->s, "A");
+	struct store_try many[40];
+	char detail[40][2000];
+	struct store_result result = {.delivery = id, .due = T0, .tries = many};
+	struct store_recorded out;
+	for (int i = 0; i < 40; i++) {
+		memset(detail[i], 'x', sizeof detail[i] - 1);
+		detail[i][sizeof detail[i] - 1] = '\0';
+		many[i] = (struct store_try){.at = i, .reason = "timeout", .detail = detail[i]};
+	}
+	static const struct {
+		size_t n, kept;
+		int64_t first;
+	} rows[] = {{3, 3, 0}, {24, 24, 0}, {1, 24, 1}, {40, 24, 16}};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		taken(f, id);
+		result.ntries = rows[i].n;
+		OK(store_begin(f->s));
+		OK(store_record(f->s, &result, &out));
+		OK(store_commit(f->s));
+		struct store_try got[STORE_TRIES_MAX];
+		size_t n;
+		OK(store_tries(f->s, id, &f->mem, got, &n));
+		assert_int_equal(n, rows[i].kept);
+		assert_int_equal(got[0].at, rows[i].first);
+		assert_int_equal(strlen(got[0].detail), STORE_TEXT_MAX);
+	}
+}
+
+/* --- a restart ------------------------------------------------------------------------------- */
+
+static void what_was_active_is_due_again(void **state)
+{
+	struct fixture *f = *state;
+	add_one(f, "A", "a.example", T0);
+	add_one(f, "B", "b.example", T0);
+	add_one(f, "C", "c.example", T0 + 99);
+	int64_t a = help_first_delivery(f->s, "A"), b = help_first_delivery(f->s, "B");
+	taken(f, a);
+	taken(f, b);
+	OK(store_begin(f->s));
+	OK(store_mark_dot(f->s, b));
+	OK(store_change(f->s, STORE_OP_HOLD, a, T0)); /* waits for the courier that never returns */
+	OK(store_commit(f->s));
+	store_close(&f->s);
+	struct store_recovery r;
+	f->s = help_open(f->path, &r);
+	assert_false(r.created);
+	assert_int_equal(r.interrupted, 2);
+	assert_int_equal(r.in_doubt, 1);
+	struct store_delivery d;
+	OK(store_show(f->s, a, &f->mem, &d));
+	assert_int_equal(d.state, STORE_HELD);
+	assert_false(d.in_doubt);
+	OK(store_show(f->s, b, &f->mem, &d));
+	assert_int_equal(d.state, STORE_WAITING);
+	assert_int_equal(d.due, T0);
+	assert_true(d.in_doubt);
+	taken(f, b); /* a later attempt that is sure of itself does not wash the doubt away */
+	OK(store_begin(f->s));
+	OK(record(f, b, STORE_PENDING, false, NULL));
+	OK(store_commit(f->s));
+	OK(store_show(f->s, b, &f->mem, &d));
+	assert_true(d.in_doubt);
+	store_close(&f->s);
+	f->s = help_open(f->path, &r);
+	assert_int_equal(r.interrupted, 0);
+	assert_int_equal(totals(f).in_doubt, 1);
+}
+
+static void an_unknown_end_stays_in_doubt(void **state)
+{
+	struct fixture *f = *state;
+	add_one(f, "A", "a.example", T0);
+	int64_t a = help_first_delivery(f->s, "A");
+	taken(f, a);
+	OK(store_begin(f->s));
+	OK(store_mark_dot(f->s, a));
+	OK(record(f, a, STORE_PENDING, true, NULL));
+	OK(store_commit(f->s));
+	assert_int_equal(totals(f).in_doubt, 1);
+}
+
+/* --- transactions ---------------------------------------------------------------------------- */
+
+static void a_change_needs_a_transaction(void **state)
+{
+	struct fixture *f = *state;
+	bool more;
+	IS(help_add(f->s, 0), STORE_MISUSE);
+	IS(store_works(f->s, 1, T0), STORE_MISUSE);
+	IS(store_commit(f->s), STORE_MISUSE);
+	OK(store_begin(f->s));
+	IS(store_begin(f->s), STORE_MISUSE);
+	IS(store_maintain(f->s, T0, &more), STORE_MISUSE);
+	store_rollback(f->s);
+	store_rollback(f->s);
+	OK(store_health(f->s));
+}
+
+static void one_bad_mail_does_not_spoil_the_group(void **state)
+{
+	struct fixture *f = *state;
+	OK(store_begin(f->s));
+	OK(help_add(f->s, 1));
+	IS(help_add(f->s, 1), STORE_EXISTS);
+	assert_string_equal(store_error(f->s), "the queue id Q1 is taken");
+	OK(help_add(f->s, 2));
+	OK(store_commit(f->s));
+	assert_int_equal(totals(f).messages, 2);
+	OK(store_begin(f->s));
+	OK(help_add(f->s, 3));
+	store_rollback(f->s);
+	assert_int_equal(totals(f).messages, 2);
+}
+
+static void limits(void **state)
+{
+	struct fixture *f = *state;
+	char *long_text = calloc(1, 4096);
+	memset(long_text, 'a', 4000);
+	static struct store_new_rcpt many[STORE_RCPTS_MAX + 1];
+	for (size_t i = 0; i < ROWS(many); i++)
+		many[i].address = "a@b.example";
+	struct store_new_rcpt good = {.address = "a@b.example"}, bad = {.address = long_text};
+	struct store_envelope e = {.queue_id = "L", .reverse_path = "", .origin = "x"};
+	struct store_envelope long_id = e, long_path = e, too_big = e, early = e, no_id = e, bad_ret = e;
+	long_id.queue_id = long_path.reverse_path = long_text;
+	too_big.size = (uint64_t)STORE_SIZE_MAX + 1;
+	early.expires = -1;
+	no_id.queue_id = "";
+	bad_ret.ret = "ALL";
+	const struct {
+		struct store_envelope e;
+		struct store_new_delivery d;
+		size_t n;
+		enum store_status want;
+	} rows[] = {
+	    {e, {.next_hop = "b", .rcpt = &good, .nrcpt = 1}, 0, STORE_LIMIT},
+	    {e, {.next_hop = "b", .rcpt = &good, .nrcpt = 0}, 1, STORE_LIMIT},
+	    {e, {.next_hop = "", .rcpt = &good, .nrcpt = 1}, 1, STORE_LIMIT},
+	    {e, {.next_hop = long_text, .rcpt = &good, .nrcpt = 1}, 1, STORE_LIMIT},
+	    {e, {.next_hop = "b", .rcpt = &bad, .nrcpt = 1}, 1, STORE_LIMIT},
+	    {e, {.next_hop = "b", .rcpt = many, .nrcpt = STORE_RCPTS_MAX + 1}, 1, STORE_LIMIT},
+	    {long_id, {.next_hop = "b", .rcpt = &good, .nrcpt = 1}, 1, STORE_LIMIT},
+	    {long_path, {.next_hop = "b", .rcpt = &good, .nrcpt = 1}, 1, STORE_LIMIT},
+	    {too_big, {.next_hop = "b", .rcpt = &good, .nrcpt = 1}, 1, STORE_LIMIT},
+	    {early, {.next_hop = "b", .rcpt = &good, .nrcpt = 1}, 1, STORE_LIMIT},
+	    {no_id, {.next_hop = "b", .rcpt = &good, .nrcpt = 1}, 1, STORE_LIMIT},
+	    {bad_ret, {.next_hop = "b", .rcpt = &good, .nrcpt = 1}, 1, STORE_STATE},
+	    {e, {.next_hop = "b", .rcpt = many, .nrcpt = STORE_RCPTS_MAX}, 1, STORE_OK},
+	};
+	OK(store_begin(f->s));
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct store_new_message m = {.envelope = rows[i].e,
+					      .text = {.fd = -1},
+					      .delivery = &rows[i].d,
+					      .ndelivery = rows[i].n};
+		IS(store_add(f->s, &m), rows[i].want);
+	}
+	OK(store_commit(f->s));
+	struct store_delivery d = taken(f, help_first_delivery(f->s, "L"));
+	assert_int_equal(d.nrcpt, STORE_RCPTS_MAX);
+	struct arena tiny;
+	arena_init(&tiny, 100);
+	IS(store_show(f->s, d.id, &tiny, &d), STORE_NO_MEMORY);
+	arena_free(&tiny);
+	OK(store_health(f->s));
+	free(long_text);
+}
+
+static void the_reserve_is_left_free(void **state)
+{
+	struct fixture *f = *state;
+	add_one(f, "A", "a.example", T0);
+	store_close(&f->s);
+	struct store_config c = {.path = f->path, .reserve = UINT64_C(1) << 60};
+	struct store_recovery r;
+	char error[256];
+	OK(store_open(&c, T0, &f->s, &r, error, sizeof error));
+	OK(store_begin(f->s));
+	IS(help_add(f->s, 1), STORE_FULL);
+	struct store_delivery d; /* what is there can still be worked at */
+	OK(store_take(f->s, help_first_delivery(f->s, "A"), T0, &f->mem, &d));
+	OK(record(f, d.id, STORE_SENT, false, NULL));
+	OK(store_commit(f->s));
+	assert_int_equal(totals(f).messages, 0);
+}
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+static void a_second_keeper_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other;
+	char error[256];
+	IS(help_try_open(f->path, &other, error), STORE_BUSY);
+	assert_non_null(strstr(error, "another process has the queue open"));
+	assert_null(other);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(help_try_open(f->path, &other, error) == STORE_BUSY ? 0 : 1);
+	int status;
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+	struct stat st;
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	add_one(f, "A", "a.example", T0); /* and ours still works */
+}
+
+static void raw(const char *path, const char *sql)
+{
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void strange_files_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *sql; /* NULL: not a database at all */
+		enum store_status want;
+		const char *words;
+	} rows[] = {
+	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 2; CREATE TABLE t (x)", STORE_NEWER,
+	     "schema version 2, this program knows up to 1"},
+	    {"CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
+	    {"PRAGMA application_id = 7; CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
+	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 1; CREATE TABLE t (x)",
+	     STORE_UNSAFE, "auto_vacuum is 0 and must be 2"},
+	    {NULL, STORE_CORRUPT, "not a database"},
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char path[256], error[256];
+		help_path(path);
+		if (rows[i].sql) {
+			raw(path, rows[i].sql);
+		} else {
+			FILE *out = fopen(path, "w");
+			for (int k = 0; k < 1000; k++)
+				fputs("something else ", out);
+			fclose(out);
+		}
+		struct store *s;
+		IS(help_try_open(path, &s, error), rows[i].want);
+		assert_non_null(strstr(error, rows[i].words));
+		help_clean(path);
+	}
+	struct store *s;
+	char error[256];
+	IS(help_try_open("/nonexistent/dir/queue", &s, error), STORE_IO);
+	assert_non_null(strstr(error, "No such file"));
+}
+
+static void damage_is_found(void **state)
+{
+	(void)state;
+	char path[256], error[256];
+	help_path(path);
+	struct store *s = help_open(path, NULL);
+	OK(store_begin(s));
+	for (int i = 0; i < 20; i++)
+		OK(help_add(s, i));
+	OK(store_commit(s));
+	store_close(&s);
+	FILE *out = fopen(path, "r+");
+	for (long page = 2; page < 30; page++) {
+		fseek(out, page * 4096 + 3, SEEK_SET);
+		fputs("damage", out);
+	}
+	fclose(out);
+	IS(help_try_open(path, &s, error), STORE_CORRUPT);
+	help_clean(path);
+}
+
+/* Mail whose text is damaged is not sent as something shorter. */
+static void a_missing_part_is_damage(void **state)
+{
+	(void)state;
+	char path[256];
+	help_path(path);
+	struct store *s = help_open(path, NULL);
+	OK(store_begin(s));
+	OK(help_add(s, 6));
+	OK(store_commit(s));
+	store_close(&s);
+	raw(path, "DELETE FROM body WHERE id % 4096 = 1");
+	s = help_open(path, NULL);
+	uint8_t out[400000];
+	size_t n;
+	IS(store_text_read(s, 1, 0, out, sizeof out, &n), STORE_CORRUPT);
+	assert_int_equal(n, 0);
+	IS(store_begin(s), STORE_CORRUPT);
+	IS(store_health(s), STORE_CORRUPT);
+	store_close(&s);
+	help_clean(path);
+}
+
+/* What the program never asks for, SQL refuses as well. */
+static void the_schema_refuses_illegal_steps(void **state)
+{
+	struct fixture *f = *state;
+	OK(store_begin(f->s));
+	OK(help_add(f->s, 0)); /* deliveries 1 and 2 */
+	OK(help_add(f->s, 1)); /* 3 done in part, 4 active */
+	OK(store_commit(f->s));
+	taken(f, 3);
+	OK(store_begin(f->s));
+	struct store_rcpt_result both[] = {{.n = 0, .state = STORE_SENT}, {.n = 1, .state = STORE_SENT}};
+	struct store_result result = {.delivery = 3, .rcpt = both, .nrcpt = 2};
+	struct store_recorded out;
+	OK(store_record(f->s, &result, &out));
+	OK(store_commit(f->s));
+	store_close(&f->s);
+	static const char *const refused[] = {
+	    "UPDATE delivery SET state = 3 WHERE id = 1",
+	    "UPDATE delivery SET state = 4 WHERE id = 1",
+	    "UPDATE delivery SET state = 0 WHERE id = 3",
+	    "UPDATE delivery SET state = 2 WHERE id = 3",
+	    "UPDATE delivery SET state = 1 WHERE id = 1; UPDATE delivery SET state = 2 WHERE id = 1",
+	    "UPDATE delivery SET dot_sent = 1 WHERE id = 1",
+	    "UPDATE delivery SET message = 2 WHERE id = 1",
+	    "UPDATE delivery SET destination = 77 WHERE id = 1",
+	    "UPDATE recipient SET state = 0 WHERE delivery = 3",
+	    "UPDATE recipient SET state = 2 WHERE delivery = 3",
+	    "UPDATE recipient SET state = 3 WHERE delivery = 1",
+	    "UPDATE recipient SET address = 'x' WHERE delivery = 1",
+	    "UPDATE message SET size = 1",
+	    "UPDATE body SET part = x'00'",
+	    "INSERT INTO body VALUES (4096 * 99, x'00')",
+	    "INSERT INTO delivery (message, destination, due, arrived, expires) VALUES (1, 1, 0, 0, 0)",
+	    "INSERT INTO delivery (message, destination, due, arrived, expires) VALUES (99, 1, 0, 0, 0)",
+	    "INSERT INTO recipient (delivery, n, address) VALUES (99, 1, 'x')",
+	    "INSERT INTO totals (one) VALUES (2)",
+	    "DELETE FROM destination",
+	    "UPDATE message SET queue_id = 'Q1' WHERE id = 1",
+	    "UPDATE delivery SET state = 2 WHERE id = 4; DELETE FROM message WHERE id = 2",
+	};
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	sqlite3_exec(db, "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
+	for (size_t i = 0; i < ROWS(refused); i++) {
+		sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
+		int rc = sqlite3_exec(db, refused[i], NULL, NULL, NULL);
+		if (rc != SQLITE_CONSTRAINT)
+			print_error("%s: %d\n", refused[i], rc);
+		assert_int_equal(rc, SQLITE_CONSTRAINT);
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	}
+	sqlite3_close(db);
+	f->s = help_open(f->path, NULL);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    T(a_mail_comes_back_as_it_went_in),
+	    T(text_in_pieces),
+	    T(text_from_a_descriptor),
+	    T(a_delivery_runs_through_its_states),
+	    T(some_recipients_end_before_others),
+	    T(tries_are_bounded),
+	    T(what_was_active_is_due_again),
+	    T(an_unknown_end_stays_in_doubt),
+	    T(a_change_needs_a_transaction),
+	    T(one_bad_mail_does_not_spoil_the_group),
+	    T(limits),
+	    T(the_reserve_is_left_free),
+	    T(a_second_keeper_is_refused),
+	    cmocka_unit_test(strange_files_are_refused),
+	    cmocka_unit_test(damage_is_found),
+	    cmocka_unit_test(a_missing_part_is_damage),
+	    T(the_schema_refuses_illegal_steps),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
