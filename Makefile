@@ -36,7 +36,8 @@ test-asan: $(ASAN)/build.ninja
 		tools/run-suites $(ASAN) $(SUITES)
 
 test-live: build
-	@if [ -e lab/live_test.py ]; then lab/lab run -- lab/live_test.py; else echo "no live tests yet"; fi
+	@lab/lab run -- lab/live_test.py
+	@lab/lab run -- lab/interop_test.py
 
 demo: deps build
 	@lab/lab demo

@@ -78,11 +78,13 @@ void domain_decide(const struct domain_facts *f, struct domain_verdict *out)
 	for (size_t i = 0; i < f->nhost; i++)
 		count_host(&t, &f->host[i], f->planned_only);
 
-	if (t.violated) {
-		*out = (struct domain_verdict){DOMAIN_BROKEN, t.worst_violation};
+	bool nobody_took_us = t.authenticated + t.other == 0;
+	if (t.violated) { /* when nobody takes mail: the reason that a delivery would give */
+		enum reason r = nobody_took_us ? t.worst : t.worst_violation;
+		*out = (struct domain_verdict){DOMAIN_BROKEN, r};
 	} else if (t.no_address == f->nhost) {
 		*out = (struct domain_verdict){DOMAIN_UNDELIVERABLE, REASON_NO_ADDRESS};
-	} else if (t.authenticated + t.other == 0) {
+	} else if (nobody_took_us) {
 		*out = (struct domain_verdict){DOMAIN_BROKEN, t.worst};
 	} else if (t.other == 0) {
 		out->state = f->mx->secure ? DOMAIN_PROTECTED : DOMAIN_HALF;
