@@ -17,6 +17,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -93,6 +94,17 @@ static bool guard_descriptors(void)
 			return stdin_closed;
 		}
 	}
+}
+
+/* The soft limit is low for the sake of select(2), which nothing here uses; many domains at once,
+ * each with many addresses, need more. What cannot be had is not missed. */
+static void raise_descriptors(void)
+{
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+		return;
+	r.rlim_cur = r.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
 static const char *to_ascii(const char *name, char *out, size_t room)
@@ -209,6 +221,7 @@ int main(int argc, char **argv)
 	struct cmd c = {.stdin_closed = guard_descriptors()};
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	raise_descriptors();
 	int code = read_globals(argc, argv, &g);
 	if (code >= 0)
 		return flushed(&c, code);

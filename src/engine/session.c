@@ -103,7 +103,8 @@ static void finish(struct session *s)
 	if (s->stage == STAGE_OVER)
 		return;
 	s->stage = STAGE_OVER;
-	loop_io_want(s->io, 0);
+	if (s->io != NULL) /* NULL: there was no socket to be had */
+		loop_io_want(s->io, 0);
 	loop_timer_set(s->timer, 0); /* see on_timer: the timer needs no memory */
 }
 
