@@ -189,14 +189,21 @@ static size_t character_len(struct slice s)
 	return n;
 }
 
+/* Would a terminal obey it? C0, DEL, and C1 as UTF-8 (U+0080 to U+009F). */
+static bool is_control(struct slice c)
+{
+	return c.p[0] < ' ' || c.p[0] == 0x7f || (c.n == 2 && c.p[0] == 0xc2 && c.p[1] < 0xa0);
+}
+
 static void put_line(struct text_out *o, struct slice s)
 {
 	bool utf8 = utf8_is_valid(s);
 
 	while (s.n > 0) {
 		size_t n = utf8 ? character_len(s) : 1;
-		bool hidden = s.p[0] < ' ' || s.p[0] == 0x7f || (!utf8 && s.p[0] > 0x7f);
-		put_text(o, hidden ? SLICE_LIT("?") : slice_first(s, n));
+		struct slice c = slice_first(s, n);
+		bool hidden = is_control(c) || (!utf8 && c.p[0] > 0x7f);
+		put_text(o, hidden ? SLICE_LIT("?") : c);
 		s = slice_from(s, n);
 	}
 }

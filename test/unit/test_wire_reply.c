@@ -12,6 +12,14 @@
 		(const uint8_t *)(text), sizeof(text) - 1                                          \
 	}
 
+/* Field by field: the padding of a struct means nothing. */
+static void assert_same_code(const struct enhanced_code *a, const struct enhanced_code *b)
+{
+	assert_int_equal(a->class, b->class);
+	assert_int_equal(a->subject, b->subject);
+	assert_int_equal(a->detail, b->detail);
+}
+
 static const struct row {
 	struct slice in;
 	int result; /* octets of the reply, 0, or the error */
@@ -34,6 +42,8 @@ static const struct row {
     {S("559 \x01\x7f\t\x1b\r\n"), 10, 1, {0}, "559 ????"},
     {S("250 gr\xc3\xbc\xc3\x9f dich\r\n"), 17, 1, {0}, "250 gr\xc3\xbc\xc3\x9f dich"},
     {S("250 \xc3\xbc \xff\r\n"), 10, 1, {0}, "250 ?? ?"},
+    /* U+009B is CSI in a terminal; U+00A0 is the first behind C1 */
+    {S("550 \xc2\x9b\x32J\xc2\x80\xc2\xa0\r\n"), 14, 1, {0}, "550 ?2J?\xc2\xa0"},
     {S("250 one\r\n250 two\r\n"), 9, 1, {0}, "250 one"},
     {S("250 one\r\ngarbage"), 9, 1, {0}, "250 one"},
     {S("250 one\r\n\n"), 9, 1, {0}, "250 one"},
@@ -91,7 +101,7 @@ static void check_row(const struct row *r, struct slice in)
 	assert_ptr_equal(out.raw.p, in.p);
 	assert_int_equal(out.raw.n, r->result);
 	assert_int_equal(out.code, (in.p[0] - '0') * 100 + (in.p[1] - '0') * 10 + in.p[2] - '0');
-	assert_memory_equal(&out.enhanced, &r->enhanced, sizeof(out.enhanced));
+	assert_same_code(&out.enhanced, &r->enhanced);
 	for (size_t i = 0; i < out.nlines; i++) {
 		assert_true(out.line[i].p >= in.p);
 		assert_true(out.line[i].p + out.line[i].n + 2 <= in.p + out.raw.n);
@@ -269,7 +279,7 @@ static void test_enhanced(void **state)
 		struct enhanced_code code = {9, 9, 9};
 		struct slice in = guard_put(&g, slice_str(code_row[i].text));
 		assert_int_equal(enhanced_code_parse(in, &code), code_row[i].used);
-		assert_memory_equal(&code, &code_row[i].code, sizeof(code));
+		assert_same_code(&code, &code_row[i].code);
 	}
 	guard_free(&g);
 }
