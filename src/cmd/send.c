@@ -61,7 +61,8 @@ struct send {
 	const char *from_text;
 	const char *from;
 	const char *envid, *ret, *notify;
-	bool json, only4, only6, smtputf8;
+	bool json, only4, only6;
+	bool from_utf8; /* the sender's local part needs SMTPUTF8, wherever the message goes */
 	char id[ID_MAX];
 	struct spool spool;
 	struct destination *destination;
@@ -88,7 +89,6 @@ static const char *wire_address(struct send *s, const char *text, struct address
 			 address_strerror(e));
 		return NULL;
 	}
-	s->smtputf8 = s->smtputf8 || out->utf8_local;
 	if (out->literal) {
 		*domain = NULL;
 		return arena_strdup(&s->mem, text);
@@ -119,6 +119,7 @@ static int take_from(struct send *s)
 		return EX_OK;
 	}
 	s->from = wire_address(s, s->from_text, &a, &domain);
+	s->from_utf8 = a.utf8_local;
 	return s->from != NULL ? EX_OK : EX_USAGE;
 }
 
@@ -187,6 +188,7 @@ static int take_rcpt(struct send *s, size_t nth, const char *text)
 		return EX_OK;
 	if (!grow(s, d))
 		return cmd_fail(s->cmd, EX_OSERR, "out of memory");
+	d->message.smtputf8 = d->message.smtputf8 || a.utf8_local;
 	d->order[d->message.nrcpt] = nth;
 	d->message.rcpt[d->message.nrcpt++] = (struct smtpc_rcpt){
 	    .address = address,
@@ -219,6 +221,9 @@ static bool notify_is_valid(const char *text)
 	if (strcmp(text, "NEVER") == 0)
 		return true;
 	struct slice rest = slice_str(text);
+	if (rest.n > 0 &&
+	    rest.p[rest.n - 1] == ',') /* slice_cut() cannot show an empty last word */
+		return false;
 	do {
 		struct slice word = slice_cut(rest, ',', &rest);
 		bool known = false;
@@ -323,7 +328,7 @@ static int read_message(struct send *s)
 		m->ret = s->ret;
 		m->size = s->spool.size;
 		m->eight_bit = s->spool.eight_bit;
-		m->smtputf8 = s->smtputf8 || s->spool.header_eight_bit;
+		m->smtputf8 = m->smtputf8 || s->from_utf8 || s->spool.header_eight_bit;
 	}
 	return EX_OK;
 }

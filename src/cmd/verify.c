@@ -21,6 +21,7 @@ enum {
 	CHAIN_FILE_MAX = 4 * 1024 * 1024,
 	RECORDS_MAX = 512,
 	VERIFY_MEM_MAX = 64 * 1024 * 1024,
+	EXPLAIN_MAX = 1024 * 1024, /* the names in a certificate have no limit of their own */
 };
 
 static const struct opt options[] = {
@@ -196,7 +197,7 @@ static int judge(struct verify *v, const struct tls_chain *chain)
 					"the TLS library failed; nothing was verified");
 	}
 	struct buf text;
-	buf_init(&text, CMD_ERROR_MAX);
+	buf_init(&text, EXPLAIN_MAX);
 	explain(&set, f, &text);
 	enum reason reason = f == NULL ? REASON_OK : f->reason;
 	const char *result = result_name(&set, f);

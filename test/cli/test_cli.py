@@ -114,6 +114,7 @@ def bad_sends():
     refused("no room for the message", 73, ["TMPDIR"], "send", "-f", "a@b.test", "c@d.test", stdin=mail,
             env={"TMPDIR": "/nonexistent"})
     refused("bad notify", USAGE, ["--notify", "SOMETIMES"], "send", "-f", "a@b.test", "--notify", "SOMETIMES", "c@d.test")
+    refused("unfinished notify", USAGE, ["--notify", "SUCCESS,"], "send", "-f", "a@b.test", "--notify", "SUCCESS,", "c@d.test")
     refused("bad ret", USAGE, ["--ret"], "send", "-f", "a@b.test", "--ret", "ALL", "c@d.test")
 
 
@@ -173,6 +174,15 @@ def offline_verifier():
                     "--record", f"3 0 1 {leaf}", stdin=chain.read())
         for record in ("3 1", "3 1 1 xyz", "300 1 1 aa", "3 1 1 abc"):
             refused(f"bad record {record!r}", DATAERR, ["TLSA record"], *base, "a.test", "--record", record)
+        with open(file("ext"), "w", encoding="ascii") as out:
+            out.write("subjectAltName=" + ",".join("DNS:" + f"{n}x." * 60 + "test" for n in range(9)) + "\n")
+        openssl("x509", "-req", "-in", file("csr"), "-CA", file("ca.pem"), "-CAkey", file("ca.key"), "-days", "5",
+                "-extfile", file("ext"), "-out", file("long.pem"), "-CAcreateserial")
+        with open(file("long.pem"), "ab") as out, open(file("ca.pem"), "rb") as part:
+            out.write(part.read())
+        doc = verdict("long names", 1, "failed", "certificate-host-mismatch", "verify", "--json", "--chain", file("long.pem"),
+                      "--base", "a.test", "--record", f"2 0 1 {ca}")
+        check("long names are explained", "wanted a.test" in doc["explain"], doc)
         refused("no chain file", DATAERR, ["/nonexistent"], "verify", "--chain", "/nonexistent", "--base", "a.test",
                 "--record", f"3 0 1 {leaf}")
         refused("not PEM", DATAERR, [file("csr")], "verify", "--chain", file("csr"), "--base", "a.test", "--record",
@@ -180,6 +190,22 @@ def offline_verifier():
         refused("no record", USAGE, ["--record"], *base, "a.test")
         refused("no base", USAGE, ["--base"], "verify", "--chain", file("chain.pem"), "--record", f"3 0 1 {leaf}")
         refused("bad time", USAGE, ["--at"], *base, "a.test", "--record", f"3 0 1 {leaf}", "--at", "tomorrow")
+
+
+def no_descriptors_left():
+    """More addresses than descriptors: a local error, not a crash."""
+    with tempfile.NamedTemporaryFile("w", suffix=".ds") as anchor:
+        anchor.write(". IN DS 1 13 2 " + "00" * 32 + "\n")
+        anchor.flush()
+        data = ["local-zone: many.test. static", "local-data: many.test. MX 10 mx.many.test."]
+        data += [f"local-data: mx.many.test. A 127.9.9.{n}" for n in range(1, 41)]
+        options = [word for line in data for word in ("-o", "dns.unbound=" + line)]
+        command = ["sh", "-c", 'ulimit -n 20; exec "$@"', "sh", PROGRAM, "-o", "dns.anchor=" + anchor.name, *options,
+                   "-o", "smtp.port=9", "check", "--json", "many.test"]
+        done = subprocess.run(command, capture_output=True, timeout=60)
+        doc = json.loads(done.stdout or "{}")
+        check("no descriptors: exit code", done.returncode == 2, (done.returncode, done.stderr))
+        check("no descriptors: reason", doc.get("reason") == "local-error", doc)
 
 
 def help_texts():
@@ -192,7 +218,8 @@ def help_texts():
     check("options", got == 0 and "dns.anchor" in out, out[:80])
 
 
-for part in (bad_command_lines, bad_configuration, bad_sends, offline_verifier, help_texts):
+for part in (bad_command_lines, bad_configuration, bad_sends, offline_verifier, no_descriptors_left,
+             help_texts):
     part()
 print(f"{passed} passed, {failed} failed")
 sys.exit(1 if failed else 0)
