@@ -132,6 +132,14 @@ static void decide_insecure(const struct dane_policy *p, const struct host_facts
 	without_tlsa(p, v);
 }
 
+/* An alias into an unsigned zone may still have TLSA records at its own name (D7): whoever forges
+ * the end of the alias must not make mail bounce. */
+static bool could_have_dane(const struct dane_policy *p, const struct host_facts *f,
+			    const struct answer *absence)
+{
+	return p->level != LEVEL_MAY && f->mx_secure && !f->no_dane && absence->naliases > 0;
+}
+
 static void no_addresses(const struct dane_policy *p, const struct host_facts *f,
 			 struct host_verdict *v)
 {
@@ -151,6 +159,8 @@ static void no_addresses(const struct dane_policy *p, const struct host_facts *f
 		skip(v, REASON_DNS_FAILED, failed);
 	else if (unproven != NULL && p->level == LEVEL_DANE_ONLY) /* M1: forged, for all we know */
 		skip(v, REASON_DANE_REQUIRED, unproven);
+	else if (unproven != NULL && could_have_dane(p, f, unproven)) /* T7 */
+		skip(v, REASON_ADDRESS_UNPROVEN, unproven);
 	else
 		skip(v, REASON_NO_ADDRESS, last);
 }

@@ -143,22 +143,22 @@ static bool listed(const struct plan *p, const char *name)
 	return false;
 }
 
-static void mail_loop(struct plan *p)
+static void mail_loop(struct plan *p, enum reason r)
 {
 	p->verdict.kind = MX_END;
-	p->verdict.reason = REASON_MAIL_LOOP;
+	p->verdict.reason = r;
 	p->verdict.detail = NULL;
 }
 
-/* D4: hosts as good as we are or worse would only send the mail back to us. */
-static void cut_at(struct plan *p, uint16_t preference)
+/* D4: hosts as good as we are or worse would only send the mail back to us; r if none is left. */
+static void cut_at(struct plan *p, uint16_t preference, enum reason r)
 {
 	while (p->nhost > 0 && p->host[p->nhost - 1].preference >= preference) {
 		p->nhost--;
 		drop_host(p, p->nhost);
 	}
 	if (p->nhost == 0)
-		mail_loop(p);
+		mail_loop(p, r);
 }
 
 static bool is_own_address(const struct plan *p, const struct ipaddr *ip)
@@ -199,7 +199,7 @@ static void list_hosts(struct plan *p)
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (is_ourselves(p, c[i].name)) {
-			cut_at(p, c[i].preference);
+			cut_at(p, c[i].preference, REASON_MAIL_LOOP);
 			return;
 		}
 	}
@@ -217,7 +217,7 @@ static void take_mx(struct plan *p, struct answer *a)
 		break;
 	case MX_IMPLICIT:
 		if (is_ourselves(p, p->config.next_hop))
-			mail_loop(p);
+			mail_loop(p, REASON_MAIL_LOOP);
 		else
 			start_implicit(p, p->verdict);
 		break;
@@ -256,22 +256,32 @@ static bool holds_own_address(const struct plan *p, const struct answer *a)
 	return false;
 }
 
+/* Does DANE promise that nobody between us and the hosts can make mail bounce (T7)? */
+static bool forgery_matters(const struct plan *p)
+{
+	enum dane_level level = p->config.policy.level;
+	return level == LEVEL_DANE_ONLY || (level == LEVEL_DANE && p->verdict.secure);
+}
+
 /*
- * D4. A route to ourselves (another port, a filter) is the operator's word and no loop. Under
- * mandatory DANE an address that anybody may have forged makes no loop either: that would be a
- * bounce (M1, T7).
+ * D4. REASON_OK: no loop. A route to ourselves (another port, a filter) is the operator's word and
+ * no loop. An address of ours that anybody may have forged is a delay at most (T7); under mandatory
+ * DANE it is not even believed (M1).
  */
-static bool leads_to_ourselves(const struct plan *p, const struct plan_host *h)
+static enum reason loop_at(const struct plan *p, const struct plan_host *h)
 {
 	static const enum host_query families[] = {HOST_Q_A, HOST_Q_AAAA};
+	enum reason r = REASON_OK;
 	for (size_t i = 0; i < 2 && !p->config.no_mx; i++) {
 		const struct answer *a = h->facts.answer[families[i]];
-		bool forgeable = p->config.policy.level == LEVEL_DANE_ONLY && a != NULL &&
-				 a->status == DNS_INSECURE;
-		if (!forgeable && holds_own_address(p, a))
-			return true;
+		if (!holds_own_address(p, a))
+			continue;
+		if (a->status == DNS_SECURE || !forgery_matters(p))
+			return REASON_MAIL_LOOP;
+		if (p->config.policy.level != LEVEL_DANE_ONLY)
+			r = REASON_ADDRESS_UNPROVEN;
 	}
-	return false;
+	return r;
 }
 
 static bool addresses_known(const struct plan_host *h)
@@ -337,8 +347,9 @@ static void take_host_answer(struct plan *p, size_t i, enum host_query q, struct
 	judge_tlsa(p, h, q, a);
 	if ((q == HOST_Q_A || q == HOST_Q_AAAA) && addresses_known(h) && h->address == NULL) {
 		collect_addresses(p, h);
-		if (leads_to_ourselves(p, h)) {
-			cut_at(p, h->preference);
+		enum reason loop = loop_at(p, h);
+		if (loop != REASON_OK) {
+			cut_at(p, h->preference, loop);
 			return;
 		}
 	}

@@ -98,7 +98,7 @@ static void nothing_forgeable_is_permanent(void **state)
 	    REASON_NO_STARTTLS,     REASON_STARTTLS_REFUSED,   REASON_STARTTLS_INJECTION,
 	    REASON_TLS_FAILED,      REASON_CERT_EXPIRED,       REASON_CERT_NOT_YET_VALID,
 	    REASON_TLSA_INVALID,    REASON_CERT_HOST_MISMATCH, REASON_CERT_NOT_TRUSTED,
-	    REASON_LOCAL_ERROR,
+	    REASON_LOCAL_ERROR,     REASON_ADDRESS_UNPROVEN,
 	};
 	(void)state;
 	for (size_t i = 0; i < ROWS(forgeable); i++)
