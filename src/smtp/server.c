@@ -348,6 +348,16 @@ static bool step_line(struct smtps *s)
 	return check_silence(s);
 }
 
+/* A text over the limit is read on, but not for ever. */
+static bool is_flood(struct smtps *s, size_t used)
+{
+	if (!s->too_big || smtps_swallow(s, used))
+		return false;
+	smtps_reply(s, 552, "5.3.4 Message is larger than we take");
+	smtps_finish(s, SMTPS_ERRORS);
+	return true;
+}
+
 static bool step_text(struct smtps *s)
 {
 	struct slice in = buf_slice(&s->in);
@@ -357,6 +367,8 @@ static bool step_text(struct smtps *s)
 		return false;
 	enum text_status status = smtps_text_feed(s, in, &used);
 	take(s, used);
+	if (status == TEXT_MORE && is_flood(s, used))
+		return false;
 	switch (status) {
 	case TEXT_MORE:
 		return true;
