@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The driver's side of the SMTP server machine: input, output, decisions, time, the end.
+ * The driver's side of the SMTP server machine: input, output, time, the end.
  *
  * Knows the phases, the names of the verbs, and when each may be said; what a verb's arguments mean
  * is known by the file of the verb. Refuses to know TLS, sockets, users, and who may send what
@@ -79,7 +79,7 @@ static void write_clean(struct smtps *s, const char *text)
 	}
 }
 
-static void write_reply(struct smtps *s, uint16_t code, const char *text)
+void smtps_say(struct smtps *s, uint16_t code, const char *text)
 {
 	char head[16];
 
@@ -91,11 +91,11 @@ static void write_reply(struct smtps *s, uint16_t code, const char *text)
 
 void smtps_reply(struct smtps *s, uint16_t code, const char *text)
 {
-	write_reply(s, code, text);
+	smtps_say(s, code, text);
 	if (code == 421) {
 		smtps_finish(s, SMTPS_SHUTDOWN);
 	} else if (code >= 500 && ++s->errors == s->config.errors_max) {
-		write_reply(s, 421, "4.7.0 Too many errors");
+		smtps_say(s, 421, "4.7.0 Too many errors");
 		smtps_finish(s, SMTPS_ERRORS);
 	}
 }
@@ -116,7 +116,7 @@ void smtps_finish(struct smtps *s, enum smtps_end why)
 
 void smtps_finish_smuggling(struct smtps *s)
 {
-	write_reply(s, 554, "5.6.11 Bare CR, bare LF or NUL: nothing of this is accepted");
+	smtps_say(s, 554, "5.6.11 Bare CR, bare LF or NUL: nothing of this is accepted");
 	smtps_finish(s, SMTPS_SMUGGLING);
 }
 
@@ -141,7 +141,7 @@ static void finish_early(struct smtps *s)
 		s->written = s->sync_mark;
 	}
 	if (whole || s->phase != PHASE_HANDSHAKE)
-		write_reply(s, 554, "5.5.0 You spoke before our reply");
+		smtps_say(s, 554, "5.5.0 You spoke before our reply");
 	smtps_finish(s, SMTPS_EARLY);
 }
 
@@ -173,115 +173,6 @@ void smtps_reset_transaction(struct smtps *s)
 	s->chunk_failed = false;
 }
 
-/* ---- commands ---- */
-
-enum verb_flag {
-	VERB_LAST = 1,  /* the last of a pipelined group (RFC 2920 s3.1) */
-	VERB_CLEAR = 2, /* submission: allowed in clear (RFC 3207 s4) */
-	VERB_HELO = 4,  /* wants EHLO or HELO before it (RFC 5321 s4.1.4) */
-	VERB_AUTH = 8,  /* submission: wants AUTH before it (RFC 6409 s4.3) */
-};
-
-struct verb {
-	const char *name;
-	void (*run)(struct smtps *s, struct slice args);
-	unsigned flags;
-};
-
-static const struct verb verbs[] = {
-    {"EHLO", smtps_ehlo, VERB_LAST | VERB_CLEAR},
-    {"HELO", smtps_helo, VERB_LAST | VERB_CLEAR},
-    {"MAIL", smtps_mail, VERB_HELO | VERB_AUTH},
-    {"RCPT", smtps_rcpt_to, VERB_HELO | VERB_AUTH},
-    {"DATA", smtps_data, VERB_LAST | VERB_HELO | VERB_AUTH},
-    {"BDAT", smtps_bdat, VERB_HELO | VERB_AUTH},
-    {"RSET", smtps_rset, VERB_CLEAR},
-    {"NOOP", smtps_noop, VERB_LAST | VERB_CLEAR},
-    {"QUIT", smtps_quit, VERB_CLEAR},
-    {"HELP", smtps_help, 0},
-    {"VRFY", smtps_vrfy_string, VERB_LAST | VERB_AUTH},
-    {"STARTTLS", smtps_starttls, VERB_LAST | VERB_CLEAR | VERB_HELO},
-    {"AUTH", smtps_auth, VERB_LAST | VERB_HELO},
-    {"EXPN", smtps_not_here, VERB_LAST},
-    {"TURN", smtps_not_here, VERB_LAST},
-    {"ETRN", smtps_not_here, 0},
-    {"ATRN", smtps_not_here, 0},
-    {"SEND", smtps_not_here, 0},
-    {"SOML", smtps_not_here, 0},
-    {"SAML", smtps_not_here, 0},
-    {"GET", smtps_stray, VERB_CLEAR},
-    {"PUT", smtps_stray, VERB_CLEAR},
-    {"POST", smtps_stray, VERB_CLEAR},
-    {"HEAD", smtps_stray, VERB_CLEAR},
-    {"OPTIONS", smtps_stray, VERB_CLEAR},
-    {"CONNECT", smtps_stray, VERB_CLEAR},
-};
-
-static const struct verb *find_verb(struct slice name)
-{
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (slice_eq_nocase_str(name, verbs[i].name))
-			return &verbs[i];
-	}
-	return NULL;
-}
-
-/* May this be said now? Code 0: yes. */
-static struct refusal refusal_of(const struct smtps *s, const struct verb *v)
-{
-	bool submission = s->config.submission;
-
-	if (s->refused && v->run != smtps_quit)
-		return (struct refusal){503, "5.5.1 No mail here, only QUIT"};
-	if (submission && !s->tls && (v->flags & VERB_CLEAR) == 0)
-		return (struct refusal){530, "5.7.0 Must issue a STARTTLS command first"};
-	if ((v->flags & VERB_HELO) != 0 && s->helo[0] == '\0')
-		return (struct refusal){503, "5.5.1 Send EHLO first"};
-	if (submission && !s->authenticated && (v->flags & VERB_AUTH) != 0)
-		return (struct refusal){530, "5.7.0 Authentication required"};
-	return (struct refusal){0};
-}
-
-static void run_verb(struct smtps *s, const struct verb *v, struct slice args)
-{
-	struct refusal r = refusal_of(s, v);
-
-	if ((v->flags & VERB_LAST) != 0)
-		smtps_expect_silence(s);
-	if (r.code == 0)
-		v->run(s, args);
-	else if (v->run == smtps_bdat)
-		smtps_refuse_chunk(s, args, r);
-	else
-		smtps_reply(s, r.code, r.text);
-}
-
-/* Control characters have no place in any command. */
-static bool has_control(struct slice line)
-{
-	for (size_t i = 0; i < line.n; i++) {
-		if (line.p[i] < ' ' || line.p[i] == 0x7f)
-			return true;
-	}
-	return false;
-}
-
-static void run_command(struct smtps *s, const struct cmdline *c)
-{
-	const struct verb *v = find_verb(c->verb);
-
-	if (s->config.commands_max > 0 && ++s->commands > s->config.commands_max) {
-		write_reply(s, 421, "4.7.0 Too many commands");
-		smtps_finish(s, SMTPS_ERRORS);
-	} else if (v == NULL || has_control(c->verb)) {
-		smtps_reply(s, 500, "5.5.2 Command unrecognized");
-	} else if (has_control(c->args) && v->run != smtps_bdat) {
-		smtps_reply(s, 501, "5.5.4 Control character in the arguments");
-	} else {
-		run_verb(s, v, c->args);
-	}
-}
-
 /* ---- steps: one line or one piece of text each; false: wait ---- */
 
 static void take(struct smtps *s, size_t n)
@@ -294,7 +185,7 @@ static void take(struct smtps *s, size_t n)
 static bool refuse_line(struct smtps *s, int error)
 {
 	if (error == CMDLINE_TOO_LONG) {
-		write_reply(s, 500, "5.5.2 Line too long");
+		smtps_say(s, 500, "5.5.2 Line too long");
 		smtps_finish(s, SMTPS_ERRORS);
 	} else {
 		smtps_finish_smuggling(s);
@@ -340,7 +231,7 @@ static bool step_line(struct smtps *s)
 		smtps_expect_silence(s);
 		smtps_auth_line(s, c.line);
 	} else {
-		run_command(s, &c);
+		smtps_command(s, &c);
 	}
 	if (s->phase != PHASE_ENDED)
 		explicit_bzero(s->in.p + s->in.start, (size_t)n);
@@ -410,7 +301,7 @@ static const struct step steps[] = {
     [PHASE_ENDED] = {"end", NULL},
 };
 
-static void pump(struct smtps *s)
+void smtps_pump(struct smtps *s)
 {
 	bool more = true;
 
@@ -433,7 +324,7 @@ void smtps_recv(struct smtps *s, struct slice bytes)
 	s->sync = false;
 	buf_add_slice(&s->in, bytes);
 	if (buf_ok(&s->in))
-		pump(s);
+		smtps_pump(s);
 	else
 		finish_broken(s);
 }
@@ -442,7 +333,7 @@ void smtps_drained(struct smtps *s)
 {
 	s->full = false;
 	s->progress++;
-	pump(s);
+	smtps_pump(s);
 }
 
 /* RFC 3207 s4.2: what was said in clear is forgotten. */
@@ -463,7 +354,7 @@ void smtps_tls_done(struct smtps *s, bool up)
 	s->progress++;
 	wipe_input(s);
 	smtps_reset_transaction(s);
-	pump(s);
+	smtps_pump(s);
 }
 
 void smtps_closed(struct smtps *s)
@@ -479,7 +370,7 @@ void smtps_timed_out(struct smtps *s)
 	if (s->phase == PHASE_ENDED)
 		return;
 	if (in_clear)
-		write_reply(s, 421, "4.4.2 Timeout");
+		smtps_say(s, 421, "4.4.2 Timeout");
 	smtps_finish(s, SMTPS_TIMEOUT);
 }
 
@@ -488,67 +379,7 @@ void smtps_shutdown(struct smtps *s)
 	s->stopping = true;
 	if (s->phase == PHASE_GREETING)
 		stop_here(s);
-	pump(s);
-}
-
-/* ---- decisions ---- */
-
-static void on_connect(struct smtps *s, uint16_t code, const char *text)
-{
-	s->phase = PHASE_COMMAND;
-	s->refused = !smtps_is_yes(code);
-	smtps_reply(s, code, text);
-}
-
-struct answer_step {
-	void (*on_answer)(struct smtps *s, uint16_t code, const char *text);
-	uint16_t yes_code;
-	const char *yes, *later, *no; /* standard texts */
-};
-
-static const struct answer_step answers[] = {
-    [SMTPS_Q_CONNECT] = {on_connect, 220, "ESMTP", "4.3.2 Try again later",
-			 "5.7.1 No service for you"},
-    [SMTPS_Q_AUTH] = {smtps_on_auth, 235, "2.7.0 Authentication successful",
-		      "4.7.0 Temporary authentication failure",
-		      "5.7.8 Authentication credentials invalid"},
-    [SMTPS_Q_MAIL] = {smtps_on_mail, 250, "2.1.0 Ok", "4.3.0 Try again later",
-		      "5.7.1 Sender refused"},
-    [SMTPS_Q_RCPT] = {smtps_on_rcpt, 250, "2.1.5 Ok", "4.3.0 Try again later",
-		      "5.7.1 Recipient refused"},
-    [SMTPS_Q_TEXT] = {smtps_on_text, 354, "End data with <CR><LF>.<CR><LF>",
-		      "4.3.1 No room, try again later", "5.7.1 Refused"},
-    [SMTPS_Q_MESSAGE] = {smtps_on_message, 250, "2.0.0 Ok", "4.3.0 Try again later",
-			 "5.7.1 Message refused"},
-    [SMTPS_Q_VRFY] = {smtps_on_vrfy, 252, "2.5.0 Cannot verify, but will try",
-		      "4.3.0 Try again later", "5.1.1 Unknown"},
-};
-
-/* 251 and 252 are answers too (RFC 5321 s4.3.2); a code that is none is our failure: not now. */
-static uint16_t proper_code(const struct answer_step *a, uint16_t code)
-{
-	if (smtps_is_yes(code))
-		return a->yes_code / 10 == 25 && code >= 250 && code <= 252 ? code : a->yes_code;
-	return code / 100 == 4 || code / 100 == 5 ? code : 451;
-}
-
-/* The last of the text has to be with the driver before it says that it is durable. */
-static bool text_waits(const struct smtps *s)
-{
-	return s->asked && s->question == SMTPS_Q_MESSAGE && buf_len(&s->text) > 0;
-}
-
-void smtps_decide(struct smtps *s, uint16_t code, const char *text)
-{
-	if (!s->asked || text_waits(s))
-		return;
-	const struct answer_step *a = &answers[s->question];
-	uint16_t proper = proper_code(a, code);
-	const char *standard = smtps_is_yes(proper) ? a->yes : proper < 500 ? a->later : a->no;
-	s->asked = false;
-	s->progress++;
-	a->on_answer(s, proper, text != NULL ? text : standard);
-	pump(s);
+	smtps_pump(s);
 }
 
 /* ---- what the driver may know ---- */
@@ -557,7 +388,7 @@ enum smtps_want smtps_want(const struct smtps *s)
 {
 	if (s->phase == PHASE_ENDED)
 		return SMTPS_WANT_CLOSE;
-	if (s->full || text_waits(s))
+	if (s->full || smtps_text_waits(s))
 		return SMTPS_WANT_DRAIN;
 	if (s->asked)
 		return SMTPS_WANT_DECISION;

@@ -133,6 +133,8 @@ struct smtps {
 
 /* One reply line. Counts refusals, and ends the session after too many. */
 void smtps_reply(struct smtps *s, uint16_t code, const char *text);
+/* The same without counting. */
+void smtps_say(struct smtps *s, uint16_t code, const char *text);
 /* Octets of a reply of several lines; the caller cares for its form. */
 void smtps_write(struct smtps *s, const char *octets);
 void smtps_ask(struct smtps *s, enum smtps_question q);
@@ -149,6 +151,17 @@ static inline bool smtps_is_yes(uint16_t code)
 {
 	return code / 100 == 2 || code / 100 == 3;
 }
+
+/* Goes on with what is in the input, as far as it may. */
+void smtps_pump(struct smtps *s);
+
+/* ---- server_command.c ---- */
+void smtps_command(struct smtps *s, const struct cmdline *c);
+
+/* ---- server_decide.c ---- */
+
+/* The last of the text has to be with the driver before it says that it is durable. */
+bool smtps_text_waits(const struct smtps *s);
 
 /* ---- one function per verb: the arguments without blanks around them ---- */
 void smtps_ehlo(struct smtps *s, struct slice args);
