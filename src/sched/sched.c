@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events in, wishes out: who is next.
+ *
+ * Knows turns, rounds and room. Refuses to know what a host's trouble means (host.c), when a
+ * delivery is due again (retry.c), and where deliveries come from.
+ */
+#include "sched/room.h"
+
+static uint32_t index_of(const struct sched *s, const struct dest *d)
+{
+	return (uint32_t)(d - s->dest);
+}
+
+static void see_time(struct sched *s, int64_t now)
+{
+	if (now > s->now)
+		s->now = now;
+	host_sweep(s);
+}
+
+static bool is_hungry(const struct dest *d)
+{
+	return d->more && !d->asked && d->waiting <= d->fill / 2 &&
+	       (d->state == DEST_OPEN || d->state == DEST_PROBE);
+}
+
+static void hungry_append(struct sched *s, struct dest *d)
+{
+	uint32_t i = index_of(s, d);
+
+	d->hungry_next = NIL;
+	*(s->hungry_tail != NIL ? &s->dest[s->hungry_tail].hungry_next : &s->hungry_head) = i;
+	s->hungry_tail = i;
+	d->in_hungry = true;
+}
+
+void dest_settle(struct sched *s, struct dest *d)
+{
+	bool ready = d->waiting > 0 && host_may_start(s, d);
+
+	if (d->waiting == 0)
+		d->deficit = 0;
+	if (ready && !d->in_ring) {
+		ring_append(s, index_of(s, d));
+		if (d->deficit == 0)
+			d->deficit = s->c.quantum;
+	} else if (!ready && d->in_ring) {
+		ring_remove(s, index_of(s, d));
+	}
+	bool is_busy = d->in_ring || d->running > 0;
+	s->busy += is_busy;
+	s->busy -= d->is_busy;
+	d->is_busy = is_busy;
+	if (is_hungry(d) && !d->in_hungry)
+		hungry_append(s, d);
+}
+
+/* ---- room for another destination ---- */
+
+/* How gladly it gives way: 0 not at all. A destination in the list of those to ask stays. */
+static int gives_way(const struct dest *d)
+{
+	if (d->state == DEST_FREE || d->running > 0 || d->in_hungry || d->asked)
+		return 0;
+	if (d->waiting == 0 && d->state != DEST_RESTING)
+		return 3;
+	if (d->state == DEST_RESTING)
+		return 2; /* the store knows until when */
+	return d->had_turn ? 1 : 0;
+}
+
+static void park(struct sched *s, int64_t id)
+{
+	s->parked[s->park_at] = id;
+	s->park_at = (s->park_at + 1) % s->c.destinations;
+	if (s->nparked < s->c.destinations)
+		s->nparked++;
+}
+
+static bool make_room(struct sched *s)
+{
+	uint32_t best = NIL;
+	int best_way = 0;
+
+	if (s->free_dest != NIL)
+		return true;
+	if (s->stuck)
+		return false;
+	for (uint32_t n = 0; n < s->c.destinations && best_way < 3; n++) {
+		int way = gives_way(&s->dest[s->hand]);
+		if (way > best_way) {
+			best = s->hand;
+			best_way = way;
+		}
+		s->hand = (s->hand + 1) % s->c.destinations;
+	}
+	if (best == NIL) {
+		s->stuck = true;
+		return false;
+	}
+	if (best_way == 1) {
+		park(s, s->dest[best].id);
+		s->outside = true;
+	}
+	dest_release(s, best);
+	return true;
+}
+
+/* ---- a delivery is due ---- */
+
+static uint32_t count_sender(const struct sched *s, const struct dest *d, uint64_t sender)
+{
+	uint32_t n = 0;
+
+	for (uint32_t e = d->head; e != NIL; e = s->entry[e].next)
+		n += s->entry[e].sender == sender;
+	return n;
+}
+
+/* The last delivery of the sender with the most of them goes back to the store, if that sender
+ * still has more than the new one then. */
+static bool make_place(struct sched *s, struct dest *d, uint64_t sender)
+{
+	uint32_t most = count_sender(s, d, sender) + 1, victim = NIL;
+
+	d->more = true;
+	d->fill = d->waiting;
+	for (uint32_t e = d->tail; e != NIL; e = s->entry[e].prev) {
+		uint32_t n = count_sender(s, d, s->entry[e].sender);
+		if (n > most) {
+			most = n;
+			victim = e;
+		}
+	}
+	if (victim == NIL)
+		return false;
+	entry_unlink(s, victim);
+	entry_release(s, victim);
+	return true;
+}
+
+static uint32_t admit(struct sched *s, const struct sched_delivery *v,
+		      const struct sched_known *known)
+{
+	uint32_t i = dest_find(s, v->destination);
+
+	if (i != NIL)
+		return i;
+	if (known != NULL && known->back_off_until > s->now)
+		return NIL;
+	if (!make_room(s)) {
+		s->outside = true;
+		return NIL;
+	}
+	i = dest_take(s, v->destination);
+	host_known(s, &s->dest[i], known);
+	return i;
+}
+
+enum sched_taken sched_delivery_due(struct sched *s, int64_t now, const struct sched_delivery *v,
+				    const struct sched_known *known)
+{
+	see_time(s, now);
+	if (entry_find(s, v->id) != NIL)
+		return SCHED_KNOWN;
+	uint32_t i = admit(s, v, known);
+	if (i == NIL)
+		return SCHED_LATER;
+	struct dest *d = &s->dest[i];
+	enum sched_taken taken = SCHED_LATER;
+	if (d->waiting < s->c.lookahead || make_place(s, d, v->sender)) {
+		/* never NIL: there is an entry for every place and every slot */
+		entry_insert(s, entry_take(s, i, v));
+		taken = SCHED_TAKEN;
+	}
+	dest_settle(s, d);
+	return taken;
+}
+
+/* ---- who is next ---- */
+
+static bool over_share(const struct sched *s, const struct dest *d)
+{
+	uint32_t left = s->c.slots - s->running;
+	uint32_t share = s->c.slots / (s->busy > 0 ? s->busy : 1);
+
+	return left <= s->c.slots / 4 && d->running >= (share > 0 ? share : 1);
+}
+
+/* Deficit round robin. A round adds a quantum to everybody, and no delivery costs more than
+ * SCHED_COST_MAX quanta: the loop ends. */
+static uint32_t pick(struct sched *s)
+{
+	uint32_t skipped = 0;
+
+	while (skipped < s->nring) {
+		uint32_t i = s->ring_head;
+		struct dest *d = &s->dest[i];
+		uint32_t cost = s->entry[d->head].cost;
+		bool over = over_share(s, d);
+		if (!over && d->deficit >= cost) {
+			d->deficit -= cost;
+			return i;
+		}
+		skipped = over ? skipped + 1 : 0;
+		d->deficit += over ? 0 : s->c.quantum;
+		d->had_turn = true;
+		s->stuck = false;
+		s->ring_head = d->ring_next;
+	}
+	return NIL;
+}
+
+static uint32_t take_idle(struct sched *s, struct dest *d, uint64_t policy)
+{
+	for (size_t i = 0; i < SCHED_IDLE_MAX; i++) {
+		struct idle *c = &d->idle[i];
+		if (c->courier == 0 || c->policy != policy || c->until <= s->now)
+			continue;
+		uint32_t courier = c->courier;
+		c->courier = 0;
+		return courier;
+	}
+	return 0;
+}
+
+static bool wish_start(struct sched *s, struct sched_wish *out)
+{
+	uint32_t i = s->running < s->c.slots ? pick(s) : NIL;
+
+	if (i == NIL)
+		return false;
+	struct dest *d = &s->dest[i];
+	struct entry *e = &s->entry[d->head];
+	*out = (struct sched_wish){
+	    .kind = SCHED_WISH_START,
+	    .delivery = e->id,
+	    .destination = d->id,
+	    .probe = d->state == DEST_PROBE,
+	    .courier = take_idle(s, d, e->policy),
+	};
+	entry_unlink(s, d->head);
+	e->running = true;
+	d->round = e->round;
+	d->running++;
+	s->running++;
+	host_started(s, d, e);
+	if (d->deficit == 0) {
+		d->had_turn = true;
+		s->ring_head =
+		    d->ring_next; /* its turn is over; the next one begins with a quantum */
+		d->deficit = s->c.quantum;
+	}
+	dest_settle(s, d);
+	return true;
+}
+
+/* Half of the look-ahead is for others. */
+static uint32_t per_sender(const struct sched *s)
+{
+	return (s->c.lookahead + 1) / 2;
+}
+
+static bool wish_deliveries(struct sched *s, struct sched_wish *out)
+{
+	while (s->hungry_head != NIL) {
+		struct dest *d = &s->dest[s->hungry_head];
+		s->hungry_head = d->hungry_next;
+		if (s->hungry_head == NIL)
+			s->hungry_tail = NIL;
+		d->in_hungry = false;
+		if (!is_hungry(d))
+			continue;
+		d->asked = true;
+		*out = (struct sched_wish){.kind = SCHED_WISH_DELIVERIES,
+					   .destination = d->id,
+					   .max = s->c.lookahead,
+					   .per_sender = per_sender(s)};
+		return true;
+	}
+	return false;
+}
+
+static uint32_t count_room(const struct sched *s)
+{
+	uint32_t room = s->c.destinations - s->ndest;
+
+	return room < 64 ? room : 64; /* the store's answer stays small */
+}
+
+static bool wish_destinations(struct sched *s, struct sched_wish *out)
+{
+	if (!s->outside || s->asked_outside || !make_room(s))
+		return false;
+	s->asked_outside = true;
+	*out = (struct sched_wish){
+	    .kind = SCHED_WISH_DESTINATIONS, .max = count_room(s), .per_sender = per_sender(s)};
+	return true;
+}
+
+void sched_next(struct sched *s, int64_t now, struct sched_wish *out)
+{
+	see_time(s, now);
+	if (wish_start(s, out) || wish_deliveries(s, out) || wish_destinations(s, out))
+		return;
+	*out = (struct sched_wish){.kind = SCHED_WISH_NONE};
+}
+
+/* ---- what became of it ---- */
+
+void sched_started(struct sched *s, int64_t delivery, uint32_t courier)
+{
+	uint32_t e = entry_find(s, delivery);
+
+	if (e != NIL && s->entry[e].running)
+		s->entry[e].courier = courier;
+}
+
+static void keep_idle(struct sched *s, struct dest *d, const struct entry *e, int64_t until)
+{
+	if (e->courier == 0 || until <= s->now)
+		return;
+	struct idle *at = &d->idle[0];
+	for (size_t i = 1; i < SCHED_IDLE_MAX; i++) {
+		bool freer = d->idle[i].courier == 0
+				 ? at->courier != 0
+				 : at->courier != 0 && d->idle[i].until < at->until;
+		if (freer)
+			at = &d->idle[i];
+	}
+	*at = (struct idle){.courier = e->courier, .policy = e->policy, .until = until};
+}
+
+static void judge_delivery(const struct sched *s, const struct entry *e, bool pending,
+			   struct sched_verdict *out)
+{
+	if (!pending) {
+		out->fate = SCHED_FATE_DONE;
+	} else if (s->now >= e->expires) {
+		out->fate = SCHED_FATE_EXPIRED;
+	} else {
+		out->fate = SCHED_FATE_RETRY;
+		out->due =
+		    sched_retry_at(&s->c, s->seed, e->id, e->attempts + 1, e->expires, s->now);
+	}
+}
+
+bool sched_ended(struct sched *s, int64_t now, int64_t delivery, const struct sched_end *end,
+		 struct sched_verdict *out)
+{
+	see_time(s, now);
+	uint32_t i = entry_find(s, delivery);
+	if (i == NIL || !s->entry[i].running)
+		return false;
+	struct entry *e = &s->entry[i];
+	struct dest *d = &s->dest[e->dest];
+	*out = (struct sched_verdict){.destination = d->id, .news = SCHED_NEWS_NONE};
+	judge_delivery(s, e, end->pending, out);
+	d->running--;
+	s->running--;
+	host_ended(s, d, e, end->class, out);
+	keep_idle(s, d, e, end->keep_until);
+	entry_release(s, i);
+	s->stuck = false;
+	dest_settle(s, d);
+	return true;
+}
+
+void sched_deliveries_told(struct sched *s, int64_t destination, bool more)
+{
+	uint32_t i = dest_find(s, destination);
+
+	if (i == NIL || !s->dest[i].asked)
+		return;
+	s->dest[i].asked = false;
+	s->dest[i].more = more;
+	s->dest[i].fill = s->dest[i].waiting;
+	s->stuck = false;
+	dest_settle(s, &s->dest[i]);
+}
+
+void sched_destinations_told(struct sched *s, bool more)
+{
+	if (!s->asked_outside)
+		return;
+	s->asked_outside = false;
+	/* Everybody else had a turn: those who gave way may come back. */
+	s->outside = more || s->nparked > 0;
+	if (!more)
+		s->nparked = 0;
+}
+
+void sched_destinations_due(struct sched *s)
+{
+	s->outside = true;
+}
+
+size_t sched_busy_max(const struct sched *s)
+{
+	return 2 * (size_t)s->c.destinations;
+}
+
+size_t sched_busy(const struct sched *s, int64_t *out, size_t room)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < s->c.destinations && n < room; i++) {
+		const struct dest *d = &s->dest[i];
+		if (d->state != DEST_FREE && (d->waiting > 0 || d->state == DEST_RESTING))
+			out[n++] = d->id;
+	}
+	for (uint32_t i = 0; i < s->nparked && n < room; i++)
+		out[n++] = s->parked[(s->park_at + s->c.destinations - 1 - i) % s->c.destinations];
+	return n;
+}
+
+bool sched_forget(struct sched *s, int64_t delivery)
+{
+	uint32_t e = entry_find(s, delivery);
+
+	if (e == NIL || s->entry[e].running)
+		return false;
+	struct dest *d = &s->dest[s->entry[e].dest];
+	entry_unlink(s, e);
+	entry_release(s, e);
+	s->stuck = false;
+	dest_settle(s, d);
+	return true;
+}
+
+void sched_retry_now(struct sched *s, int64_t destination)
+{
+	uint32_t i = dest_find(s, destination);
+
+	if (i == NIL || s->dest[i].state != DEST_RESTING)
+		return;
+	s->dest[i].back_off_until = INT64_MIN;
+	s->wake = INT64_MIN; /* the sweep of the next call finds it */
+}
+
+void sched_courier_gone(struct sched *s, uint32_t courier)
+{
+	for (uint32_t i = 0; i < s->c.destinations; i++) {
+		for (size_t k = 0; k < SCHED_IDLE_MAX; k++) {
+			if (s->dest[i].idle[k].courier == courier)
+				s->dest[i].idle[k].courier = 0;
+		}
+	}
+}
+
+int64_t sched_next_wakeup(const struct sched *s)
+{
+	return s->wake;
+}
+
+bool sched_look(const struct sched *s, int64_t destination, struct sched_destination *out)
+{
+	uint32_t i = dest_find(s, destination);
+
+	if (i == NIL)
+		return false;
+	const struct dest *d = &s->dest[i];
+	*out = (struct sched_destination){
+	    .window = d->window,
+	    .running = d->running,
+	    .waiting = d->waiting,
+	    .failures = d->failures,
+	    .back_off_until = d->state == DEST_RESTING ? d->back_off_until : 0,
+	};
+	return true;
+}
