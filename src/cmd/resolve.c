@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { EXIT_FAILED = 2, RECORD_TEXT_MAX = 70000 };
+enum { EXIT_FAILED = 2, RECORD_TEXT_MAX = 5 * 65536 };
 
 static const struct opt options[] = {
     {'j', "json", NULL, "print one JSON document"},
@@ -165,6 +165,14 @@ static bool parse_name(struct cmd *c, const char *text, char *out, size_t room)
 	return true;
 }
 
+/* Question types, OPT and 0: no record has them, so that their absence means nothing (RFC 6895
+ * s3.1). */
+static bool is_record_type(uint16_t type)
+{
+	enum { OPT = 41, QTYPE_FIRST = 128, QTYPE_LAST = 255 };
+	return type != 0 && type != OPT && (type < QTYPE_FIRST || type > QTYPE_LAST);
+}
+
 int cmd_resolve(struct cmd *c)
 {
 	const char *value;
@@ -189,5 +197,8 @@ int cmd_resolve(struct cmd *c)
 		    c, EX_USAGE,
 		    "unknown record type '%s'; use a mnemonic like MX or TLSA, or TYPEnnn",
 		    c->argv[optind + 1]);
+	if (!is_record_type(type))
+		return cmd_fail(c, EX_USAGE, "'%s' is not a type that a record can have",
+				c->argv[optind + 1]);
 	return ask(c, name, type, json);
 }

@@ -70,6 +70,7 @@ struct send {
 	struct send_result *result; /* per recipient of the command line */
 	size_t nresult;
 	bool dns_trouble;
+	bool unprinted; /* a result could not be written; what was begun still goes on */
 	bool failed;
 };
 
@@ -348,7 +349,7 @@ static void on_delivery(void *arg, struct attempt *a)
 	s->finished++;
 	for (size_t i = 0; i < d->message.nrcpt; i++) {
 		if (!send_result_print(s->result, d->order[i], s->nresult, s->json, a))
-			s->failed = true;
+			s->unprinted = true;
 	}
 	delivery_free(&d->delivery);
 	if (s->finished == s->ndestination || s->failed)
@@ -384,8 +385,10 @@ static int deliver(struct send *s)
 		diagnose_dns(s->cmd, s->engine);
 	if (s->failed)
 		return cmd_fail(s->cmd, EX_TEMPFAIL,
-				"out of memory, or the results could not be written; recipients "
-				"without a line above may or may not have the message");
+				"out of memory; recipients without a line above may or may not "
+				"have the message");
+	if (s->unprinted) /* "try again later" would deliver twice */
+		cmd_fail(s->cmd, 0, "some results could not be written; the exit code counts them");
 	return send_results_exit(s->result, s->nresult);
 }
 

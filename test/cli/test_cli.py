@@ -61,6 +61,8 @@ def bad_command_lines():
     refused("bad label in an IDN", USAGE, ["not a domain name"], "check", "xn--\u00fc.test")
     refused("resolve without type", USAGE, ["type"], "resolve", "a.test")
     refused("resolve, unknown type", USAGE, ["TLAS"], "resolve", "a.test", "TLAS")
+    for word in ("TYPE0", "TYPE41", "TYPE255"):
+        refused("resolve, no record type", USAGE, [word], "resolve", "a.test", word)
     refused("resolve, bad name", USAGE, ["63"], "resolve", "x" * 64 + ".test", "MX")
 
 
