@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One TLS client connection over two memory BIOs: bytes in, bytes out, and a state.
+ * One TLS client connection over memory (bytes.c): bytes in, bytes out, and a state.
  *
  * The one way into TLS_UP is conn_up(): it asks again whether the terms are met, after OpenSSL's
  * own verification. Knows OpenSSL's handshake and sessions. Refuses to know sockets, SMTP and why
@@ -8,14 +8,9 @@
  */
 #include "tls/room.h"
 
-#include <openssl/err.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One read asks for at most this much: a TLS record's plaintext (RFC 8446 s5.1). */
-enum { READ_MAX = 16384 };
 
 /* What tls_facts() shows and completes on the first call; apart so that a const connection can. */
 struct report {
@@ -28,8 +23,7 @@ struct report {
 
 struct tls_conn {
 	struct tls_client *client;
-	SSL *ssl;
-	BIO *in, *out; /* owned by ssl */
+	struct tls_bytes b;
 	enum tls_state state;
 	bool eof;
 	bool resumable; /* key is set; sessions may be kept and used */
@@ -97,7 +91,7 @@ static enum tls_state conn_fail(struct tls_conn *t, enum reason reason, const ch
 	f->detail = arena_strdup(&t->report->mem, detail);
 	if (f->detail == NULL)
 		f->detail = "";
-	tls_facts_protocol(t->ssl, f);
+	tls_facts_protocol(t->b.ssl, f);
 	/* A server that chokes on its own ticket must not choke for ever. */
 	if (t->offered)
 		tls_sessions_drop(t->client->sessions, &t->key);
@@ -145,7 +139,7 @@ static bool prove_match(struct tls_conn *t, struct tls_match *m)
 	const struct chain_check *k = &t->report->check;
 	if (!k->ran || k->error != X509_V_OK || k->served == NULL)
 		return false;
-	if (!tls_match_found(t->ssl, sk_X509_value(k->served, 0), &t->report->terms, m))
+	if (!tls_match_found(t->b.ssl, sk_X509_value(k->served, 0), &t->report->terms, m))
 		return false;
 	t->proof = (struct session_proof){
 	    .match = *m,
@@ -159,8 +153,8 @@ static bool prove_match(struct tls_conn *t, struct tls_match *m)
 static bool conn_authenticate(struct tls_conn *t)
 {
 	struct tls_facts *f = &t->report->facts;
-	bool resumed = SSL_session_reused(t->ssl) == 1;
-	if (SSL_get_verify_result(t->ssl) != X509_V_OK)
+	bool resumed = SSL_session_reused(t->b.ssl) == 1;
+	if (SSL_get_verify_result(t->b.ssl) != X509_V_OK)
 		return false;
 	if (!(resumed ? inherit_match(t, &f->match) : prove_match(t, &f->match)))
 		return false;
@@ -193,8 +187,8 @@ static enum tls_state conn_up(struct tls_conn *t)
 				 "the handshake ended without proof that a TLSA record matched");
 	t->state = TLS_UP;
 	f->reason = REASON_OK;
-	f->resumed = SSL_session_reused(t->ssl) == 1;
-	tls_facts_protocol(t->ssl, f);
+	f->resumed = SSL_session_reused(t->b.ssl) == 1;
+	tls_facts_protocol(t->b.ssl, f);
 	if (t->early != NULL) {
 		tls_sessions_put(t->client->sessions, &t->key, t->early, &t->proof);
 		SSL_SESSION_free(t->early);
@@ -274,33 +268,17 @@ static bool copy_terms(struct arena *mem, const struct tls_terms *from, struct t
 	return !mem->failed;
 }
 
-static bool conn_bios(struct tls_conn *t)
-{
-	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
-	if (in == NULL || out == NULL) {
-		BIO_free(in);
-		BIO_free(out);
-		return false;
-	}
-	/* Empty means "not yet", never the end of the stream. */
-	BIO_set_mem_eof_return(in, -1);
-	t->in = in;
-	t->out = out;
-	SSL_set_bio(t->ssl, in, out);
-	return true;
-}
-
 static bool conn_verification(struct tls_conn *t, char *error, size_t room)
 {
 	const struct tls_terms *terms = &t->report->terms;
 	if (terms->policy != HOST_DANE) {
-		SSL_set_verify(t->ssl, SSL_VERIFY_NONE, NULL);
-		return tls_sni_load(t->ssl, terms->sni, error, room);
+		SSL_set_verify(t->b.ssl, SSL_VERIFY_NONE, NULL);
+		return tls_sni_load(t->b.ssl, terms->sni, error, room);
 	}
-	SSL_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
+	SSL_set_verify(t->b.ssl, SSL_VERIFY_PEER, NULL);
 	if (t->client->offset_s != 0)
-		X509_VERIFY_PARAM_set_time(SSL_get0_param(t->ssl), tls_client_now(t->client));
-	return tls_dane_load(t->ssl, terms, error, room);
+		X509_VERIFY_PARAM_set_time(SSL_get0_param(t->b.ssl), tls_client_now(t->client));
+	return tls_dane_load(t->b.ssl, terms, error, room);
 }
 
 static bool proof_keep(struct tls_conn *t, const struct session_proof *p)
@@ -326,16 +304,14 @@ static void conn_offer_session(struct tls_conn *t, const struct tls_options *o)
 	    tls_sessions_find(t->client->sessions, &t->key, tls_client_now(t->client), &proof);
 	if (s == NULL || !proof_keep(t, proof))
 		return;
-	t->offered = SSL_set_session(t->ssl, s) == 1;
+	t->offered = SSL_set_session(t->b.ssl, s) == 1;
 }
 
 /* The ClientHello, so that tls_pending() has it at once. */
 static bool conn_start(struct tls_conn *t, char *error, size_t room)
 {
-	SSL_set_connect_state(t->ssl);
-	ERR_clear_error();
-	int r = SSL_do_handshake(t->ssl);
-	if (SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_READ)
+	SSL_set_connect_state(t->b.ssl);
+	if (tls_bytes_handshake(&t->b) == BYTES_MORE)
 		return true;
 	tls_openssl_error("cannot start the handshake", error, room);
 	return false;
@@ -348,12 +324,12 @@ static bool conn_prepare(struct tls_conn *t, const struct tls_terms *terms,
 		snprintf(error, room, "the terms are too large or memory ran out");
 		return false;
 	}
-	t->ssl = SSL_new(t->client->ctx);
-	if (t->ssl == NULL || !conn_bios(t) || SSL_set_app_data(t->ssl, t) != 1) {
+	t->b.ssl = SSL_new(t->client->ctx);
+	if (t->b.ssl == NULL || !tls_bytes_open(&t->b) || SSL_set_app_data(t->b.ssl, t) != 1) {
 		tls_openssl_error("cannot make a TLS connection", error, room);
 		return false;
 	}
-	if (!tls_context_restrict(t->ssl, terms->policy, o->kind)) {
+	if (!tls_context_restrict(t->b.ssl, terms->policy, o->kind)) {
 		tls_openssl_error("cannot set the TLS policy", error, room);
 		return false;
 	}
@@ -391,7 +367,7 @@ void tls_conn_free(struct tls_conn **t)
 		return;
 	struct report *r = (*t)->report;
 	SSL_SESSION_free((*t)->early);
-	SSL_free((*t)->ssl);
+	SSL_free((*t)->b.ssl);
 	tls_check_reset(&r->check);
 	arena_free(&r->mem);
 	free(*t);
@@ -402,54 +378,29 @@ void tls_conn_free(struct tls_conn **t)
 
 static enum tls_state conn_handshake(struct tls_conn *t)
 {
-	ERR_clear_error();
-	int r = SSL_do_handshake(t->ssl);
-	if (r == 1)
+	switch (tls_bytes_handshake(&t->b)) {
+	case BYTES_DONE:
 		return conn_up(t);
-	if (SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_READ)
+	case BYTES_MORE:
 		return t->state;
-	return conn_break(t, "the handshake broke off");
-}
-
-/* 0 or less: SSL_read() had nothing more to give. */
-static enum tls_state conn_read_ended(struct tls_conn *t, int r)
-{
-	int error = SSL_get_error(t->ssl, r);
-	if (error == SSL_ERROR_WANT_READ)
-		return t->state;
-	if (error == SSL_ERROR_ZERO_RETURN) {
-		t->state = TLS_CLOSED;
-		return t->state;
+	case BYTES_BROKEN:
+		break;
 	}
-	return conn_break(t, "the connection broke");
-}
-
-static size_t read_size(struct tls_conn *t, const struct buf *plain)
-{
-	size_t room = buf_room(plain);
-	/* Plaintext is shorter than its ciphertext: no need to reserve more. */
-	size_t most = BIO_ctrl_pending(t->in) + (size_t)SSL_pending(t->ssl);
-	if (most < 1)
-		most = 1;
-	if (most > READ_MAX)
-		most = READ_MAX;
-	return room < most ? room : most;
+	return conn_break(t, "the handshake broke off");
 }
 
 static enum tls_state conn_read(struct tls_conn *t, struct buf *plain)
 {
-	while (plain != NULL && buf_ok(plain)) {
-		size_t want = read_size(t, plain);
-		uint8_t *p = want > 0 ? buf_reserve(plain, want) : NULL;
-		if (p == NULL)
-			break;
-		ERR_clear_error();
-		int r = SSL_read(t->ssl, p, (int)want);
-		if (r <= 0)
-			return conn_read_ended(t, r);
-		buf_commit(plain, (size_t)r);
+	switch (tls_bytes_read(&t->b, plain)) {
+	case BYTES_DONE:
+		t->state = TLS_CLOSED;
+		return t->state;
+	case BYTES_MORE:
+		return t->state;
+	case BYTES_BROKEN:
+		break;
 	}
-	return t->state;
+	return conn_break(t, "the connection broke");
 }
 
 enum tls_state tls_feed(struct tls_conn *t, struct slice cipher, struct buf *plain)
@@ -460,7 +411,7 @@ enum tls_state tls_feed(struct tls_conn *t, struct slice cipher, struct buf *pla
 		return t->state;
 	if (cipher.n > INT32_MAX)
 		return conn_fail(t, REASON_LOCAL_ERROR, "too many bytes at once");
-	if (cipher.n > 0 && BIO_write(t->in, cipher.p, (int)cipher.n) != (int)cipher.n)
+	if (!tls_bytes_put(&t->b, cipher))
 		return conn_fail(t, REASON_LOCAL_ERROR, "out of memory");
 	if (t->state == TLS_HANDSHAKING && conn_handshake(t) != TLS_UP)
 		return t->state;
@@ -489,37 +440,21 @@ enum tls_state tls_write(struct tls_conn *t, struct slice plain)
 		return conn_fail(t, REASON_LOCAL_ERROR, "written before the handshake was done");
 	if (t->state != TLS_UP || plain.n == 0)
 		return t->state;
-	size_t written = 0;
-	ERR_clear_error();
-	int r = SSL_write_ex(t->ssl, plain.p, plain.n, &written);
-	if (r == 1 && written == plain.n)
+	if (tls_bytes_write(&t->b, plain))
 		return t->state;
 	return conn_break(t, "the connection takes no more data");
 }
 
 void tls_pending(struct tls_conn *t, struct buf *out)
 {
-	size_t n = BIO_ctrl_pending(t->out);
-	size_t room = buf_room(out);
-	if (n > room)
-		n = room;
-	if (n > INT32_MAX)
-		n = INT32_MAX;
-	uint8_t *p = n > 0 ? buf_reserve(out, n) : NULL;
-	if (p == NULL)
-		return;
-	int r = BIO_read(t->out, p, (int)n);
-	if (r > 0)
-		buf_commit(out, (size_t)r);
+	tls_bytes_pending(&t->b, out);
 }
 
 void tls_shutdown(struct tls_conn *t)
 {
 	if (t->state != TLS_UP && t->state != TLS_CLOSED)
 		return;
-	ERR_clear_error();
-	SSL_shutdown(t->ssl);
-	ERR_clear_error();
+	tls_bytes_shutdown(&t->b);
 }
 
 enum tls_state tls_state(const struct tls_conn *t)
@@ -533,7 +468,7 @@ const struct tls_facts *tls_facts(const struct tls_conn *t)
 	STACK_OF(X509) *served = r->check.served;
 	/* A resumed session keeps the chain it was verified with. */
 	if (served == NULL && t->state != TLS_HANDSHAKING)
-		served = SSL_get_peer_cert_chain(t->ssl);
+		served = SSL_get_peer_cert_chain(t->b.ssl);
 	if (served != NULL && !r->chain_done) {
 		r->chain_done = true;
 		tls_facts_chain(&r->mem, served, &r->facts);

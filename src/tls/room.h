@@ -2,10 +2,11 @@
 /*
  * tls, inside: what the files of this room share. The only header of ours that shows OpenSSL.
  *
- * client.c makes the SSL_CTX, dane.c puts terms into an SSL, conn.c runs handshakes, check.c runs
- * one X.509 verification (the same for a handshake and offline), match.c compares records with
- * certificates, verdict.c turns the result into a reason and a sentence, facts.c describes chains,
- * sessions.c keeps resumable sessions, chain.c reads chains, verify.c is the offline verifier.
+ * client.c makes the SSL_CTX, dane.c puts terms into an SSL, conn.c runs handshakes, bytes.c moves
+ * their bytes (the server's too, whose own parts are in server_room.h), check.c runs one X.509
+ * verification (the same for a handshake and offline), match.c compares records with certificates,
+ * verdict.c turns the result into a reason and a sentence, facts.c describes chains, sessions.c
+ * keeps resumable sessions, chain.c reads chains, verify.c is the offline verifier.
  */
 #ifndef TLS_ROOM_H
 #define TLS_ROOM_H
@@ -32,6 +33,31 @@ static inline void *unconst(const void *p)
 void tls_openssl_error(const char *what, char *error, size_t room);
 /* The reason string of the oldest queued error, NULL if there is none; empties the queue. */
 const char *tls_openssl_reason(void);
+
+/* --- bytes.c --- */
+
+struct tls_bytes {
+	SSL *ssl;
+	BIO *in, *out; /* owned by ssl */
+};
+
+enum bytes_end {
+	BYTES_MORE, /* waits for the peer, or for room in `plain` */
+	BYTES_DONE, /* the handshake is done; reading: close_notify came */
+	BYTES_BROKEN,
+};
+
+/* Gives b->ssl its BIOs. false: out of memory. */
+bool tls_bytes_open(struct tls_bytes *b);
+enum bytes_end tls_bytes_handshake(struct tls_bytes *b);
+/* Ciphertext from the peer, to be read later. false: out of memory, or more than 2 GiB. */
+bool tls_bytes_put(struct tls_bytes *b, struct slice cipher);
+/* Decrypts into `plain` (NULL: nothing happens) as far as it has room. */
+enum bytes_end tls_bytes_read(struct tls_bytes *b, struct buf *plain);
+/* All of `plain` (not empty), or false. */
+bool tls_bytes_write(struct tls_bytes *b, struct slice plain);
+void tls_bytes_pending(struct tls_bytes *b, struct buf *out);
+void tls_bytes_shutdown(struct tls_bytes *b);
 
 /* --- client.c --- */
 
