@@ -17,6 +17,7 @@ enum {
 	FREE_PAGES_KEPT = 4096, /* 16 MiB: not worth giving back */
 	FREE_PAGES_STEP = 512,  /* bounds the pause */
 	DESTINATIONS_STEP = 200,
+	LOG_BLOCK = 65536, /* SQLite's own write takes less than 128 KiB at once */
 };
 static const int64_t DESTINATION_IDLE_MS = INT64_C(7) * 24 * 3600 * 1000;
 
@@ -29,6 +30,40 @@ enum store_status store_checkpoint(struct store *s, int mode)
 		return STORE_OK;
 	}
 	return store_fail_sql(s, rc, "checkpoint");
+}
+
+static int rewrite(sqlite3_file *log, uint8_t *block, int room)
+{
+	sqlite3_int64 size = 0;
+	int rc = log->pMethods->xFileSize(log, &size);
+	for (sqlite3_int64 at = 0; at < size && rc == SQLITE_OK; at += room) {
+		int n = size - at < room ? (int)(size - at) : room;
+		rc = log->pMethods->xRead(log, block, n, at);
+		if (rc == SQLITE_OK)
+			rc = log->pMethods->xWrite(log, block, n, at);
+	}
+	if (rc == SQLITE_OK && size > 0)
+		rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+	return rc;
+}
+
+enum store_status store_rewrite_log(struct store *s)
+{
+	sqlite3_file *log = NULL;
+	int rc = sqlite3_file_control(s->db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (rc != SQLITE_OK || !log || !log->pMethods)
+		return store_fail_sql(s, rc, "log");
+	uint8_t *block = malloc(LOG_BLOCK);
+	if (!block)
+		return store_fail(s, STORE_NO_MEMORY, "out of memory");
+	rc = rewrite(log, block, LOG_BLOCK);
+	free(block);
+	if (rc == SQLITE_OK)
+		return STORE_OK;
+	if (s->health == STORE_OK)
+		s->health = STORE_IO;
+	return store_fail(s, STORE_IO, "%s: the log cannot be written again: %s", s->path,
+			  sqlite3_errstr(rc));
 }
 
 static enum store_status page_counts(struct store *s, int64_t *all, int64_t *free_pages)

@@ -5,9 +5,10 @@
  * Knows what SQLite must be told, and asks whether it obeyed: a store that would lose mail at a
  * power cut is not opened. Refuses to know what is in the tables, but for the active deliveries.
  *
- * After a failed sync the kernel may show pages that never reached the disk and call them clean;
- * records appended behind them in the log would be lost with them. So opening first moves all of
- * the log into the file (written and synced anew) and starts an empty log.
+ * After a failed sync the kernel may show pages that never reached the disk and call them clean; a
+ * later sync does not write them, and records appended behind them in the log would be lost with
+ * them at a power cut. So opening first writes all of the log once more in its place, then moves it
+ * into the file and starts an empty log.
  */
 #include "store/room.h"
 
@@ -61,12 +62,8 @@ static enum store_status ask_number(struct store *s, const char *sql, long *out)
 }
 
 static const char *const settings[] = {
-    "PRAGMA trusted_schema = OFF",
-    "PRAGMA cell_size_check = ON",
-    "PRAGMA temp_store = MEMORY",
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",   "PRAGMA cell_size_check = ON", "PRAGMA temp_store = MEMORY",
+    "PRAGMA journal_mode = WAL",     "PRAGMA synchronous = FULL",   "PRAGMA foreign_keys = ON",
     "PRAGMA wal_autocheckpoint = 0", /* ours reports its errors */
     "PRAGMA secure_delete = FAST",   /* Debian's default writes every freed page once more */
 };
@@ -288,6 +285,8 @@ static enum store_status open_all(struct store *s, const struct store_config *c,
 		status = set_up(s, c);
 	if (status == STORE_OK)
 		status = assert_settings(s);
+	if (status == STORE_OK)
+		status = store_rewrite_log(s);
 	if (status == STORE_OK)
 		status = store_checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
 	if (status == STORE_OK)

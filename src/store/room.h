@@ -72,6 +72,8 @@ enum store_status store_step_end(struct store *s, enum store_status result);
 
 /* maintain.c */
 enum store_status store_checkpoint(struct store *s, int mode);
+/* Writes and syncs what is in the log again, as it is. Before anything else is written. */
+enum store_status store_rewrite_log(struct store *s);
 enum store_status store_check_room(struct store *s, uint64_t size);
 
 /* Rows to structs. */

@@ -184,35 +184,110 @@ void help_audit(const char *path)
 	CHECK(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
 	expect(db, "PRAGMA integrity_check", "ok");
 	expect(db, "PRAGMA foreign_key_check", "");
-	expect(db,
-	       "SELECT messages = (SELECT count(*) FROM message) AND "
-	       "bytes = (SELECT ifnull(sum(size), 0) FROM message) AND "
-	       "waiting = " COUNT("delivery", "state = 0") " AND held = " COUNT("delivery", "state = 1")
-	       " AND active = " COUNT("delivery", "state = 2")
-	       " AND in_doubt = " COUNT("delivery", "state <> 3 AND (in_doubt OR dot_sent)")
-	       " AND recipients = " COUNT("recipient", "state = 0") " FROM totals",
-	       "1");
-	expect(db,
-	       "SELECT count(*) FROM destination d WHERE "
-	       "waiting <> " COUNT("delivery", "destination = d.id AND state = 0")
-	       " OR held <> " COUNT("delivery", "destination = d.id AND state = 1")
-	       " OR active <> " COUNT("delivery", "destination = d.id AND state = 2")
-	       " OR next_due IS NOT (SELECT min(due) FROM delivery WHERE destination = d.id AND state = 0)",
-	       "0");
+	expect(
+	    db,
+	    "SELECT messages = (SELECT count(*) FROM message) AND "
+	    "bytes = (SELECT ifnull(sum(size), 0) FROM message) AND "
+	    "waiting = " COUNT("delivery", "state = 0") " AND held = " COUNT(
+		"delivery",
+		"state "
+		"= 1") " AND active = " COUNT("delivery",
+					      "state = 2") " AND in_doubt = " COUNT("delivery",
+										    "state <> 3 "
+										    "AND (in_doubt "
+										    "OR "
+										    "dot_sent)") " "
+												 "A"
+												 "N"
+												 "D"
+												 " "
+												 "r"
+												 "e"
+												 "c"
+												 "i"
+												 "p"
+												 "i"
+												 "e"
+												 "n"
+												 "t"
+												 "s"
+												 " "
+												 "="
+												 " " COUNT(
+												     "recip"
+												     "ient",
+												     "state"
+												     " = 0") " FROM totals",
+	    "1");
+	expect(
+	    db,
+	    "SELECT count(*) FROM destination d WHERE "
+	    "waiting <> " COUNT(
+		"delivery",
+		"destination = d.id AND state = 0") " OR held <> " COUNT("delivery",
+									 "destination = d.id AND "
+									 "state = 1") " OR active "
+										      "<> " COUNT(
+											  "deliver"
+											  "y",
+											  "destinat"
+											  "ion = "
+											  "d.id "
+											  "AND "
+											  "state = "
+											  "2") " OR"
+											       " ne"
+											       "xt_"
+											       "due"
+											       " IS"
+											       " NO"
+											       "T "
+											       "(SE"
+											       "LEC"
+											       "T "
+											       "min"
+											       "(du"
+											       "e) "
+											       "FRO"
+											       "M "
+											       "del"
+											       "ive"
+											       "ry "
+											       "WHE"
+											       "RE "
+											       "des"
+											       "tin"
+											       "ati"
+											       "on "
+											       "= "
+											       "d."
+											       "id "
+											       "AND"
+											       " st"
+											       "ate"
+											       " = "
+											       "0)",
+	    "0");
 	expect(db,
 	       "SELECT count(*) FROM delivery d WHERE "
-	       "pending <> " COUNT("recipient", "delivery = d.id AND state = 0")
-	       " OR (state = 3) <> (pending = 0)", "0");
+	       "pending <> " COUNT(
+		   "recipient", "delivery = d.id AND state = 0") " OR (state = 3) <> (pending = 0)",
+	       "0");
 	expect(db,
 	       "SELECT count(*) FROM message m WHERE pending = 0 OR pending <> "
-	       "(SELECT sum(pending) FROM delivery WHERE message = m.id)", "0");
+	       "(SELECT sum(pending) FROM delivery WHERE message = m.id)",
+	       "0");
 	expect(db,
-	       "SELECT count(*) FROM message m WHERE size <> (SELECT ifnull(sum(length(part)), 0) FROM body "
-	       "WHERE id / 4096 = m.id)", "0");
-	expect(db, "SELECT count(*) FROM body WHERE id / 4096 NOT IN (SELECT id FROM message)", "0");
+	       "SELECT count(*) FROM message m WHERE size <> (SELECT ifnull(sum(length(part)), 0) "
+	       "FROM body "
+	       "WHERE id / 4096 = m.id)",
+	       "0");
+	expect(db, "SELECT count(*) FROM body WHERE id / 4096 NOT IN (SELECT id FROM message)",
+	       "0");
 	expect(db,
-	       "SELECT count(*) FROM reason_total r WHERE deliveries <> "
-	       COUNT("delivery", "state <> 3 AND reason = r.reason"), "0");
+	       "SELECT count(*) FROM reason_total r WHERE deliveries <> " COUNT(
+		   "delivery", "state <> 3 AND reason = r.reason"),
+	       "0");
 	CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 

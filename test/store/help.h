@@ -22,7 +22,8 @@ void help_clean(const char *path);
 /* Removes the store and its log. */
 void help_unlink(const char *path);
 
-struct store *help_open(const char *path, struct store_recovery *r); /* must succeed; r may be NULL */
+struct store *help_open(const char *path,
+			struct store_recovery *r); /* must succeed; r may be NULL */
 enum store_status help_try_open(const char *path, struct store **out, char error[static 256]);
 
 /* Mail number i: id "Qi", i % 7 + 1 parts of odd sizes, two next hops, three recipients. */

@@ -13,9 +13,10 @@
 struct undo {
 	struct undo *older;
 	off_t offset, old_size;
-	size_t n;  /* octets written */
+	size_t n;   /* octets written */
 	size_t had; /* octets of old content */
-	bool lost; /* a sync that failed was to keep it: later syncs do not, until it is rewritten */
+	bool
+	    lost; /* a sync that failed was to keep it: later syncs do not, until it is rewritten */
 	unsigned char old[];
 };
 
@@ -279,8 +280,8 @@ static int f_traits(sqlite3_file *file)
 
 /* Version 1: no shared memory, which a store that locks exclusively does not need. */
 static const sqlite3_io_methods methods = {
-    1,		f_close,  f_read,   f_write,    f_truncate, f_sync,   f_size,
-    f_lock,	f_unlock, f_reserved, f_control, f_sector,  f_traits,
+    1,      f_close,  f_read,     f_write,   f_truncate, f_sync,   f_size,
+    f_lock, f_unlock, f_reserved, f_control, f_sector,   f_traits,
 };
 
 static int v_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)

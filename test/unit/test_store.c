@@ -242,7 +242,8 @@ static void some_recipients_end_before_others(void **state)
 	int64_t id = help_first_delivery(f->s, "Q1");
 	taken(f, id);
 	struct store_rcpt_result r[] = {{.n = 1, .state = STORE_FAILED, .reason = "smtp-rejected"}};
-	struct store_result result = {.delivery = id, .due = T0 + 5, .reason = "x", .rcpt = r, .nrcpt = 1};
+	struct store_result result = {
+	    .delivery = id, .due = T0 + 5, .reason = "x", .rcpt = r, .nrcpt = 1};
 	struct store_recorded out;
 	OK(store_begin(f->s));
 	OK(store_record(f->s, &result, &out));
@@ -400,7 +401,8 @@ static void limits(void **state)
 		many[i].address = "a@b.example";
 	struct store_new_rcpt good = {.address = "a@b.example"}, bad = {.address = long_text};
 	struct store_envelope e = {.queue_id = "L", .reverse_path = "", .origin = "x"};
-	struct store_envelope long_id = e, long_path = e, too_big = e, early = e, no_id = e, bad_ret = e;
+	struct store_envelope long_id = e, long_path = e, too_big = e, early = e, no_id = e,
+			      bad_ret = e;
 	long_id.queue_id = long_path.reverse_path = long_text;
 	too_big.size = (uint64_t)STORE_SIZE_MAX + 1;
 	early.expires = -1;
@@ -501,8 +503,8 @@ static void strange_files_are_refused(void **state)
 		enum store_status want;
 		const char *words;
 	} rows[] = {
-	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 2; CREATE TABLE t (x)", STORE_NEWER,
-	     "schema version 2, this program knows up to 1"},
+	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 2; CREATE TABLE t (x)",
+	     STORE_NEWER, "schema version 2, this program knows up to 1"},
 	    {"CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
 	    {"PRAGMA application_id = 7; CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
 	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 1; CREATE TABLE t (x)",
@@ -585,7 +587,8 @@ static void the_schema_refuses_illegal_steps(void **state)
 	OK(store_commit(f->s));
 	taken(f, 3);
 	OK(store_begin(f->s));
-	struct store_rcpt_result both[] = {{.n = 0, .state = STORE_SENT}, {.n = 1, .state = STORE_SENT}};
+	struct store_rcpt_result both[] = {{.n = 0, .state = STORE_SENT},
+					   {.n = 1, .state = STORE_SENT}};
 	struct store_result result = {.delivery = 3, .rcpt = both, .nrcpt = 2};
 	struct store_recorded out;
 	OK(store_record(f->s, &result, &out));
@@ -596,7 +599,8 @@ static void the_schema_refuses_illegal_steps(void **state)
 	    "UPDATE delivery SET state = 4 WHERE id = 1",
 	    "UPDATE delivery SET state = 0 WHERE id = 3",
 	    "UPDATE delivery SET state = 2 WHERE id = 3",
-	    "UPDATE delivery SET state = 1 WHERE id = 1; UPDATE delivery SET state = 2 WHERE id = 1",
+	    "UPDATE delivery SET state = 1 WHERE id = 1; UPDATE delivery SET state = 2 WHERE id = "
+	    "1",
 	    "UPDATE delivery SET dot_sent = 1 WHERE id = 1",
 	    "UPDATE delivery SET message = 2 WHERE id = 1",
 	    "UPDATE delivery SET destination = 77 WHERE id = 1",
@@ -607,8 +611,10 @@ static void the_schema_refuses_illegal_steps(void **state)
 	    "UPDATE message SET size = 1",
 	    "UPDATE body SET part = x'00'",
 	    "INSERT INTO body VALUES (4096 * 99, x'00')",
-	    "INSERT INTO delivery (message, destination, due, arrived, expires) VALUES (1, 1, 0, 0, 0)",
-	    "INSERT INTO delivery (message, destination, due, arrived, expires) VALUES (99, 1, 0, 0, 0)",
+	    "INSERT INTO delivery (message, destination, due, arrived, expires) VALUES (1, 1, 0, "
+	    "0, 0)",
+	    "INSERT INTO delivery (message, destination, due, arrived, expires) VALUES (99, 1, 0, "
+	    "0, 0)",
 	    "INSERT INTO recipient (delivery, n, address) VALUES (99, 1, 'x')",
 	    "INSERT INTO totals (one) VALUES (2)",
 	    "DELETE FROM destination",
