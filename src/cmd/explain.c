@@ -156,6 +156,9 @@ static size_t count_skipped(const struct check *c)
 
 static const char *encrypting(const struct check *c)
 {
+	if (plan_mx(c->plan)->no_dane)
+		return "policy here does not use DANE for this destination: delivery is "
+		       "opportunistic";
 	for (size_t i = 0; i < c->nhost; i++) {
 		if (c->host[i].plan->verdict.policy == HOST_ENCRYPT)
 			return "no TLSA record is usable: TLS is required and not authenticated";

@@ -48,8 +48,10 @@ static void set_helo(struct engine *e)
 	struct addrinfo hints = {.ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM},
 			*info = NULL;
 	bool dotted = strchr(host, '.') != NULL;
-	if (!dotted && getaddrinfo(host, NULL, &hints, &info) == 0 && info->ai_canonname != NULL)
+	if (!dotted && getaddrinfo(host, NULL, &hints, &info) == 0 && info->ai_canonname != NULL) {
 		snprintf(host, sizeof(host), "%s", info->ai_canonname);
+		e->helo_from_dns = true;
+	}
 	if (info != NULL)
 		freeaddrinfo(info);
 	snprintf(e->helo, sizeof(e->helo), "%s", host);
@@ -168,7 +170,8 @@ void engine_plan_config(struct engine *e, const char *next_hop, struct plan_conf
 {
 	*out = (struct plan_config){
 	    .next_hop = next_hop,
-	    .own_name = e->helo,
+	    /* T7: who forges the name of this machine must not make a mail loop of somebody's MX */
+	    .own_name = e->helo_from_dns ? NULL : e->helo,
 	    .own_address = e->own_address,
 	    .nown_address = e->nown_address,
 	    .no_ipv4 = e->no_ipv4,

@@ -48,6 +48,7 @@ struct engine {
 	struct smtpc_timeouts timeouts;
 	uint32_t connect_ms;
 	char helo[256];
+	bool helo_from_dns; /* not ours for certain: nothing may bounce because of it */
 	struct ipaddr *own_address;
 	size_t nown_address;
 	bool no_ipv4, no_ipv6;
