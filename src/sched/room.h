@@ -47,8 +47,9 @@ struct dest {
 	uint32_t hungry_next;
 	bool in_ring, in_hungry, is_busy;
 	bool more, asked; /* the store has more; it was asked */
-	uint32_t fill;    /* waiting after the last answer: when half of it is gone, we ask again */
-	bool had_turn;    /* may be parked */
+	uint32_t
+	    fill; /* waiting at the last question, then at its answer: half gone, we ask again */
+	bool had_turn;              /* may be parked */
 	uint32_t window, good, bad; /* bad: failures since the last success */
 	uint32_t failures;          /* back-offs since the last success */
 	uint32_t epoch;             /* counts back-offs and halvings: older news is no news */
@@ -71,6 +72,7 @@ struct sched {
 	uint32_t hungry_head, hungry_tail;
 	uint32_t nparked, park_at, hand;
 	bool outside, asked_outside; /* ready destinations in the store; it was asked */
+	bool took;                   /* a delivery, since the store was asked for destinations */
 	bool stuck;                  /* no room was found, and nothing changed since */
 };
 

@@ -173,6 +173,7 @@ enum sched_taken sched_delivery_due(struct sched *s, int64_t now, const struct s
 		/* never NIL: there is an entry for every place and every slot */
 		entry_insert(s, entry_take(s, i, v));
 		taken = SCHED_TAKEN;
+		s->took = true;
 	}
 	dest_settle(s, d);
 	return taken;
@@ -273,6 +274,7 @@ static bool wish_deliveries(struct sched *s, struct sched_wish *out)
 		if (!is_hungry(d))
 			continue;
 		d->asked = true;
+		d->fill = d->waiting;
 		*out = (struct sched_wish){.kind = SCHED_WISH_DELIVERIES,
 					   .destination = d->id,
 					   .max = s->c.lookahead,
@@ -294,6 +296,7 @@ static bool wish_destinations(struct sched *s, struct sched_wish *out)
 	if (!s->outside || s->asked_outside || !make_room(s))
 		return false;
 	s->asked_outside = true;
+	s->took = false;
 	*out = (struct sched_wish){
 	    .kind = SCHED_WISH_DESTINATIONS, .max = count_room(s), .per_sender = per_sender(s)};
 	return true;
@@ -374,7 +377,8 @@ void sched_deliveries_told(struct sched *s, int64_t destination, bool more)
 	if (i == NIL || !s->dest[i].asked)
 		return;
 	s->dest[i].asked = false;
-	s->dest[i].more = more;
+	/* An answer that brought nothing ends the asking, whatever it says: no endless wishes. */
+	s->dest[i].more = more && s->dest[i].waiting > s->dest[i].fill;
 	s->dest[i].fill = s->dest[i].waiting;
 	s->stuck = false;
 	dest_settle(s, &s->dest[i]);
@@ -386,6 +390,7 @@ void sched_destinations_told(struct sched *s, bool more)
 		return;
 	s->asked_outside = false;
 	/* Everybody else had a turn: those who gave way may come back. */
+	more = more && s->took;
 	s->outside = more || s->nparked > 0;
 	if (!more)
 		s->nparked = 0;

@@ -483,6 +483,31 @@ static void nonsense_is_ignored(void **state)
 	sched_free(&s);
 }
 
+/* A store that always says that there is more is asked once. */
+static void no_wish_is_endless(void **state)
+{
+	struct sched_config c = SCHED_CONFIG_DEFAULT;
+	struct sched_wish w;
+	(void)state;
+	c.lookahead = 1;
+	struct sched *s = sched_new(&c, 1);
+	due(s, 1, 9, 1, 1, SCHED_TAKEN);
+	due(s, 2, 9, 1, 1, SCHED_LATER);
+	assert_int_equal(next(s, 0), 1);
+	sched_next(s, 0, &w);
+	assert_int_equal(w.kind, SCHED_WISH_DELIVERIES);
+	sched_deliveries_told(s, 9, true);
+	sched_next(s, 0, &w);
+	assert_int_equal(w.kind, SCHED_WISH_NONE);
+	sched_destinations_due(s);
+	sched_next(s, 0, &w);
+	assert_int_equal(w.kind, SCHED_WISH_DESTINATIONS);
+	sched_destinations_told(s, true);
+	sched_next(s, 0, &w);
+	assert_int_equal(w.kind, SCHED_WISH_NONE);
+	sched_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,6 +522,7 @@ int main(void)
 	    cmocka_unit_test(connections_are_used_again),
 	    cmocka_unit_test(a_full_house_makes_room),
 	    cmocka_unit_test(nonsense_is_ignored),
+	    cmocka_unit_test(no_wish_is_endless),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
