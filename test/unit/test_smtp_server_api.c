@@ -303,6 +303,15 @@ static void test_password_is_wiped(void **state)
 	assert_true(smtps_authenticated(s));
 	assert_string_equal(smtps_with(s), "ESMTPSA");
 	smtps_free(&s);
+	/* the client goes while the decision is out */
+	s = greeted(&submission);
+	say(s, "AUTH PLAIN AHVzZXIAc2VjcmV0\r\n");
+	password = smtps_password(s);
+	assert_string_equal(password, "secret");
+	smtps_closed(s);
+	for (size_t i = 0; i < sizeof("secret"); i++)
+		assert_int_equal(password[i], 0);
+	smtps_free(&s);
 }
 
 static void test_with(void **state)
