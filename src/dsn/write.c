@@ -87,7 +87,7 @@ static void part(const struct dsn_message *m, const char *type, const char *what
 		 m->boundary, what, type, m->utf8 ? "8bit" : "7bit");
 }
 
-/* RFC 6533 s4, s5: the global types when there may be UTF-8 in them. */
+/* RFC 6533 s4: the global types when there may be UTF-8 in them. */
 static const char *original_type(const struct dsn_message *m, bool whole)
 {
 	if (whole)

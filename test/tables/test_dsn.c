@@ -113,7 +113,7 @@ static const struct {
     {"as long as the limit", DSN_FAILED, DSN_RET_FULL, false, false, 100, true},
     {"over the limit", DSN_FAILED, DSN_RET_FULL, false, false, 101, false},
     {"8-bit text does not fit 7 bits", DSN_FAILED, DSN_RET_FULL, true, false, 10, false},
-    {"RFC 6533 s5: but a global part", DSN_FAILED, DSN_RET_FULL, true, true, 10, true},
+    {"RFC 6533 s4: but a global part", DSN_FAILED, DSN_RET_FULL, true, true, 10, true},
 };
 
 static void return_rows(void **state)
