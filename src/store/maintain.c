@@ -23,10 +23,10 @@ static const int64_t DESTINATION_IDLE_MS = INT64_C(7) * 24 * 3600 * 1000;
 
 enum store_status store_checkpoint(struct store *s, int mode)
 {
-	int in_log = 0;
-	int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, mode, &in_log, NULL);
+	int in_log = 0, moved = 0;
+	int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, mode, &in_log, &moved);
 	if (rc == SQLITE_OK) {
-		s->wal_pages = mode == SQLITE_CHECKPOINT_TRUNCATE ? 0 : in_log;
+		s->wal_pages = in_log > moved ? in_log - moved : 0;
 		return STORE_OK;
 	}
 	return store_fail_sql(s, rc, "checkpoint");

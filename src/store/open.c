@@ -166,8 +166,10 @@ static enum store_status check_kind(struct store *s, long *version)
 		return status;
 	long tables = 0;
 	status = ask_number(s, "SELECT count(*) FROM sqlite_schema", &tables);
+	if (tables == 0 && application == 0)
+		*version = 0; /* a creation that did not get to its commit */
 	if (status != STORE_OK || (tables == 0 && application == 0))
-		return status; /* a creation that did not get to its commit */
+		return status;
 	if (application != APPLICATION_ID)
 		return store_fail(s, STORE_CORRUPT, "%s: not a mail queue", s->path);
 	if (*version > SCHEMA_VERSION)

@@ -40,7 +40,7 @@ struct store {
 	enum store_status doom;
 	enum store_status health;
 	uint64_t group_bytes; /* of text added in this transaction */
-	int wal_pages;        /* in the log after the last commit */
+	int wal_pages;        /* in the log and not yet moved into the file */
 	char error[512];
 };
 

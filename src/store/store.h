@@ -45,7 +45,8 @@ enum store_status {
 	STORE_STATE,     /* a step that its state does not allow */
 	STORE_LIMIT,     /* an argument exceeds a limit below */
 	STORE_SOURCE,    /* the caller's descriptor could not be read or written, or ended early */
-	STORE_NO_MEMORY, /* here or in the caller's arena; the transaction is undone */
+	STORE_NO_MEMORY, /* here or in the caller's arena: the call did nothing; if the transaction
+			    had to be undone, everything up to its commit returns the same */
 	STORE_MISUSE,    /* a change outside a transaction, begin within one */
 };
 
@@ -248,7 +249,7 @@ struct store_result {
 	int64_t delivery;
 	int64_t at;
 	int64_t due;  /* for recipients that are still pending */
-	bool unknown; /* the final dot went out and no reply came: it stays in doubt */
+	bool unknown; /* the final dot went out and no reply came: it is in doubt from now on */
 	const char *reason, *code, *detail, *host; /* of the attempt as a whole */
 	const struct store_rcpt_result *rcpt; /* a pending recipient that is left out is deferred */
 	size_t nrcpt;

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAILS = 16, GROUP = 4, EXTRA = MAILS, ALL = MAILS + 1 };
@@ -21,7 +22,8 @@ static struct ledger {
 	bool acknowledged[ALL];
 	bool ending[ALL]; /* its end is being recorded: it may be there or not */
 	bool ended[ALL];  /* that was committed */
-	bool opened, failed;
+	volatile bool opened, finished;
+	bool failed;
 	long operations;
 	enum store_status status;
 } * ledger;
@@ -255,35 +257,68 @@ static void a_failed_sync_then_a_restart_then_the_power(void **state)
 
 /* --- kill -9 --------------------------------------------------------------------------------- */
 
+enum { KILLS = 60 };
+
+static int64_t now_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Until the other process says so. */
+static void await(volatile bool *flag)
+{
+	for (int i = 0; !*flag && i < 60000; i++)
+		usleep(1000);
+	CHECK(*flag);
+}
+
+/* A keeper, killed `after` microseconds of work, or at its end (-1). How long it worked. */
+static int64_t killed(int64_t after)
+{
+	char path[256];
+	help_path(path);
+	memset(ledger, 0, sizeof *ledger);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct store *s = help_open(path, NULL);
+		ledger->opened = true;
+		run(s);
+		ledger->finished = true;
+		for (;;)
+			pause();
+	}
+	await(&ledger->opened);
+	int64_t start = now_us();
+	if (after < 0)
+		await(&ledger->finished);
+	else
+		usleep((useconds_t)after);
+	int64_t worked = now_us() - start;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	struct store *s = help_open(path, NULL);
+	verify(s, false);
+	store_close(&s);
+	help_audit(path);
+	help_clean(path);
+	return worked;
+}
+
 static void killed_at_any_moment(void **state)
 {
 	(void)state;
-	int seen = 0;
-	for (unsigned i = 0; i < 60; i++) {
-		char path[256];
-		help_path(path);
-		memset(ledger, 0, sizeof *ledger);
-		pid_t pid = fork();
-		if (pid == 0) {
-			struct store *s = help_open(path, NULL);
-			ledger->opened = true;
-			run(s);
-			for (;;)
-				pause();
-		}
-		usleep(500 + i * 400);
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		struct store *s = help_open(path, NULL);
-		verify(s, false);
-		store_close(&s);
-		help_audit(path);
-		help_clean(path);
-		for (int k = 0; k < ALL; k++)
+	int seen = 0, cut = 0;
+	int64_t whole = killed(-1);
+	for (int i = 0; i < KILLS; i++) {
+		killed(whole * i / KILLS);
+		for (int k = 0; k < MAILS; k++)
 			seen += ledger->acknowledged[k];
+		cut += !ledger->finished;
 	}
-	print_message("%d acknowledged mails\n", seen);
-	assert_true(seen > 20);
+	print_message("%d acknowledged mails, %d of %d runs cut short\n", seen, cut, KILLS);
+	assert_true(seen > 0 && cut > KILLS / 10);
 }
 
 int main(void)
