@@ -468,7 +468,7 @@ static const struct play_row auth_row[] = {
     {"PLAIN, empty", PLAY_IMPLICIT, {EHLO, S("AUTH PLAIN =\r\n")}, "220, 250, 535 5.7.8"},
     {"PLAIN, NUL in the password",
      PLAY_IMPLICIT,
-     {EHLO, S("AUTH PLAIN AHVzZXIAcwBz\r\n")},
+     {EHLO, S("AUTH PLAIN AHVzZXIAc2VjcmV0AHg=\r\n")},
      "220, 250, 535 5.7.8"},
     {"LOGIN",
      PLAY_IMPLICIT,
