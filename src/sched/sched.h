@@ -59,7 +59,7 @@ enum {
 };
 
 struct sched_config {
-	uint32_t destinations; /* in memory at most */
+	uint32_t destinations; /* in memory at most; more than slots, so that some can give way */
 	uint32_t lookahead; /* deliveries in memory of one destination, without those under way */
 	uint32_t slots;     /* attempts at the same time, over all destinations */
 	uint32_t start, limit; /* attempts at the same time at one destination: first, at most */

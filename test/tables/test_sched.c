@@ -364,18 +364,20 @@ static void the_last_slots_are_for_the_small(void **state)
 	struct sched *s = sched_new(&c, 1);
 	for (int64_t id = 11; id <= 19; id++)
 		due(s, id, 1, 1, 1, SCHED_TAKEN);
-	due(s, 21, 2, 1, 1, SCHED_TAKEN);
-	sched_forget(s, 21);
 	for (int i = 0; i < 8; i++)
 		assert_int_not_equal(next(s, 0), 0); /* alone it may have all */
-	for (int64_t id = 11; id <= 13; id++)
+	for (int64_t id = 11; id <= 18; id++)
 		sent(s, id, 0);
-	for (int64_t id = 21; id <= 23; id++)
-		due(s, id, 2, 1, 1, SCHED_TAKEN);
-	/* 5 of 1 run; half of the slots is its share */
-	assert_int_not_equal(next(s, 0), 0);
-	for (int i = 0; i < 2; i++)
-		assert_true(next(s, 0) >= 21);
+	assert_int_equal(next(s, 0), 19);
+	due(s, 21, 2, 1, 1, SCHED_TAKEN);
+	for (int64_t id = 31; id <= 40; id++)
+		due(s, id, 1, 1, 1, SCHED_TAKEN);
+	/* half of the slots is the share of each: past it nobody takes the last quarter */
+	for (int i = 0; i < 5; i++)
+		assert_int_not_equal(next(s, 0), 0);
+	assert_int_equal(next(s, 0), 0);
+	due(s, 51, 3, 1, 1, SCHED_TAKEN);
+	assert_int_equal(next(s, 0), 51);
 	sched_free(&s);
 }
 
@@ -453,6 +455,38 @@ static void a_full_house_makes_room(void **state)
 	sched_free(&s);
 }
 
+/* With more ready destinations than places, one that had its turn gives way and comes back last. */
+static void who_had_a_turn_gives_way(void **state)
+{
+	struct sched_config c = SCHED_CONFIG_DEFAULT;
+	struct sched_wish w;
+	int64_t busy[4];
+	(void)state;
+	c.destinations = 2;
+	c.slots = 1;
+	c.quantum = 1;
+	struct sched *s = sched_new(&c, 1);
+	for (int64_t id = 11; id <= 21; id += 10) {
+		due(s, id, id / 10, 1, 1, SCHED_TAKEN);
+		due(s, id + 1, id / 10, 1, 1, SCHED_TAKEN);
+	}
+	assert_int_equal(next(s, 0), 11);
+	due(s, 31, 3, 1, 1, SCHED_LATER); /* 1 is at work, 2 had no turn yet */
+	sent(s, 11, 0);
+	assert_int_equal(next(s, 0), 21);
+	sched_next(s, 0, &w);
+	assert_int_equal(w.kind, SCHED_WISH_DESTINATIONS);
+	assert_int_equal(sched_busy(s, busy, 4), 2);
+	assert_int_equal(busy[0] + busy[1], 1 + 2);
+	due(s, 31, 3, 1, 1, SCHED_TAKEN);
+	sched_destinations_told(s, false);
+	sent(s, 21, 0);
+	assert_int_equal(next(s, 0), 22); /* the newcomer waits one turn of each other */
+	sent(s, 22, 0);
+	assert_int_equal(next(s, 0), 31);
+	sched_free(&s);
+}
+
 static void nonsense_is_ignored(void **state)
 {
 	struct sched *s = sched_new(&SCHED_CONFIG_DEFAULT, 1);
@@ -521,6 +555,7 @@ int main(void)
 	    cmocka_unit_test(the_last_slots_are_for_the_small),
 	    cmocka_unit_test(connections_are_used_again),
 	    cmocka_unit_test(a_full_house_makes_room),
+	    cmocka_unit_test(who_had_a_turn_gives_way),
 	    cmocka_unit_test(nonsense_is_ignored),
 	    cmocka_unit_test(no_wish_is_endless),
 	};
