@@ -120,7 +120,10 @@ void command_rcpt(struct buf *out, const char *forward_path, const struct rcpt_p
 		buf_add_str(out, " NOTIFY=");
 		add_word(out, p->notify);
 	}
-	if (p != NULL && p->orcpt != NULL) {
+	if (p != NULL && p->orcpt_given != NULL) {
+		buf_add_str(out, " ORCPT=");
+		add_word(out, p->orcpt_given);
+	} else if (p != NULL && p->orcpt != NULL) {
 		buf_add_str(out, " ORCPT=rfc822;");
 		xtext_encode(out, slice_str(p->orcpt));
 	}

@@ -23,6 +23,7 @@ struct rcpt_params {
 	const char *notify; /* NOTIFY= value (RFC 3461), NULL: left out */
 	const char *orcpt;  /* ORCPT= address without its type, xtext-encoded here as rfc822; NULL:
 			       left out */
+	const char *orcpt_given; /* ORCPT= as it was received, with its type; wins over orcpt */
 };
 
 void command_ehlo(struct buf *out, const char *name);
