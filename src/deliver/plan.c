@@ -32,6 +32,35 @@ struct plan {
 
 static void start_implicit(struct plan *p, struct mx_verdict v);
 
+/* ::ffff:192.0.2.1 leads to where 192.0.2.1 leads. */
+static struct ipaddr unmapped(const struct ipaddr *ip)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+	struct ipaddr four = {.family = 4};
+	if (ip->family != 6 || memcmp(ip->b, prefix, sizeof(prefix)) != 0)
+		return *ip;
+	memcpy(four.b, ip->b + sizeof(prefix), 4);
+	return four;
+}
+
+static bool is_own_address(const struct plan *p, const struct ipaddr *ip)
+{
+	struct ipaddr x = unmapped(ip);
+	for (size_t i = 0; i < p->config.nown_address; i++) {
+		struct ipaddr own = unmapped(&p->config.own_address[i]);
+		if (ipaddr_eq(&x, &own))
+			return true;
+	}
+	return false;
+}
+
+static void mail_loop(struct plan *p, enum reason r)
+{
+	p->verdict.kind = MX_END;
+	p->verdict.reason = r;
+	p->verdict.detail = NULL;
+}
+
 struct plan *plan_new(const struct plan_config *c)
 {
 	struct plan *p = calloc(1, sizeof(*p));
@@ -39,8 +68,11 @@ struct plan *plan_new(const struct plan_config *c)
 		return NULL;
 	p->config = *c;
 	arena_init(&p->mem, PLAN_MEM_MAX);
-	if (c->no_mx ||
-	    c->literal.family != 0) /* the operator's own word is secure (RFC 7672 s2.2.2) */
+	if (!c->no_mx && c->literal.family != 0 && is_own_address(p, &c->literal)) { /* D4 */
+		p->mx_known = true;
+		mail_loop(p, REASON_MAIL_LOOP);
+	} else if (c->no_mx ||
+		   c->literal.family != 0) /* the operator's own word is secure (RFC 7672 s2.2.2) */
 		start_implicit(p, (struct mx_verdict){.kind = MX_IMPLICIT,
 						      .secure = true,
 						      .no_dane = c->policy.level == LEVEL_MAY});
@@ -143,13 +175,6 @@ static bool listed(const struct plan *p, const char *name)
 	return false;
 }
 
-static void mail_loop(struct plan *p, enum reason r)
-{
-	p->verdict.kind = MX_END;
-	p->verdict.reason = r;
-	p->verdict.detail = NULL;
-}
-
 /* D4: hosts as good as we are or worse would only send the mail back to us; r if none is left. */
 static void cut_at(struct plan *p, uint16_t preference, enum reason r)
 {
@@ -159,15 +184,6 @@ static void cut_at(struct plan *p, uint16_t preference, enum reason r)
 	}
 	if (p->nhost == 0)
 		mail_loop(p, r);
-}
-
-static bool is_own_address(const struct plan *p, const struct ipaddr *ip)
-{
-	for (size_t i = 0; i < p->config.nown_address; i++) {
-		if (ipaddr_eq(ip, &p->config.own_address[i]))
-			return true;
-	}
-	return false;
 }
 
 /* By name, or by an address where a name belongs (D10). */

@@ -44,7 +44,8 @@ static void step(struct check_run *r);
 
 /* --- Verdict --- */
 
-/* The facts of one address: with --all-certs a failure of any certificate that is served counts. */
+/* The facts of one address: with --all-certs a failure of any certificate that is served counts,
+ * but not that of a connection: the host may not like so many of them. */
 static struct address_fact fact_of(const struct check_address *a)
 {
 	struct address_fact f = {a->probe[TLS_CERT_ANY].result,
@@ -52,7 +53,7 @@ static struct address_fact fact_of(const struct check_address *a)
 	for (int k = TLS_CERT_RSA; k < CHECK_KINDS; k++) {
 		const struct check_probe *p = &a->probe[k];
 		if (p->done && !p->not_served && p->result == RESULT_FAILED &&
-		    f.result != RESULT_FAILED)
+		    reason_is_security(p->outcome.reason) && f.result != RESULT_FAILED)
 			f = (struct address_fact){RESULT_FAILED, p->outcome.reason};
 	}
 	return f;
