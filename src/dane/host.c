@@ -161,7 +161,8 @@ static void no_addresses(const struct dane_policy *p, const struct host_facts *f
 		skip(v, REASON_DANE_REQUIRED, unproven);
 	else if (unproven != NULL && could_have_dane(p, f, unproven)) /* T7 */
 		skip(v, REASON_ADDRESS_UNPROVEN, unproven);
-	else if (f->no_ipv4 || f->no_ipv6) /* the other family was not asked for: no reason to bounce */
+	else if (f->no_ipv4 ||
+		 f->no_ipv6) /* the other family was not asked for: no reason to bounce */
 		skip(v, REASON_CONNECT_FAILED, last);
 	else
 		skip(v, REASON_NO_ADDRESS, last);
