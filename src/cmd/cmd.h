@@ -27,6 +27,7 @@ int cmd_check(struct cmd *c);
 int cmd_send(struct cmd *c);
 int cmd_verify(struct cmd *c);
 int cmd_resolve(struct cmd *c);
+int cmd_passwd(struct cmd *c);
 
 /* "danelaw SUBCOMMAND: message" on one line of standard error. Returns code. */
 int cmd_fail(const struct cmd *c, int code, const char *fmt, ...)

@@ -32,6 +32,7 @@ static const struct command {
     {"send", cmd_send, "deliver a message now, in one attempt, without a queue"},
     {"verify", cmd_verify, "judge a certificate chain against TLSA records, offline"},
     {"resolve", cmd_resolve, "ask the validating resolver"},
+    {"passwd", cmd_passwd, "set the passwords of submission users"},
 };
 enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -52,6 +53,7 @@ static const char commands_help[] =
     "  send      deliver a message now, in one attempt, without a queue\n"
     "  verify    judge a certificate chain against TLSA records, offline\n"
     "  resolve   ask the validating resolver\n"
+    "  passwd    set the passwords of submission users\n"
     "\n'danelaw COMMAND --help' says more; so do danelaw(1) and danelaw.conf(5).";
 
 static const struct usage usage = {

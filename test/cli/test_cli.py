@@ -6,9 +6,12 @@ Usage: test_cli.py PROGRAM
 """
 import json
 import os
+import pty
+import select
 import subprocess
 import sys
 import tempfile
+import termios
 
 PROGRAM = sys.argv[1]
 USAGE, DATAERR, NOINPUT, CONFIG = 64, 65, 66, 78
@@ -210,8 +213,102 @@ def no_descriptors_left():
         check("no descriptors: reason", doc.get("reason") == "local-error", doc)
 
 
+def passwords():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "users")
+
+        def does(what, args, stdin, says):
+            got, out, err = run("passwd", *args, stdin=stdin)
+            check(f"passwd {what}", got == 0 and out == f"{path}: {says}\n" and err == "", (got, out, err))
+
+        does("adds", [path, "alice"], b"secret\n", "added alice")
+        check("passwd: mode", os.stat(path).st_mode & 0o7777 == 0o600, oct(os.stat(path).st_mode))
+        does("adds without a line feed", [path, "b@c.test"], b"p\xc3\xa4ss word", "added b@c.test")
+        with open(path, encoding="utf-8") as file:
+            before = file.read().splitlines()
+        check("passwd: yescrypt", [line.split(":")[0] for line in before] == ["alice", "b@c.test"]
+              and all(":$y$" in line for line in before), before)
+        does("changes", [path, "alice"], b"other\nmore\n", "changed the password of alice")
+        with open(path, encoding="utf-8") as file:
+            after = file.read().splitlines()
+        check("passwd: one line changed", after[1] == before[1] and after[0] != before[0], after)
+        got, out, _ = run("passwd", "--list", path)
+        check("passwd --list", got == 0 and out == "alice\tyescrypt\nb@c.test\tyescrypt\n", out)
+        does("deletes", ["--delete", path, "alice"], b"", "deleted alice")
+        refused("passwd --delete again", 67, ["no user 'alice'"], "passwd", "-d", path, "alice")
+        refused("passwd, no password", NOINPUT, ["no password"], "passwd", path, "x")
+        refused("passwd, closed input", NOINPUT, ["closed"], "passwd", path, "x", close_stdin=True)
+        refused("passwd, empty password", DATAERR, ["empty"], "passwd", path, "x", stdin=b"\n")
+        refused("passwd, long password", DATAERR, ["511"], "passwd", path, "x", stdin=b"x" * 5000 + b"\n")
+        refused("passwd, CR", DATAERR, ["control"], "passwd", path, "x", stdin=b"secret\r\n")
+        refused("passwd, NUL", DATAERR, ["control"], "passwd", path, "x", stdin=b"sec\0ret\n")
+        refused("passwd, no operands", USAGE, ["file", "--help"], "passwd")
+        refused("passwd, no name", USAGE, ["name", "--help"], "passwd", path)
+        refused("passwd, too many", USAGE, ["--help"], "passwd", path, "a", "b")
+        refused("passwd, list and delete", USAGE, ["exclude"], "passwd", "-l", "-d", path)
+        for name in ("", "a:b", "a b", "#a", "a\nb", "x" * 256):
+            refused(f"passwd, name {name[:8]!r}", USAGE, ["name"], "passwd", path, name, stdin=b"x\n")
+        refused("passwd, unwritable", DATAERR, ["/nonexistent/f"], "passwd", "/nonexistent/f", "x", stdin=b"x\n")
+        refused("passwd --delete, no file", DATAERR, [path + "2", "No such file"], "passwd", "-d", path + "2", "x")
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("old:$1$salt$xxxxxxxxxxxxxxxxxxxxxx\n")
+        got, out, _ = run("passwd", "--list", path)
+        check("passwd --list, weak", got == 0 and "old\tMD5\trefused: an MD5 hash" in out, out)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("broken\n")
+        refused("passwd, broken file", DATAERR, [path + ":3", "no colon"], "passwd", path, "x", stdin=b"x\n")
+        check("passwd: nothing left behind", os.listdir(folder) == ["users"], os.listdir(folder))
+
+
+def on_terminal(path, *typed):
+    """What danelaw passwd shows and returns when these are typed, each at its prompt; and whether echo is on again."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(PROGRAM, [PROGRAM, "passwd", path, "carol"])
+    seen = b""
+
+    def read_until(end):
+        nonlocal seen
+        while not seen.endswith(end):
+            if not select.select([fd], [], [], 30)[0]:
+                return
+            try:
+                more = os.read(fd, 4096)
+            except OSError:
+                return
+            if not more:
+                return
+            seen += more
+
+    for word in typed:
+        read_until(b"carol: ")
+        os.write(fd, word)
+        seen += b"|"
+    read_until(b"never")
+    echo = bool(termios.tcgetattr(fd)[3] & termios.ECHO)
+    status = os.waitpid(pid, 0)[1]
+    os.close(fd)
+    return status, seen.decode(), echo
+
+
+def passwords_on_a_terminal():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "users")
+        status, seen, echo = on_terminal(path, b"secret\n", b"secret\n")
+        check("passwd on a terminal", status == 0 and "added carol" in seen and echo, (status, seen, echo))
+        check("passwd: nothing shown", "secret" not in seen and seen.count("carol: ") == 2, seen)
+        status, seen, _ = on_terminal(path, b"secret\n", b"secert\n")
+        check("passwd: two that differ", os.waitstatus_to_exitcode(status) == DATAERR and "differ" in seen, (status, seen))
+        status, seen, echo = on_terminal(path, b"sec\x03")
+        check("passwd: interrupted", os.WIFSIGNALED(status) and os.WTERMSIG(status) == 2 and echo
+              and "sec" not in seen, (status, seen, echo))
+        with open(path, encoding="utf-8") as file:
+            check("passwd: still one user", file.read().count("\n") == 1)
+
+
 def help_texts():
-    for words in (["--help"], ["check", "--help"], ["send", "-h"], ["verify", "--help"], ["resolve", "--help"]):
+    for words in (["--help"], ["check", "--help"], ["send", "-h"], ["verify", "--help"], ["resolve", "--help"],
+                  ["passwd", "--help"]):
         got, out, err = run(*words)
         check(f"help {words}", got == 0 and out.startswith("Usage: danelaw") and err == "", (got, err))
     got, out, _ = run("--version")
@@ -221,6 +318,7 @@ def help_texts():
 
 
 for part in (bad_command_lines, bad_configuration, bad_sends, offline_verifier, no_descriptors_left,
+             passwords, passwords_on_a_terminal,
              help_texts):
     part()
 print(f"{passed} passed, {failed} failed")
