@@ -47,6 +47,11 @@ int act_open_anchor(void)
 	return as_errno(open(world.anchor, O_RDONLY | O_CLOEXEC) >= 0);
 }
 
+int act_open_locked(void) /* a file of ours without any permission */
+{
+	return as_errno(open(world.locked, O_RDWR | O_CLOEXEC) >= 0);
+}
+
 int act_write_anchor(void)
 {
 	return as_errno(open(world.anchor, O_WRONLY | O_CLOEXEC) >= 0);

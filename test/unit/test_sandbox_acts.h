@@ -12,7 +12,7 @@ enum { WRONG = 250, NOT_ENTERED = 251, TEXT = 256 };
 
 /* What the acts find: made before the fork, seen by the child. */
 struct world {
-	char dir[64], other[64], anchor[TEXT], db[TEXT], socket_path[104];
+	char dir[64], other[64], anchor[TEXT], locked[TEXT], db[TEXT], socket_path[104];
 	int tcp, udp, lmtp; /* listening; bound; listening */
 	uint16_t tcp_port, udp_port;
 	int pair[2];
@@ -26,6 +26,7 @@ struct sockaddr_in local(uint16_t port); /* 127.0.0.1 */
 int act_open_passwd(void);
 int act_open_anchor(void);
 int act_write_anchor(void);
+int act_open_locked(void);
 int act_write_elsewhere(void);
 int act_execute(void);
 int act_execute_at(void);
