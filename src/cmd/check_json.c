@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "cmd/explain.h"
 
-enum { TEXT_MAX = 2048 };
+enum { TEXT_MAX = 10240 };
 
 static void set_text(struct json *j, const char *key, struct buf *text)
 {

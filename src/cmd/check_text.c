@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { TEXT_MAX = 2048, DATA_SHOWN = 32 };
+enum { TEXT_MAX = 10240, DATA_SHOWN = 32 };
 
 struct tree {
 	const struct style *st;

@@ -20,6 +20,9 @@ struct cmd {
 	char **argv;
 	struct conf *conf;
 	struct log *log;
+	struct conf *(*reload)(void *arg, char *error,
+			       size_t room); /* the same configuration, read again */
+	void *reload_arg;
 	bool stdin_closed; /* descriptor 0 was closed when the program started */
 };
 
@@ -28,6 +31,8 @@ int cmd_send(struct cmd *c);
 int cmd_verify(struct cmd *c);
 int cmd_resolve(struct cmd *c);
 int cmd_passwd(struct cmd *c);
+int cmd_relay(struct cmd *c);
+int cmd_queue(struct cmd *c);
 
 /* "danelaw SUBCOMMAND: message" on one line of standard error. Returns code. */
 int cmd_fail(const struct cmd *c, int code, const char *fmt, ...)

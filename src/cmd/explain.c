@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "cmd/cmd.h"
 
-enum { RECORD_MAX = 2048 };
+enum { RECORD_MAX = 8192 };
 
 const struct answer *host_tlsa_answer(const struct plan_host *h)
 {

@@ -32,6 +32,8 @@ static const struct command {
     {"send", cmd_send, "deliver a message now, in one attempt, without a queue"},
     {"verify", cmd_verify, "judge a certificate chain against TLSA records, offline"},
     {"resolve", cmd_resolve, "ask the validating resolver"},
+    {"relay", cmd_relay, "the daemon: take mail in, keep it, deliver it by DANE"},
+    {"queue", cmd_queue, "look at the relay's queue and change it"},
     {"passwd", cmd_passwd, "set the passwords of submission users"},
 };
 enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -53,6 +55,8 @@ static const char commands_help[] =
     "  send      deliver a message now, in one attempt, without a queue\n"
     "  verify    judge a certificate chain against TLSA records, offline\n"
     "  resolve   ask the validating resolver\n"
+    "  relay     the daemon: take mail in, keep it, deliver it by DANE\n"
+    "  queue     look at the relay's queue and change it\n"
     "  passwd    set the passwords of submission users\n"
     "\n'danelaw COMMAND --help' says more; so do danelaw(1) and danelaw.conf(5).";
 
@@ -197,11 +201,19 @@ static int flushed(const struct cmd *c, int code)
 	return code;
 }
 
-static int run(const struct command *command, const struct globals *g, struct cmd *c)
+static struct conf *load(void *arg, char *error, size_t room)
+{
+	const struct globals *g = arg;
+	const struct conf_hooks hooks = {.to_ascii = to_ascii};
+	return conf_load(g->config, g->override, g->noverride, &hooks, error, room);
+}
+
+static int run(const struct command *command, struct globals *g, struct cmd *c)
 {
 	char error[CMD_ERROR_MAX] = "";
-	const struct conf_hooks hooks = {.to_ascii = to_ascii};
-	c->conf = conf_load(g->config, g->override, g->noverride, &hooks, error, sizeof(error));
+	c->conf = load(g, error, sizeof(error));
+	c->reload = load;
+	c->reload_arg = g;
 	if (c->conf == NULL) {
 		static const struct cmd nobody = {0};
 		return cmd_fail(&nobody, EX_CONFIG, "%s", error);

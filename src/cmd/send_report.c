@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { TEXT_MAX = 4096 };
+enum { TEXT_MAX = 10240 };
 
 void send_result_take(struct send_result *r, struct attempt *a, size_t index)
 {

@@ -44,12 +44,20 @@ void time_to_text(int64_t t, char out[static TIME_TEXT_MAX])
 		snprintf(out, TIME_TEXT_MAX, "?");
 }
 
+/* strptime(3) takes February 31; timegm(3) makes March of it. */
+static bool day_exists(const struct tm *tm)
+{
+	struct tm copy = *tm;
+	return timegm(&copy) != (time_t)-1 && copy.tm_mday == tm->tm_mday &&
+	       copy.tm_mon == tm->tm_mon;
+}
+
 /* RFC 3339 date-time with "Z" or a numeric offset; a date alone means its midnight UTC. */
 bool time_from_text(const char *text, int64_t *out)
 {
 	struct tm tm = {0};
 	const char *rest = strptime(text, "%Y-%m-%d", &tm);
-	if (rest == NULL)
+	if (rest == NULL || !day_exists(&tm))
 		return false;
 	if (*rest == '\0') {
 		*out = (int64_t)timegm(&tm);

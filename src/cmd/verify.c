@@ -90,6 +90,8 @@ static int read_records(struct verify *v)
 	free(line);
 	if (code == EX_OK && (ferror(stdin) || v->cmd->stdin_closed))
 		return cmd_fail(v->cmd, EX_DATAERR, "cannot read TLSA records from standard input");
+	if (code == EX_OK && v->nrecord == 0)
+		return cmd_fail(v->cmd, EX_DATAERR, "no TLSA record on standard input");
 	return code;
 }
 

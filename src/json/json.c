@@ -209,3 +209,49 @@ bool json_write_line(const struct json *j, FILE *f)
 		return false;
 	return json_dumpf(j->value, f, JSON_COMPACT) == 0 && fputc('\n', f) != EOF && !ferror(f);
 }
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+struct json *json_parse(const char *text, size_t n)
+{
+	json_error_t error;
+	return handle_new(json_loadb(text, n, 0, &error));
+}
+
+const char *json_get_str(const struct json *obj, const char *key)
+{
+	return obj ? json_string_value(json_object_get(obj->value, key)) : NULL;
+}
+
+int64_t json_get_int(const struct json *obj, const char *key)
+{
+	return obj ? (int64_t)json_integer_value(json_object_get(obj->value, key)) : 0;
+}
+
+bool json_get_bool(const struct json *obj, const char *key)
+{
+	return obj && json_is_true(json_object_get(obj->value, key));
+}
+
+bool json_has_key(const struct json *obj, const char *key)
+{
+	return obj && json_object_get(obj->value, key);
+}
+
+size_t json_get_count(const struct json *obj, const char *key)
+{
+	return obj ? json_array_size(json_object_get(obj->value, key)) : 0;
+}
+
+struct json *json_get_item(struct json *obj, const char *key, size_t i)
+{
+	json_t *value = obj ? json_array_get(json_object_get(obj->value, key), i) : NULL;
+	struct json *child = value ? handle_new(json_incref(value)) : NULL;
+	if (!child)
+		return NULL;
+	json_decref(value); /* borrowed, as every child's */
+	child->parent = obj;
+	child->sibling = obj->child;
+	obj->child = child;
+	return child;
+}

@@ -14,6 +14,7 @@
 #define JSON_JSON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -47,5 +48,20 @@ bool json_ok(const struct json *j); /* false for NULL */
 /* One line, compact, with its newline (JSON Lines). False: an earlier failure (nothing is printed
  * then) or a write error. */
 bool json_write_line(const struct json *j, FILE *f);
+
+/* --- reading --- */
+
+/* A document from text: a root to json_free(). NULL: not JSON, or out of memory. */
+struct json *json_parse(const char *text, size_t n);
+/* What is not there, or of another type, reads as NULL, 0, false. Strings live as long as the root.
+ */
+const char *json_get_str(const struct json *obj, const char *key);
+int64_t json_get_int(const struct json *obj, const char *key);
+bool json_get_bool(const struct json *obj, const char *key);
+bool json_has_key(const struct json *obj, const char *key);
+size_t json_get_count(const struct json *obj,
+		      const char *key); /* elements of the array under key */
+/* The i-th object of the array under key, usable while the root lives; NULL: none. */
+struct json *json_get_item(struct json *obj, const char *key, size_t i);
 
 #endif

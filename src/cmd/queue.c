@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* danelaw queue: an operator's view of the queue, through the relay's control socket. */
+#include "cmd/cmd.h"
+
+#include "base/buf.h"
+#include "relay/control.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { REPLY_MAX = 256 * 1024 * 1024 };
+
+static const struct opt options[] = {
+    {'j', "json", NULL, "print the JSON Lines of the relay as they are"},
+    {0, "for", "TIME", "policy: how long, as 30m, 24h, 7d"},
+};
+enum { OPT_JSON, OPT_FOR };
+
+static const struct usage usage = {
+    .synopsis = "queue [--json] ACTION [ARGUMENTS]",
+    .summary = "Looks at the relay's queue and changes it.",
+    .opt = options,
+    .nopt = sizeof(options) / sizeof(options[0]),
+    .more =
+	"Actions:\n"
+	"  list [FILTER...]                 deliveries in the queue\n"
+	"  show ID, why ID                  the whole story of a message: every attempt, what to "
+	"change, when next\n"
+	"  stats                            totals, by destination, by reason\n"
+	"  retry|hold|release FILTER...     try now, keep back, let go\n"
+	"  bounce FILTER...                 give up and tell the sender\n"
+	"  delete FILTER...                 give up and tell nobody\n"
+	"  policy PATTERN LEVEL --for TIME  may, dane or dane-only for a destination, for a while\n"
+	"  policy PATTERN clear             end that\n"
+	"  policies                         what is in force\n\n"
+	"A FILTER is next-hop=, sender=, recipient=, id=, state=, older-than=SECONDS or limit=.\n"
+	"Exit: 0 done, 64 usage, 69 no such message, 75 the relay does not run or is busy, 77 not "
+	"permitted.",
+};
+
+static const char *const actions[] = {"list",    "show",   "why",    "stats",  "retry",   "hold",
+				      "release", "bounce", "delete", "policy", "policies"};
+
+/* --- The socket --- */
+
+static int connect_control(struct cmd *c)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	const char *path = c->conf->relay_control;
+	if (strlen(path) >= sizeof(to.sun_path)) {
+		cmd_fail(c, EX_CONFIG, "relay.control: the path is too long: %s", path);
+		return -1;
+	}
+	memcpy(to.sun_path, path, strlen(path));
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+		return fd;
+	cmd_fail(c, EX_TEMPFAIL, "cannot talk to the relay at %s: %s; does it run?", path,
+		 strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool exchange(int fd, struct buf *line, struct buf *reply)
+{
+	while (buf_len(line) > 0) {
+		struct slice s = buf_slice(line);
+		ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
+		if (n < 0)
+			return false;
+		buf_consume(line, (size_t)n);
+	}
+	for (;;) {
+		uint8_t *p = buf_reserve(reply, 65536);
+		ssize_t n = p != NULL ? read(fd, p, 65536) : -1;
+		if (n < 0)
+			return false;
+		if (n == 0)
+			return true;
+		buf_commit(reply, (size_t)n);
+	}
+}
+
+/* --- Words --- */
+
+static void print_time(const char *label, int64_t t)
+{
+	char text[TIME_TEXT_MAX];
+	if (t == 0)
+		return;
+	time_to_text(t, text);
+	printf("  %s %s", label, text);
+}
+
+static const char *or_dash(const char *s)
+{
+	return s != NULL && s[0] != '\0' ? s : "-";
+}
+
+static void print_tries(struct json *j)
+{
+	for (size_t i = 0; i < json_get_count(j, "tries"); i++) {
+		struct json *t = json_get_item(j, "tries", i);
+		char when[TIME_TEXT_MAX];
+		time_to_text(json_get_int(t, "at"), when);
+		printf("    %s  %s [%s]  policy %s  %s %s\n", when,
+		       or_dash(json_get_str(t, "host")), or_dash(json_get_str(t, "address")),
+		       or_dash(json_get_str(t, "policy")), or_dash(json_get_str(t, "code")),
+		       or_dash(json_get_str(t, "reason")));
+		if (json_get_str(t, "sentence") != NULL)
+			printf("      %s%s%s\n", json_get_str(t, "sentence"),
+			       json_get_str(t, "detail") != NULL ? ": " : "",
+			       json_get_str(t, "detail") != NULL ? json_get_str(t, "detail") : "");
+		if (json_get_str(t, "tls") != NULL)
+			printf("      tls: %s\n", json_get_str(t, "tls"));
+		if (json_get_str(t, "cure") != NULL)
+			printf("      what to change: %s\n", json_get_str(t, "cure"));
+	}
+}
+
+static void print_delivery(struct json *j, bool whole)
+{
+	printf("%s  %s  from <%s> to %s", json_get_str(j, "id"), json_get_str(j, "state"),
+	       or_dash(json_get_str(j, "sender")), or_dash(json_get_str(j, "next_hop")));
+	print_time("due", json_get_int(j, "due"));
+	printf("  %s %s%s\n", or_dash(json_get_str(j, "code")), or_dash(json_get_str(j, "reason")),
+	       json_get_bool(j, "possibly_delivered") ? "  POSSIBLY DELIVERED" : "");
+	if (!whole)
+		return;
+	printf("  %" PRId64 " octets from %s, %" PRId64 " attempts,", json_get_int(j, "size"),
+	       or_dash(json_get_str(j, "origin")), json_get_int(j, "attempts"));
+	print_time("arrived", json_get_int(j, "arrived"));
+	print_time("given up at", json_get_int(j, "expires"));
+	putchar('\n');
+	for (size_t i = 0; i < json_get_count(j, "recipients"); i++) {
+		struct json *r = json_get_item(j, "recipients", i);
+		printf("  <%s> %s  %s %s  %s\n", json_get_str(r, "address"),
+		       json_get_str(r, "state"), or_dash(json_get_str(r, "code")),
+		       or_dash(json_get_str(r, "reason")), or_dash(json_get_str(r, "reply")));
+	}
+	print_tries(j);
+}
+
+static void print_other(struct json *j)
+{
+	if (json_has_key(j, "messages"))
+		printf("%" PRId64 " messages, %" PRId64 " octets, %" PRId64
+		       " recipients; deliveries: %" PRId64 " waiting, %" PRId64 " active, %" PRId64
+		       " held, %" PRId64 " possibly delivered\n",
+		       json_get_int(j, "messages"), json_get_int(j, "bytes"),
+		       json_get_int(j, "recipients"), json_get_int(j, "waiting"),
+		       json_get_int(j, "active"), json_get_int(j, "held"),
+		       json_get_int(j, "possibly_delivered"));
+	else if (json_has_key(j, "destination"))
+		printf("%-40s %6" PRId64 " waiting %4" PRId64 " active %4" PRId64 " held  %s\n",
+		       json_get_str(j, "destination"), json_get_int(j, "waiting"),
+		       json_get_int(j, "active"), json_get_int(j, "held"),
+		       or_dash(json_get_str(j, "reason")));
+	else if (json_has_key(j, "deliveries"))
+		printf("%-40s %6" PRId64 " deliveries\n", or_dash(json_get_str(j, "reason")),
+		       json_get_int(j, "deliveries"));
+	else if (json_has_key(j, "pattern")) {
+		printf("%-40s %s", json_get_str(j, "pattern"), or_dash(json_get_str(j, "policy")));
+		print_time("until", json_get_int(j, "expires"));
+		putchar('\n');
+	}
+}
+
+/* The last line says how it went. */
+static int print_end(struct cmd *c, struct json *j, const char *action)
+{
+	if (!json_get_bool(j, "ok")) {
+		const char *error = or_dash(json_get_str(j, "error"));
+		bool missing = strncmp(error, "no such", 7) == 0;
+		return cmd_fail(c, missing ? EX_UNAVAILABLE : EX_TEMPFAIL, "%s", error);
+	}
+	bool changes = strcmp(action, "list") != 0 && strcmp(action, "show") != 0 &&
+		       strcmp(action, "stats") != 0 && strcmp(action, "policies") != 0;
+	if (changes)
+		printf("%s: %" PRId64 "\n", action, json_get_int(j, "count"));
+	else if (strcmp(action, "list") == 0 && json_get_int(j, "count") == 0)
+		puts("the queue is empty, or nothing matches");
+	return EX_OK;
+}
+
+static int print_reply(struct cmd *c, struct buf *reply, const char *action, bool json)
+{
+	int code = EX_TEMPFAIL;
+	bool whole = strcmp(action, "show") == 0, ended = false;
+	for (struct slice rest = buf_slice(reply); rest.n > 0;) {
+		struct slice line = slice_cut(rest, '\n', &rest);
+		struct json *j = json_parse((const char *)line.p, line.n);
+		ended = json_has_key(j, "ok");
+		if (json)
+			printf("%.*s\n", (int)line.n, (const char *)line.p);
+		if (ended)
+			code = json ? (json_get_bool(j, "ok") ? EX_OK : EX_TEMPFAIL)
+				    : print_end(c, j, action);
+		else if (!json && json_has_key(j, "delivery"))
+			print_delivery(j, whole);
+		else if (!json && j != NULL)
+			print_other(j);
+		json_free(&j);
+	}
+	if (!ended)
+		return cmd_fail(c, EX_TEMPFAIL, "the relay broke off");
+	return code;
+}
+
+/* --- Arguments --- */
+
+/* "24h" in seconds; 0: not a time. */
+static uint64_t seconds_of(const char *text)
+{
+	static const struct {
+		char unit;
+		uint64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	struct slice s = slice_str(text);
+	uint64_t n;
+	for (size_t i = 0; s.n > 1 && i < 4; i++) {
+		if (s.p[s.n - 1] == units[i].unit &&
+		    slice_to_u64(slice_first(s, s.n - 1), 1000000, &n))
+			return n * units[i].seconds;
+	}
+	return 0;
+}
+
+static bool add_field(struct buf *line, const char *text)
+{
+	if (strpbrk(text, "\t\n\r") != NULL)
+		return false;
+	if (buf_len(line) > 0)
+		buf_add_u8(line, '\t');
+	buf_add_str(line, text);
+	return true;
+}
+
+static int make_line(struct cmd *c, const char *action, const char *duration, struct buf *line)
+{
+	bool ok = add_field(line, action);
+	for (int i = optind + 1; i < c->argc && ok; i++)
+		ok = add_field(line, c->argv[i]);
+	if (strcmp(action, "policy") == 0 && c->argc - optind == 3 &&
+	    strcmp(c->argv[optind + 2], "clear") != 0) {
+		uint64_t seconds = duration != NULL ? seconds_of(duration) : 0;
+		if (seconds == 0)
+			return cmd_fail(c, EX_USAGE, "an override needs an end: --for 24h");
+		buf_addf(line, "\t%" PRIu64, seconds);
+	}
+	buf_add_u8(line, '\n');
+	if (!ok || buf_len(line) > CONTROL_LINE_MAX)
+		return cmd_fail(c, EX_USAGE, "an argument has control characters or is too long");
+	return EX_OK;
+}
+
+static int run(struct cmd *c, const char *action, const char *duration, bool json)
+{
+	struct buf line, reply;
+	buf_init(&line, CONTROL_LINE_MAX * 2);
+	buf_init(&reply, REPLY_MAX);
+	int code = make_line(c, action, duration, &line);
+	int fd = code == EX_OK ? connect_control(c) : -1;
+	if (code == EX_OK && fd < 0)
+		code = EX_TEMPFAIL;
+	else if (code == EX_OK && !exchange(fd, &line, &reply))
+		code = cmd_fail(c, EX_TEMPFAIL, "the relay broke off: %s", strerror(errno));
+	else if (code == EX_OK)
+		code = print_reply(c, &reply, action, json);
+	if (fd >= 0)
+		close(fd);
+	buf_free(&line);
+	buf_free(&reply);
+	return code;
+}
+
+int cmd_queue(struct cmd *c)
+{
+	const char *value, *duration = NULL;
+	bool json = false;
+	for (int o; (o = opts_next("danelaw queue", &usage, c->argc, c->argv, false, &value)) !=
+		    OPTS_END;) {
+		if (o == OPTS_HELP)
+			return EX_OK;
+		if (o == OPTS_BAD)
+			return EX_USAGE;
+		if (o == OPT_JSON)
+			json = true;
+		else
+			duration = value;
+	}
+	if (optind >= c->argc)
+		return cmd_fail(
+		    c, EX_USAGE,
+		    "say what to do: list, why ID, stats ...; see 'danelaw queue --help'");
+	const char *action = c->argv[optind];
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		if (strcmp(actions[i], action) == 0)
+			return run(c, strcmp(action, "why") == 0 ? "show" : action, duration, json);
+	}
+	return cmd_fail(c, EX_USAGE, "unknown action '%s'; see 'danelaw queue --help'", action);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * relay: the control socket: how an operator's commands reach the keeper. Access is the file's
+ * permissions.
+ *
+ * The client connects, sends one line of fields separated by tabs, and reads JSON Lines until the
+ * end of the stream. The last line is {"ok":true,...} or {"ok":false,"error":"..."}. list
+ * KEY=VALUE...                     deliveries: next-hop, sender, recipient, id, state, limit show
+ * QUEUE-ID                         its deliveries with recipients and tries stats totals, by
+ * destination, by reason retry | hold | release | delete | bounce KEY=VALUE...   on all that match;
+ * at least one key policy  PATTERN LEVEL SECONDS            an override that ends by itself policy
+ * PATTERN clear policies
+ */
+#ifndef RELAY_CONTROL_H
+#define RELAY_CONTROL_H
+
+enum { CONTROL_LINE_MAX = 8192 };
+
+struct keeper;
+struct control;
+
+/* NULL: logged. */
+struct control *control_open(struct keeper *k, const char *path);
+void control_close(struct control **c);
+
+#endif

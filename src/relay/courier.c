@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The courier process: carries deliveries out over the network, many at once, and reports. Knows
+ * the engine; refuses to know the queue: whether and when something is tried again is the keeper's
+ * to say.
+ */
+#include "relay/mail.h"
+#include "relay/process.h"
+#include "relay/remote.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { JOB_MEM_MAX = 16 * 1024 * 1024, TLS_TEXT_MAX = 1024 };
+
+struct courier;
+
+struct carry {
+	struct courier *courier;
+	struct arena mem; /* of the job */
+	struct job job;
+	struct smtpc_message message;
+	struct dane_policy policy;
+	struct delivery *delivery;
+	int fd; /* of the text, -1: inline */
+	struct carry *next;
+};
+
+struct courier {
+	struct process process;
+	struct engine *engine;
+	struct remote *remote;
+	struct channel *keeper;
+	struct carry *carry;
+};
+
+/* --- Results --- */
+
+static const char *tls_text(struct arena *mem, const struct tls_facts *t)
+{
+	struct buf b;
+	if (t == NULL || t->version[0] == '\0')
+		return NULL;
+	buf_init(&b, TLS_TEXT_MAX);
+	buf_addf(&b, "%s %s %s", t->version, t->cipher, t->group);
+	if (t->match.present)
+		buf_addf(&b, "; matched %u %u %u at %d%s%s", t->match.usage, t->match.selector,
+			 t->match.mtype, t->match.depth, t->match.name != NULL ? " name " : "",
+			 t->match.name != NULL ? t->match.name : "");
+	for (size_t i = 0; i < t->nchain; i++)
+		buf_addf(&b, "; cert %zu sha256 %s", i, t->chain[i].sha256);
+	const char *text = arena_strdup(mem, buf_cstr(&b));
+	buf_free(&b);
+	return text;
+}
+
+static const char *or_null(const char *s)
+{
+	return s != NULL && s[0] != '\0' ? s : NULL;
+}
+
+static void fill_tries(struct arena *mem, struct attempt *a, struct result *r)
+{
+	r->ntries = attempt_ntries(a);
+	r->tries = arena_array(mem, r->ntries, sizeof(*r->tries));
+	for (size_t i = 0; r->tries != NULL && i < r->ntries; i++) {
+		const struct attempt_try *t = attempt_try(a, i);
+		r->tries[i] = (struct result_try){.host = t->host,
+						  .address = t->address,
+						  .policy = host_policy_name(t->policy),
+						  .reason = reason_name(t->reason),
+						  .code = reason_code(t->reason),
+						  .detail = or_null(t->detail),
+						  .tls = tls_text(mem, t->tls)};
+	}
+}
+
+static void fill_rcpts(struct arena *mem, const struct carry *c, struct attempt *a,
+		       struct result *r)
+{
+	r->nrcpt = c->job.mail.nrcpt;
+	r->rcpt = arena_array(mem, r->nrcpt, sizeof(*r->rcpt));
+	r->reason = REASON_OK;
+	for (size_t i = 0; r->rcpt != NULL && i < r->nrcpt; i++) {
+		const struct attempt_rcpt *x = attempt_rcpt(a, i);
+		const struct attempt_try *t =
+		    x->decided_by >= 0 ? attempt_try(a, (size_t)x->decided_by) : NULL;
+		r->rcpt[i] = (struct result_rcpt){.n = c->job.mail.rcpt[i].n,
+						  .status = (uint8_t)x->status,
+						  .reason = (uint16_t)x->reason,
+						  .code = x->code,
+						  .reply = or_null(x->reply),
+						  .host = t != NULL ? t->host : NULL};
+		if (x->reason != REASON_OK)
+			r->reason = (uint16_t)reason_worse((enum reason)r->reason, x->reason);
+	}
+	r->unknown = r->reason == REASON_LOST_AFTER_DATA;
+}
+
+static void unlink_carry(struct carry *c)
+{
+	struct carry **at = &c->courier->carry;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+}
+
+static void drop(struct carry *c)
+{
+	struct courier *k = c->courier;
+	unlink_carry(c);
+	delivery_free(&c->delivery);
+	if (c->fd >= 0)
+		close(c->fd);
+	arena_free(&c->mem);
+	free(c);
+	if (k->process.draining && k->carry == NULL)
+		process_exit(&k->process);
+}
+
+static void on_delivery(void *arg, struct attempt *a)
+{
+	struct carry *c = arg;
+	struct arena mem;
+	struct result r = {.delivery = c->job.delivery};
+	arena_init(&mem, JOB_MEM_MAX);
+	fill_tries(&mem, a, &r);
+	fill_rcpts(&mem, c, a, &r);
+	if (!mem.failed && c->courier->keeper != NULL) {
+		result_put(channel_begin(c->courier->keeper, MSG_RESULT), &r);
+		if (!channel_send(c->courier->keeper, -1))
+			log_event(c->courier->process.log, LOG_LEVEL_ERROR, "result-lost", "id",
+				  c->job.mail.queue_id, NULL);
+	}
+	arena_free(&mem);
+	drop(c);
+}
+
+static void on_dot(void *arg)
+{
+	struct carry *c = arg;
+	struct channel *keeper = c->courier->keeper;
+	if (keeper != NULL) {
+		put_u64(channel_begin(keeper, MSG_DOT), c->job.delivery);
+		if (channel_send(keeper, -1))
+			return;
+	}
+	delivery_finish_text(c->delivery, false);
+}
+
+/* --- Jobs --- */
+
+static bool make_message(struct carry *c)
+{
+	const struct mail *m = &c->job.mail;
+	struct smtpc_rcpt *rcpt = arena_array(&c->mem, m->nrcpt, sizeof(*rcpt));
+	if (rcpt == NULL)
+		return false;
+	for (size_t i = 0; i < m->nrcpt; i++)
+		rcpt[i] = (struct smtpc_rcpt){
+		    .address = m->rcpt[i].address,
+		    .params = {.notify = m->rcpt[i].notify, .orcpt_given = m->rcpt[i].orcpt}};
+	c->message = (struct smtpc_message){.reverse_path = m->reverse_path,
+					    .envid = m->envid,
+					    .ret = m->ret,
+					    .size = m->size,
+					    .eight_bit = m->eight_bit,
+					    .smtputf8 = m->smtputf8,
+					    .rcpt = rcpt,
+					    .nrcpt = m->nrcpt};
+	return true;
+}
+
+/* "[192.0.2.1]" is an address, everything else a domain. */
+static void set_next_hop(struct carry *c, struct delivery_request *q)
+{
+	struct slice hop = slice_str(c->job.next_hop);
+	q->next_hop = c->job.next_hop;
+	if (hop.n > 2 && hop.p[0] == '[' && hop.p[hop.n - 1] == ']') {
+		struct slice inside = slice_first(slice_from(hop, 1), hop.n - 2);
+		if (ipaddr_from_text(inside, &q->literal))
+			q->next_hop = arena_str(&c->mem, inside);
+	}
+}
+
+static bool start(struct carry *c)
+{
+	struct delivery_request q = {
+	    .message = &c->message,
+	    .body = {.bytes = c->fd >= 0 ? (struct slice){0} : c->job.mail.text, .fd = c->fd},
+	    .id = c->job.mail.queue_id,
+	    .before_dot = on_dot,
+	};
+	if (!make_message(c))
+		return false;
+	set_next_hop(c, &q);
+	conf_policy_for(c->courier->process.birth.conf, q.next_hop, &c->policy);
+	if (c->job.level != MAIL_LEVEL_NONE)
+		c->policy.level = (enum dane_level)c->job.level;
+	q.policy = &c->policy;
+	c->delivery = delivery_start(c->courier->engine, &q, on_delivery, c);
+	return c->delivery != NULL;
+}
+
+/* Nothing was tried: everybody is deferred for a reason of ours. */
+static void give_back(struct courier *k, const struct job *j)
+{
+	struct arena mem;
+	struct result r = {
+	    .delivery = j->delivery, .reason = REASON_LOCAL_ERROR, .nrcpt = j->mail.nrcpt};
+	arena_init(&mem, JOB_MEM_MAX);
+	r.rcpt = arena_array(&mem, r.nrcpt, sizeof(*r.rcpt));
+	for (size_t i = 0; r.rcpt != NULL && i < r.nrcpt; i++)
+		r.rcpt[i] = (struct result_rcpt){.n = j->mail.rcpt[i].n,
+						 .status = ATTEMPT_DEFERRED,
+						 .reason = REASON_LOCAL_ERROR,
+						 .code = reason_code(REASON_LOCAL_ERROR)};
+	if (r.rcpt == NULL)
+		r.nrcpt = 0;
+	result_put(channel_begin(k->keeper, MSG_RESULT), &r);
+	channel_send(k->keeper, -1);
+	arena_free(&mem);
+}
+
+static bool take_job(struct courier *k, struct channel *ch, struct slice payload)
+{
+	struct carry *c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return false;
+	*c = (struct carry){.courier = k, .fd = channel_take_fd(ch), .next = k->carry};
+	k->carry = c;
+	arena_init(&c->mem, JOB_MEM_MAX);
+	struct slice copy = arena_bytes(&c->mem, payload); /* the text is a slice of it */
+	bool ok = copy.n == payload.n && job_get(copy, &c->mem, &c->job);
+	if (ok && !start(c)) {
+		give_back(k, &c->job);
+		drop(c);
+	} else if (!ok) {
+		drop(c);
+	}
+	return ok;
+}
+
+static void dot_noted(struct courier *k, struct slice payload)
+{
+	struct cursor cur = cursor_make(payload);
+	uint64_t id = get_u64(&cur);
+	bool go = cursor_u8(&cur) == 1;
+	for (struct carry *c = k->carry; c != NULL; c = c->next) {
+		if (c->job.delivery == id) {
+			delivery_finish_text(c->delivery, go);
+			return;
+		}
+	}
+}
+
+static void keeper_lost(struct courier *k)
+{
+	channel_free(&k->keeper);
+	/* Its successor takes everything that was active for interrupted: going on here would
+	 * deliver twice. */
+	while (k->carry != NULL)
+		drop(k->carry);
+}
+
+static void on_message(void *arg, struct channel *c, enum message type, struct slice payload)
+{
+	struct courier *k = arg;
+	if (type == MSG_JOB && !take_job(k, c, payload)) {
+		log_event(k->process.log, LOG_LEVEL_ERROR, "job", "error",
+			  "not understood, or out of memory", NULL);
+		keeper_lost(k);
+	} else if (type == MSG_DOT_NOTED) {
+		dot_noted(k, payload);
+	}
+}
+
+static void on_gone(void *arg, struct channel *c, const char *why)
+{
+	(void)c;
+	(void)why;
+	keeper_lost(arg);
+}
+
+static void on_peer(void *self, enum role role, int fd)
+{
+	struct courier *k = self;
+	if (role == ROLE_RESOLVER) {
+		remote_connect(k->remote, fd);
+	} else if (role == ROLE_KEEPER) {
+		keeper_lost(k);
+		k->keeper =
+		    channel_new(k->process.loop, fd, ROLE_COURIER, role, on_message, on_gone, k);
+	} else {
+		close(fd);
+	}
+}
+
+static void on_drain(void *self)
+{
+	struct courier *k = self;
+	if (k->carry == NULL)
+		process_exit(&k->process);
+}
+
+int courier_main(const struct birth *b)
+{
+	char error[512] = "";
+	int code = EXIT_FAILURE;
+	struct courier k = {0};
+	if (!process_init(&k.process, b, &k))
+		return EXIT_FAILURE;
+	k.process.on_peer = on_peer;
+	k.process.on_drain = on_drain;
+	if (process_drop(&k.process))
+		k.remote = remote_new(k.process.loop);
+	if (k.remote != NULL) {
+		struct engine_resolver resolver = remote_resolver(k.remote);
+		struct engine_config e = {.conf = b->conf,
+					  .log = k.process.log,
+					  .resolver = &resolver,
+					  .loop = k.process.loop};
+		k.engine = engine_new(&e, error, sizeof(error));
+	}
+	if (k.engine != NULL && process_confine(&k.process, SANDBOX_COURIER, NULL))
+		code = process_run(&k.process);
+	else if (k.engine == NULL)
+		log_event(k.process.log, LOG_LEVEL_ERROR, "courier", "error", error, NULL);
+	while (k.carry != NULL)
+		drop(k.carry);
+	channel_free(&k.keeper);
+	engine_free(&k.engine);
+	remote_free(&k.remote);
+	process_free(&k.process);
+	return code;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The intake process: listeners, clients and their limits, the way to the keeper. Knows who may
+ * connect; what a client says is known by intake_client.c. Refuses to know the queue.
+ */
+#include "relay/intake_int.h"
+
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ACCEPTS_AT_ONCE = 32, PAUSE_MS = 200 };
+
+struct door {
+	struct intake *intake;
+	const struct listener *listener;
+	struct loop_io *io;
+	struct loop_timer *pause; /* after a lack of descriptors */
+};
+
+/* --- Clients come and go --- */
+
+static size_t count_address(const struct intake *t, const struct ipaddr *a)
+{
+	size_t n = 0;
+	for (const struct client *c = t->client; c != NULL; c = c->next)
+		n += ipaddr_eq(&c->address, a);
+	return n;
+}
+
+const char *intake_refusal(const struct intake *t, const struct client *c)
+{
+	const struct conf *f = t->process.birth.conf;
+	if (t->process.draining)
+		return "4.3.2 Shutting down";
+	if (t->nclient > (size_t)f->relay_clients_max)
+		return "4.3.2 Too many connections";
+	if (count_address(t, &c->address) > (size_t)f->relay_clients_per_address)
+		return "4.7.0 Too many connections from your address";
+	return NULL;
+}
+
+void intake_forget(struct client *c)
+{
+	struct intake *t = c->intake;
+	struct client **at = &t->client;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	t->nclient--;
+	if (t->process.draining && t->nclient == 0)
+		process_exit(&t->process);
+}
+
+static void set_address(const struct sockaddr_storage *from, struct ipaddr *out)
+{
+	*out = (struct ipaddr){0};
+	if (from->ss_family == AF_INET) {
+		out->family = 4;
+		memcpy(out->b, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+	} else if (from->ss_family == AF_INET6) {
+		out->family = 6;
+		memcpy(out->b, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, 16);
+	}
+}
+
+static void welcome(struct door *d, int fd, const struct sockaddr_storage *from)
+{
+	struct intake *t = d->intake;
+	struct ipaddr address;
+	set_address(from, &address);
+	struct client *c = client_new(t, d->listener, fd, &address);
+	if (c == NULL)
+		return;
+	c->next = t->client;
+	t->client = c;
+	t->nclient++;
+	client_start(c);
+}
+
+static void on_pause_over(void *arg)
+{
+	struct door *d = arg;
+	loop_io_want(d->io, LOOP_READ);
+}
+
+static void on_accept(void *arg, unsigned ready)
+{
+	struct door *d = arg;
+	(void)ready;
+	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+		struct sockaddr_storage from;
+		socklen_t len = sizeof(from);
+		int fd = accept4(d->listener->fd, (struct sockaddr *)&from, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			welcome(d, fd, &from);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			   errno == ENOBUFS) {
+			loop_io_want(d->io, 0);
+			loop_timer_set(d->pause, PAUSE_MS);
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			return;
+		}
+	}
+}
+
+/* --- The keeper --- */
+
+static struct client *find_waiting(struct intake *t, uint64_t token)
+{
+	for (struct client *c = t->client; c != NULL; c = c->next) {
+		if (c->token == token)
+			return c;
+	}
+	return NULL;
+}
+
+static void on_message(void *arg, struct channel *ch, enum message type, struct slice payload)
+{
+	struct intake *t = arg;
+	struct arena mem;
+	struct submitted s;
+	(void)ch;
+	arena_init(&mem, 8192);
+	if (type == MSG_SUBMITTED && submitted_get(payload, &mem, &s)) {
+		struct client *c = find_waiting(t, s.token);
+		if (c != NULL)
+			client_submitted(c, s.code, s.text);
+	}
+	arena_free(&mem);
+}
+
+/* Who waits for an answer gets "later": whether the message was kept nobody here can know. */
+static void on_gone(void *arg, struct channel *ch, const char *why)
+{
+	struct intake *t = arg;
+	(void)ch;
+	(void)why;
+	channel_free(&t->keeper);
+	for (struct client *c = t->client, *next; c != NULL; c = next) {
+		next = c->next;
+		if (c->token != 0)
+			client_submitted(c, 451, "4.3.0 Queue trouble, try again later");
+	}
+}
+
+static void on_peer(void *self, enum role role, int fd)
+{
+	struct intake *t = self;
+	if (role != ROLE_KEEPER) {
+		close(fd);
+		return;
+	}
+	if (t->keeper != NULL)
+		on_gone(t, t->keeper, "replaced");
+	t->keeper = channel_new(t->process.loop, fd, ROLE_INTAKE, role, on_message, on_gone, t);
+}
+
+/* --- Life --- */
+
+static void close_doors(struct intake *t)
+{
+	for (size_t i = 0; i < t->ndoor; i++) {
+		loop_io_free(&t->door[i].io);
+		loop_timer_free(&t->door[i].pause);
+	}
+	t->ndoor = 0;
+	free(t->door);
+	t->door = NULL;
+}
+
+static void on_drain(void *self)
+{
+	struct intake *t = self;
+	close_doors(t);
+	for (struct client *c = t->client, *next; c != NULL; c = next) {
+		next = c->next;
+		client_shutdown(c);
+	}
+	if (t->nclient == 0)
+		process_exit(&t->process);
+}
+
+static bool load_networks(struct intake *t)
+{
+	static const char *const own[] = {"127.0.0.0/8", "::1", NULL};
+	const char *const *list = t->process.birth.conf->relay_networks;
+	if (list[0] == NULL)
+		list = own;
+	for (size_t n = 0; list[n] != NULL; n++) {
+		if (t->nnetwork == NETWORKS_MAX ||
+		    !network_from_text(list[n], &t->network[t->nnetwork])) {
+			log_event(t->process.log, LOG_LEVEL_ERROR, "networks", "error",
+				  "not a network", "value", list[n], NULL);
+			return false;
+		}
+		t->nnetwork++;
+	}
+	return true;
+}
+
+static struct tls_server *load_tls(struct intake *t, enum tls_server_use use, char *error,
+				   size_t room)
+{
+	const struct conf *f = t->process.birth.conf;
+	struct tls_server_cert cert[TLS_SERVER_CERTS_MAX];
+	size_t n = 0;
+	for (; f->relay_certificate[n] != NULL && n < TLS_SERVER_CERTS_MAX; n++)
+		cert[n] = (struct tls_server_cert){.chain_file = f->relay_certificate[n],
+						   .key_file = f->relay_certificate[n]};
+	for (size_t i = 0; i < n && f->relay_key[i] != NULL; i++)
+		cert[i].key_file = f->relay_key[i];
+	struct tls_server_config c = {.cert = cert, .ncert = n, .use = use};
+	struct tls_server *s = tls_server_new(&c, loop_wall_s(), error, room);
+	const char *const *line = NULL;
+	size_t warnings = s != NULL ? tls_server_warnings(s, &line) : 0;
+	for (size_t i = 0; i < warnings; i++)
+		log_event(t->process.log, LOG_LEVEL_WARN, "certificate", "warning", line[i], NULL);
+	return s;
+}
+
+static bool load_certificates(struct intake *t)
+{
+	char error[512] = "";
+	if (t->process.birth.conf->relay_certificate[0] == NULL)
+		return true;
+	t->tls_relay = load_tls(t, TLS_SERVER_RELAY, error, sizeof(error));
+	if (t->tls_relay != NULL)
+		t->tls_submission = load_tls(t, TLS_SERVER_SUBMISSION, error, sizeof(error));
+	if (t->tls_submission == NULL)
+		log_event(t->process.log, LOG_LEVEL_ERROR, "certificate", "error", error, NULL);
+	return t->tls_submission != NULL;
+}
+
+static bool load_users(struct intake *t)
+{
+	char error[512] = "";
+	if (t->process.birth.conf->relay_users == NULL)
+		return true;
+	t->users = users_load(t->process.birth.conf->relay_users, error, sizeof(error));
+	if (t->users == NULL)
+		log_event(t->process.log, LOG_LEVEL_ERROR, "users", "error", error, NULL);
+	return t->users != NULL;
+}
+
+static bool open_doors(struct intake *t)
+{
+	const struct birth *b = &t->process.birth;
+	t->door = calloc(b->nlistener, sizeof(*t->door));
+	for (size_t i = 0; t->door != NULL && i < b->nlistener; i++) {
+		struct door *d = &t->door[t->ndoor];
+		d->intake = t;
+		d->listener = &b->listener[i];
+		d->io = loop_io_new(t->process.loop, d->listener->fd, on_accept, d);
+		d->pause = loop_timer_new(t->process.loop, on_pause_over, d);
+		if (d->io == NULL || d->pause == NULL)
+			return false;
+		t->ndoor++;
+		loop_io_want(d->io, LOOP_READ);
+	}
+	return t->door != NULL;
+}
+
+static bool start(struct intake *t)
+{
+	if (getrandom(&t->last_token, sizeof(t->last_token), 0) != (ssize_t)sizeof(t->last_token))
+		return false;
+	t->last_token &= 0x7fffffffffffffffu;
+	snprintf(t->host, sizeof(t->host), "%s",
+		 t->process.birth.conf->smtp_helo != NULL ? t->process.birth.conf->smtp_helo
+							  : "localhost");
+	/* Keys are read before privileges go. */
+	return load_networks(t) && load_certificates(t) && load_users(t) && open_doors(t) &&
+	       process_drop(&t->process) && process_confine(&t->process, SANDBOX_INTAKE, NULL);
+}
+
+int intake_main(const struct birth *b)
+{
+	int code = EXIT_FAILURE;
+	struct intake *t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return EXIT_FAILURE;
+	if (process_init(&t->process, b, t)) {
+		t->process.on_peer = on_peer;
+		t->process.on_drain = on_drain;
+		if (start(t))
+			code = process_run(&t->process);
+	}
+	while (t->client != NULL) {
+		struct client *c = t->client;
+		t->client = c->next;
+		client_free(c);
+	}
+	close_doors(t);
+	channel_free(&t->keeper);
+	tls_server_free(&t->tls_relay);
+	tls_server_free(&t->tls_submission);
+	users_free(&t->users);
+	process_free(&t->process);
+	free(t);
+	return code;
+}

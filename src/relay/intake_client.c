@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One client of an intake: moves bytes between the socket, TLS and the server machine, answers its
+ * questions (P3), and takes the text to the keeper. The 250 at the end is the keeper's word, never
+ * ours.
+ */
+#include "relay/intake_int.h"
+
+#include "idn/idn.h"
+#include "wire/dname.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	READ_CHUNK = 32768,
+	WIRE_MAX = 512 * 1024,
+	WIRE_ENOUGH = 64 * 1024,
+	RECEIVED_MAX = 100, /* RFC 5321 s6.3: more hops than that is a loop */
+	SUBMIT_MEM_MAX = 16 * 1024 * 1024,
+	REPLY_ROOM = 512,
+	LINGER_MS = 1000,
+};
+
+static void pump(struct client *c);
+
+/* --- Life --- */
+
+void client_free(struct client *c)
+{
+	loop_io_free(&c->io);
+	loop_timer_free(&c->timer);
+	smtps_free(&c->smtp);
+	tlss_free(&c->tls);
+	buf_free(&c->wire);
+	buf_free(&c->plain);
+	mailtext_free(&c->text);
+	close(c->fd);
+	free(c);
+}
+
+static void log_client(struct client *c, enum log_level level, const char *event, const char *key,
+		       const char *value)
+{
+	char address[IPADDR_TEXT_MAX];
+	ipaddr_to_text(&c->address, address);
+	log_event(c->intake->process.log, level, event, "client", address, "listener",
+		  c->listener->name, key, value, NULL);
+}
+
+static void end(struct client *c)
+{
+	intake_forget(c);
+	client_free(c);
+}
+
+/* --- Decisions --- */
+
+static bool may_relay(const struct client *c)
+{
+	if (smtps_authenticated(c->smtp))
+		return true;
+	for (size_t i = 0; i < c->intake->nnetwork && !c->listener->submission; i++) {
+		if (network_has(&c->intake->network[i], &c->address))
+			return true;
+	}
+	return false;
+}
+
+static void decide_connect(struct client *c)
+{
+	char text[REPLY_ROOM];
+	const char *no = intake_refusal(c->intake, c);
+	if (no != NULL) {
+		smtps_decide(c->smtp, 421, no);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s ESMTP Danelaw", c->intake->host);
+	smtps_decide(c->smtp, 220, text);
+}
+
+static void decide_auth(struct client *c)
+{
+	enum users_verdict v = USERS_NO;
+	if (c->intake->users != NULL)
+		v = users_check(c->intake->users, slice_str(smtps_user(c->smtp)),
+				slice_str(smtps_password(c->smtp)));
+	log_client(c, v == USERS_YES ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+		   v == USERS_YES ? "login" : "login-refused", "user", smtps_user(c->smtp));
+	switch (v) {
+	case USERS_YES:
+		smtps_decide(c->smtp, 235, "2.7.0 Authentication successful");
+		return;
+	case USERS_NO:
+		smtps_decide(c->smtp, 535, "5.7.8 Authentication credentials invalid");
+		return;
+	case USERS_ERROR:
+		smtps_decide(c->smtp, 454, "4.7.0 Temporary authentication failure");
+		return;
+	}
+}
+
+/* Can this address be delivered to at all? Its domain must be a name or an address literal. */
+static bool domain_is_good(const char *path)
+{
+	struct address a;
+	char ascii[256];
+	if (address_parse(slice_str(path), &a) != ADDRESS_OK)
+		return false;
+	if (a.literal)
+		return true;
+	char domain[ADDRESS_DOMAIN_MAX + 1];
+	snprintf(domain, sizeof(domain), "%.*s", (int)a.domain.n, (const char *)a.domain.p);
+	return idn_to_ascii(domain, ascii, sizeof(ascii)) == IDN_OK &&
+	       hostname_is_valid(slice_str(ascii));
+}
+
+static void decide_rcpt(struct client *c)
+{
+	const char *rcpt = smtps_rcpt(c->smtp)->address;
+	if (!may_relay(c)) {
+		log_client(c, LOG_LEVEL_INFO, "relay-denied", "to", rcpt);
+		smtps_decide(c->smtp, 550, "5.7.1 Relay access denied");
+	} else if (!domain_is_good(rcpt)) {
+		smtps_decide(c->smtp, 550, "5.1.2 Bad destination domain");
+	} else {
+		smtps_decide(c->smtp, 250, "2.1.5 Ok");
+	}
+}
+
+/* --- The message --- */
+
+static bool make_queue_id(struct client *c)
+{
+	uint8_t random[QUEUE_ID_LEN / 2];
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return false;
+	hex_encode(slice_make(random, sizeof(random)), c->queue_id);
+	return true;
+}
+
+static void date_text(char *out, size_t room)
+{
+	struct tm tm;
+	time_t now = (time_t)loop_wall_s();
+	if (localtime_r(&now, &tm) == NULL ||
+	    strftime(out, room, "%a, %d %b %Y %H:%M:%S %z", &tm) == 0)
+		out[0] = '\0';
+}
+
+/* RFC 5321 s4.4, with-types of RFC 3848, the tls clause of RFC 8314 s4.3 (A4). */
+static bool add_trace_field(struct client *c)
+{
+	struct buf b;
+	char date[64], address[IPADDR_TEXT_MAX];
+	const struct smtps_envelope *e = smtps_envelope(c->smtp);
+	buf_init(&b, 4096);
+	ipaddr_to_text(&c->address, address);
+	date_text(date, sizeof(date));
+	buf_addf(&b, "Received: from %s ([%s%s])\r\n", e->helo,
+		 c->address.family == 6 ? "IPv6:" : "", address);
+	buf_addf(&b, "\tby %s (Danelaw) with %s id %s", c->intake->host, smtps_with(c->smtp),
+		 c->queue_id);
+	if (c->tls_up)
+		buf_addf(&b, "\r\n\ttls %s", tlss_facts(c->tls)->cipher);
+	if (e->nrcpt == 1)
+		buf_addf(&b, "\r\n\tfor <%s>", e->rcpt[0].address);
+	buf_addf(&b, ";\r\n\t%s\r\n", date);
+	bool ok = buf_ok(&b) && mailtext_add(&c->text, buf_slice(&b));
+	buf_free(&b);
+	return ok;
+}
+
+static void begin_text(struct client *c)
+{
+	mailtext_free(&c->text);
+	mailtext_init(&c->text);
+	if (c->intake->keeper == NULL || !make_queue_id(c) || !add_trace_field(c))
+		smtps_decide(c->smtp, 451, "4.3.0 Queue trouble, try again later");
+	else
+		smtps_decide(c->smtp, 354, "End data with <CR><LF>.<CR><LF>");
+}
+
+/* The domain part as A-labels (D10), lower case; the local part as it is. */
+static const char *wire_address(struct arena *mem, const char *path)
+{
+	char ascii[256];
+	const char *at = strrchr(path, '@');
+	if (at == NULL || at[1] == '[' || idn_to_ascii(at + 1, ascii, sizeof(ascii)) != IDN_OK)
+		return arena_strdup(mem, path);
+	return arena_printf(mem, "%.*s@%s", (int)(at - path), path, ascii);
+}
+
+static bool fill_submit(struct client *c, struct arena *mem, struct submit *s)
+{
+	char address[IPADDR_TEXT_MAX];
+	const struct smtps_envelope *e = smtps_envelope(c->smtp);
+	ipaddr_to_text(&c->address, address);
+	const char *user = smtps_authenticated(c->smtp) ? smtps_user(c->smtp) : NULL;
+	s->token = c->token;
+	s->mail = (struct mail){
+	    .queue_id = c->queue_id,
+	    .reverse_path = wire_address(mem, e->reverse_path),
+	    .envid = e->envid,
+	    .ret = e->ret,
+	    .origin = user != NULL ? arena_printf(mem, "user %s at %s", user, address)
+				   : arena_printf(mem, "client %s", address),
+	    .size = c->text.size,
+	    .eight_bit = c->text.eight_bit,
+	    .smtputf8 = e->smtputf8,
+	    .nrcpt = e->nrcpt,
+	    .text = c->text.fd < 0 ? buf_slice(&c->text.small) : (struct slice){0},
+	};
+	s->mail.rcpt = arena_array(mem, e->nrcpt, sizeof(*s->mail.rcpt));
+	for (size_t i = 0; s->mail.rcpt != NULL && i < e->nrcpt; i++)
+		s->mail.rcpt[i] = (struct mail_rcpt){0, wire_address(mem, e->rcpt[i].address),
+						     e->rcpt[i].orcpt, e->rcpt[i].notify};
+	return !mem->failed;
+}
+
+static bool submit(struct client *c)
+{
+	struct arena mem;
+	struct submit s;
+	arena_init(&mem, SUBMIT_MEM_MAX);
+	c->token = ++c->intake->last_token;
+	bool ok = c->intake->keeper != NULL && fill_submit(c, &mem, &s);
+	if (ok) {
+		submit_put(channel_begin(c->intake->keeper, MSG_SUBMIT), &s);
+		ok = channel_send(c->intake->keeper, c->text.fd);
+	}
+	if (!ok)
+		c->token = 0;
+	arena_free(&mem);
+	return ok;
+}
+
+static void end_text(struct client *c)
+{
+	if (c->text.received > RECEIVED_MAX)
+		smtps_decide(c->smtp, 554, "5.4.6 Too many hops");
+	else if (!submit(c))
+		smtps_decide(c->smtp, 451, "4.3.0 Queue trouble, try again later");
+	/* else: client_submitted() will be called */
+}
+
+void client_submitted(struct client *c, uint16_t code, const char *text)
+{
+	char to[32];
+	c->token = 0;
+	snprintf(to, sizeof(to), "%u", code);
+	if (code == 250)
+		log_event(c->intake->process.log, LOG_LEVEL_INFO, "accepted", "id", c->queue_id,
+			  "from", smtps_envelope(c->smtp)->reverse_path, NULL);
+	else
+		log_client(c, LOG_LEVEL_ERROR, "not-accepted", "code", to);
+	mailtext_free(&c->text);
+	mailtext_init(&c->text);
+	smtps_decide(c->smtp, code, text);
+	pump(c);
+}
+
+static void decide(struct client *c)
+{
+	switch (smtps_question(c->smtp)) {
+	case SMTPS_Q_CONNECT:
+		decide_connect(c);
+		return;
+	case SMTPS_Q_AUTH:
+		decide_auth(c);
+		return;
+	case SMTPS_Q_MAIL:
+		smtps_decide(c->smtp, 250, "2.1.0 Ok");
+		return;
+	case SMTPS_Q_RCPT:
+		decide_rcpt(c);
+		return;
+	case SMTPS_Q_TEXT:
+		begin_text(c);
+		return;
+	case SMTPS_Q_MESSAGE:
+		end_text(c);
+		return;
+	case SMTPS_Q_VRFY:
+		smtps_decide(c->smtp, 252, "2.5.2 Cannot verify, but will take mail");
+		return;
+	}
+}
+
+/* --- Bytes --- */
+
+static void flush(struct client *c)
+{
+	while (buf_len(&c->wire) > 0) {
+		struct slice w = buf_slice(&c->wire);
+		ssize_t n = send(c->fd, w.p, w.n, MSG_NOSIGNAL);
+		if (n > 0) {
+			buf_consume(&c->wire, (size_t)n);
+		} else if (n < 0 && errno == EINTR) {
+			continue;
+		} else {
+			if (errno != EAGAIN) {
+				buf_reset(&c->wire);
+				smtps_closed(c->smtp);
+			}
+			return;
+		}
+	}
+}
+
+static void move_output(struct client *c)
+{
+	struct buf *out = smtps_output(c->smtp);
+	struct slice text = buf_slice(out);
+	if (c->handshaking) {
+		tlss_pending(c->tls, &c->wire);
+	} else if (c->tls != NULL) {
+		if (text.n > 0)
+			tlss_write(c->tls, text);
+		buf_consume(out, text.n);
+		tlss_pending(c->tls, &c->wire);
+	} else if (text.n > 0) {
+		buf_add_slice(&c->wire, text);
+		buf_consume(out, text.n);
+	}
+}
+
+static void take_text(struct client *c)
+{
+	struct buf *text = smtps_text(c->smtp);
+	bool ok = mailtext_add(&c->text, buf_slice(text));
+	buf_consume(text, buf_len(text));
+	if (!ok) /* no memory for it: the client will come again */
+		smtps_closed(c->smtp);
+}
+
+static bool start_tls(struct client *c)
+{
+	char error[256];
+	struct tls_server *s =
+	    c->listener->submission ? c->intake->tls_submission : c->intake->tls_relay;
+	c->tls = tlss_accept(s, loop_wall_s(), error, sizeof(error));
+	c->handshaking = c->tls != NULL;
+	return c->handshaking;
+}
+
+static void handshake_state(struct client *c, enum tls_state state)
+{
+	if (!c->handshaking || state == TLS_HANDSHAKING)
+		return;
+	c->handshaking = false;
+	c->tls_up = state == TLS_UP;
+	if (state != TLS_UP) {
+		tlss_pending(c->tls, &c->wire);
+		log_client(c, LOG_LEVEL_INFO, "tls-failed", "detail", tlss_facts(c->tls)->detail);
+	}
+	smtps_tls_done(c->smtp, c->tls_up);
+}
+
+static void take_cipher(struct client *c, struct slice bytes)
+{
+	for (;;) {
+		enum tls_state state = tlss_feed(c->tls, bytes, &c->plain);
+		bytes = (struct slice){0};
+		handshake_state(c, state);
+		struct slice text = buf_slice(&c->plain);
+		if (text.n == 0) {
+			if (c->tls_up && (state == TLS_CLOSED || state == TLS_FAILED))
+				smtps_closed(c->smtp);
+			return;
+		}
+		smtps_recv(c->smtp, text);
+		buf_reset(&c->plain);
+		while (smtps_want(c->smtp) == SMTPS_WANT_DRAIN) {
+			take_text(c);
+			smtps_drained(c->smtp);
+		}
+		if (smtps_want(c->smtp) == SMTPS_WANT_CLOSE)
+			return;
+	}
+}
+
+static void read_socket(struct client *c)
+{
+	uint8_t bytes[READ_CHUNK];
+	ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		smtps_closed(c->smtp);
+	else if (c->tls != NULL)
+		take_cipher(c, slice_make(bytes, (size_t)n));
+	else
+		smtps_recv(c->smtp, slice_make(bytes, (size_t)n));
+}
+
+static void say_goodbye(struct client *c)
+{
+	move_output(c);
+	if (c->tls_up) {
+		tlss_shutdown(c->tls);
+		tlss_pending(c->tls, &c->wire);
+	}
+	flush(c);
+	c->over = true;
+	/* Freed from the loop: callers up the stack still hold it. Who was cut off in the middle of
+	 * a word is still read for a moment: closing with unread octets would make the kernel drop
+	 * the reply that says why. */
+	enum smtps_end how = smtps_result(c->smtp);
+	bool linger = how == SMTPS_SMUGGLING || how == SMTPS_EARLY || how == SMTPS_ERRORS;
+	if (linger)
+		shutdown(c->fd, SHUT_WR);
+	loop_io_want(c->io, linger ? LOOP_READ : 0);
+	loop_timer_set(c->timer, linger ? LINGER_MS : 0);
+}
+
+static void discard(struct client *c)
+{
+	uint8_t bytes[READ_CHUNK];
+	ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		loop_io_want(c->io, 0);
+		loop_timer_set(c->timer, 0);
+	}
+}
+
+/* Fulfils the machine's wishes until it has to wait. */
+static void pump(struct client *c)
+{
+	while (!c->over) {
+		if (buf_len(smtps_text(c->smtp)) > 0)
+			take_text(c);
+		move_output(c);
+		flush(c);
+		enum smtps_want want = smtps_want(c->smtp);
+		if (want == SMTPS_WANT_CLOSE) {
+			say_goodbye(c);
+			return;
+		}
+		if (want == SMTPS_WANT_DRAIN) {
+			smtps_drained(c->smtp);
+		} else if (want == SMTPS_WANT_DECISION) {
+			if (c->token != 0)
+				break; /* the keeper is asked */
+			decide(c);
+		} else if (want == SMTPS_WANT_STARTTLS && c->tls == NULL &&
+			   buf_len(&c->wire) == 0) {
+			if (!start_tls(c))
+				smtps_tls_done(c->smtp, false);
+		} else if (buf_len(smtps_output(c->smtp)) == 0 || c->handshaking) {
+			break;
+		}
+	}
+	if (c->over)
+		return;
+	/* While the keeper thinks, or the client does not read, nothing more is read: slow clients
+	 * cost memory only. */
+	unsigned read = c->token == 0 && buf_len(&c->wire) < WIRE_ENOUGH ? LOOP_READ : 0;
+	loop_io_want(c->io, read | (buf_len(&c->wire) > 0 ? LOOP_WRITE : 0));
+	if (smtps_progress(c->smtp) != c->progress) {
+		c->progress = smtps_progress(c->smtp);
+		loop_timer_set(c->timer, smtps_timeout_ms(c->smtp));
+	}
+}
+
+static void on_io(void *arg, unsigned ready)
+{
+	struct client *c = arg;
+	if (c->over) {
+		discard(c);
+		return;
+	}
+	if (ready & LOOP_READ)
+		read_socket(c);
+	pump(c);
+}
+
+static void on_timer(void *arg)
+{
+	struct client *c = arg;
+	if (c->over) {
+		end(c);
+		return;
+	}
+	if (c->token != 0) { /* the keeper is slow: that is not the client's fault */
+		loop_timer_set(c->timer, smtps_timeout_ms(c->smtp));
+		return;
+	}
+	smtps_timed_out(c->smtp);
+	pump(c);
+}
+
+void client_shutdown(struct client *c)
+{
+	smtps_shutdown(c->smtp);
+	pump(c);
+}
+
+struct client *client_new(struct intake *t, const struct listener *l, int fd,
+			  const struct ipaddr *address)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		close(fd);
+		return NULL;
+	}
+	const struct conf *f = t->process.birth.conf;
+	*c = (struct client){.intake = t, .listener = l, .address = *address, .fd = fd};
+	c->config = (struct smtps_config){
+	    .host = t->host,
+	    .submission = l->submission,
+	    .tls_available = (l->submission ? t->tls_submission : t->tls_relay) != NULL,
+	    .tls_implicit = l->implicit_tls,
+	    .size_max = (uint64_t)f->relay_size_max,
+	    .rcpts_max = (uint32_t)f->relay_rcpts_max,
+	    .errors_max = 20,
+	    .timeouts = &SMTPS_TIMEOUTS_RFC};
+	buf_init(&c->wire, WIRE_MAX);
+	buf_init(&c->plain, 2 * READ_CHUNK);
+	mailtext_init(&c->text);
+	c->smtp = smtps_new(&c->config);
+	c->io = loop_io_new(t->process.loop, fd, on_io, c);
+	c->timer = loop_timer_new(t->process.loop, on_timer, c);
+	if (c->smtp == NULL || c->io == NULL || c->timer == NULL) {
+		client_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void client_start(struct client *c)
+{
+	if (c->listener->implicit_tls && !start_tls(c))
+		smtps_closed(c->smtp);
+	pump(c);
+}

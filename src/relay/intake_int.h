@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside of the intake: what intake.c (process, listeners, keeper) and intake_client.c (one client)
+ * share. */
+#ifndef RELAY_INTAKE_INT_H
+#define RELAY_INTAKE_INT_H
+
+#include "relay/mail.h"
+#include "relay/network.h"
+#include "relay/process.h"
+#include "smtp/server.h"
+#include "tls/tls_server.h"
+#include "users/users.h"
+
+enum { NETWORKS_MAX = 1024, QUEUE_ID_LEN = 16 };
+
+struct intake;
+struct door;
+
+/* The text of a message on its way: in memory while it is small, then in a memory file. */
+struct mailtext {
+	struct buf small;
+	int fd; /* -1: all is in small */
+	uint64_t size;
+	bool eight_bit;
+	unsigned received; /* Received fields seen */
+	bool in_header, line_start;
+	struct buf line; /* the beginning of the present header line */
+};
+
+struct client {
+	struct intake *intake;
+	const struct listener *listener;
+	struct ipaddr address;
+	int fd;
+	struct loop_io *io;
+	struct loop_timer *timer;
+	struct smtps *smtp;
+	struct smtps_config config;
+	struct tlss *tls;
+	bool tls_up, handshaking, over;
+	uint64_t progress;
+	struct buf wire, plain;
+	struct mailtext text;
+	char queue_id[QUEUE_ID_LEN + 1];
+	uint64_t token; /* of the submission that is out; 0: none */
+	struct client *next;
+};
+
+struct intake {
+	struct process process;
+	struct door *door;
+	size_t ndoor;
+	struct client *client;
+	size_t nclient;
+	struct channel *keeper;
+	uint64_t last_token;
+	char host[256];
+	struct network network[NETWORKS_MAX];
+	size_t nnetwork;
+	struct tls_server *tls_relay, *tls_submission;
+	struct users *users;
+};
+
+/* intake.c */
+const char *intake_refusal(const struct intake *t, const struct client *c); /* NULL: welcome */
+void intake_forget(struct client *c);
+
+/* intake_client.c */
+struct client *client_new(struct intake *t, const struct listener *l, int fd,
+			  const struct ipaddr *address); /* takes fd */
+void client_start(struct client *c);
+void client_submitted(struct client *c, uint16_t code, const char *text); /* the keeper's answer */
+void client_shutdown(struct client *c);
+void client_free(struct client *c); /* without telling anybody */
+
+/* intake_text.c */
+void mailtext_init(struct mailtext *t);
+void mailtext_free(struct mailtext *t);
+bool mailtext_add(struct mailtext *t, struct slice bytes); /* false: out of memory */
+
+#endif

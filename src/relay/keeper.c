@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper process: peers come and go, messages are handed to the file that knows them, groups
+ * are committed. Refuses to know SMTP, DNS and TLS.
+ */
+#include "relay/keeper_int.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAINTAIN_MS = 60000, RESERVE = 64 * 1024 * 1024 };
+
+int64_t keeper_now(void)
+{
+	return loop_wall_ms();
+}
+
+/* The store is lost to this process: nothing more may be promised. The parent starts another
+ * keeper, which recovers. */
+void keeper_fatal(struct keeper *k, const char *what, enum store_status s)
+{
+	log_event(k->process.log, LOG_LEVEL_ERROR, "store", "what", what, "status",
+		  store_status_name(s), "error", store_error(k->store), NULL);
+	process_exit(&k->process);
+}
+
+/* --- Groups --- */
+
+static void answer_submit(struct ack *a, enum store_status s)
+{
+	char text[128];
+	struct submitted x = {.token = a->token, .code = 250, .text = text};
+	if (s == STORE_OK) {
+		snprintf(text, sizeof(text), "2.0.0 Ok: queued as %s", a->queue_id);
+	} else {
+		x.code = s == STORE_FULL ? 452 : 451;
+		snprintf(text, sizeof(text), "%s",
+			 s == STORE_FULL ? "4.3.1 Insufficient storage"
+					 : "4.3.0 Queue trouble, try again later");
+	}
+	submitted_put(channel_begin(a->peer->channel, MSG_SUBMITTED), &x);
+	channel_send(a->peer->channel, -1);
+}
+
+static void answer_dot(struct keeper *k, struct ack *a, enum store_status s)
+{
+	struct flight *f = keeper_flight(k, (int64_t)a->token);
+	if (f != NULL && s == STORE_OK)
+		f->dot = true;
+	struct buf *b = channel_begin(a->peer->channel, MSG_DOT_NOTED);
+	put_u64(b, a->token);
+	put_u8(b, s == STORE_OK);
+	channel_send(a->peer->channel, -1);
+}
+
+static void answer_all(struct keeper *k, enum store_status s)
+{
+	while (k->ack != NULL) {
+		struct ack *a = k->ack;
+		k->ack = a->next;
+		if (a->peer != NULL && a->type == MSG_SUBMITTED)
+			answer_submit(a, s);
+		else if (a->peer != NULL)
+			answer_dot(k, a, s);
+		if (s == STORE_OK && a->type == MSG_SUBMITTED)
+			k->accepted++;
+		free(a);
+	}
+	k->last_ack = &k->ack;
+}
+
+static void on_commit(void *arg)
+{
+	struct keeper *k = arg;
+	k->commit = NULL;
+	if (!k->group_open)
+		return;
+	k->group_open = false;
+	enum store_status s = store_commit(k->store);
+	answer_all(k, s);
+	/* Results and hand-overs were in the group too, and the scheduler has moved on: only the
+	 * disk knows the truth now. */
+	if (s != STORE_OK)
+		keeper_fatal(k, "commit", s);
+	else
+		keeper_schedule(k);
+}
+
+bool keeper_group(struct keeper *k)
+{
+	if (k->group_open)
+		return true;
+	enum store_status s = store_begin(k->store);
+	if (s != STORE_OK) {
+		if (store_health(k->store) != STORE_OK)
+			keeper_fatal(k, "begin", s);
+		return false;
+	}
+	k->commit = loop_defer(k->process.loop, on_commit, k);
+	if (k->commit == NULL) {
+		store_rollback(k->store);
+		return false;
+	}
+	k->group_open = true;
+	return true;
+}
+
+bool keeper_ack(struct keeper *k, struct peer *p, enum message type, uint64_t token,
+		const char *queue_id)
+{
+	struct ack *a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return false;
+	a->peer = p;
+	a->type = type;
+	a->token = token;
+	snprintf(a->queue_id, sizeof(a->queue_id), "%s", queue_id != NULL ? queue_id : "");
+	*k->last_ack = a;
+	k->last_ack = &a->next;
+	return true;
+}
+
+/* --- Peers --- */
+
+static void drop_peer(struct peer *p)
+{
+	struct keeper *k = p->keeper;
+	struct peer **at = &k->peer;
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	for (struct ack *a = k->ack; a != NULL; a = a->next) {
+		if (a->peer == p)
+			a->peer = NULL;
+	}
+	if (p->role == ROLE_COURIER)
+		keeper_courier_lost(k, p);
+	channel_free(&p->channel);
+	free(p);
+}
+
+static void on_message(void *arg, struct channel *c, enum message type, struct slice payload)
+{
+	struct peer *p = arg;
+	if (type == MSG_SUBMIT)
+		keeper_submit(p->keeper, p, payload, channel_take_fd(c));
+	else if (type == MSG_DOT)
+		keeper_dot(p->keeper, p, payload);
+	else if (type == MSG_RESULT)
+		keeper_result(p->keeper, p, payload);
+}
+
+static void on_gone(void *arg, struct channel *c, const char *why)
+{
+	struct peer *p = arg;
+	(void)c;
+	log_event(p->keeper->process.log, LOG_LEVEL_INFO, "peer-gone", "peer", role_name(p->role),
+		  "why", why, NULL);
+	drop_peer(p);
+}
+
+static void on_peer(void *self, enum role role, int fd)
+{
+	struct keeper *k = self;
+	struct peer *p = calloc(1, sizeof(*p));
+	if (p == NULL || (role != ROLE_INTAKE && role != ROLE_COURIER)) {
+		free(p);
+		close(fd);
+		return;
+	}
+	p->keeper = k;
+	p->role = role;
+	p->number = role == ROLE_COURIER ? ++k->last_courier : 0;
+	p->channel = channel_new(k->process.loop, fd, ROLE_KEEPER, role, on_message, on_gone, p);
+	if (p->channel == NULL) {
+		free(p);
+		return;
+	}
+	p->next = k->peer;
+	k->peer = p;
+	if (role == ROLE_COURIER)
+		keeper_schedule(k);
+}
+
+/* --- Time --- */
+
+static void on_wake(void *arg)
+{
+	keeper_schedule(arg);
+}
+
+static void on_maintain(void *arg)
+{
+	struct keeper *k = arg;
+	bool more = false;
+	if (!k->group_open) {
+		enum store_status s = store_maintain(k->store, keeper_now(), &more);
+		if (s != STORE_OK && store_health(k->store) != STORE_OK) {
+			keeper_fatal(k, "maintain", s);
+			return;
+		}
+	}
+	loop_timer_set(k->maintain, more ? 10 : MAINTAIN_MS);
+}
+
+/* --- Life --- */
+
+static void on_drain(void *self)
+{
+	struct keeper *k = self;
+	if (k->group_open)
+		on_commit(k);
+	process_exit(&k->process);
+}
+
+static void report_recovery(struct keeper *k, const struct store_recovery *r)
+{
+	char interrupted[LOG_INT_TEXT], doubt[LOG_INT_TEXT];
+	if (r->interrupted > 0)
+		log_event(k->process.log, LOG_LEVEL_WARN, "recovered", "interrupted",
+			  log_int(interrupted, (int64_t)r->interrupted), "possibly-delivered",
+			  log_int(doubt, (int64_t)r->in_doubt), NULL);
+}
+
+static bool open_store(struct keeper *k)
+{
+	char error[512] = "";
+	struct store_recovery r;
+	struct store_config c = {.path = k->process.birth.conf->relay_store, .reserve = RESERVE};
+	enum store_status s = store_open(&c, keeper_now(), &k->store, &r, error, sizeof(error));
+	if (s != STORE_OK) {
+		log_event(k->process.log, LOG_LEVEL_ERROR, "store-open", "path", c.path, "status",
+			  store_status_name(s), "error", error, NULL);
+		return false;
+	}
+	report_recovery(k, &r);
+	k->control = control_open(k, k->process.birth.conf->relay_control);
+	return k->control != NULL;
+}
+
+/* The folders of the store and of the control socket: SQLite makes files beside its own. */
+static bool confine(struct keeper *k)
+{
+	const struct conf *c = k->process.birth.conf;
+	char store[PATH_MAX], control[PATH_MAX];
+	snprintf(store, sizeof(store), "%s", c->relay_store);
+	snprintf(control, sizeof(control), "%s", c->relay_control);
+	const char *const write[] = {dirname(store), dirname(control), NULL};
+	struct sandbox_paths paths = {.write = write};
+	return process_confine(&k->process, SANDBOX_KEEPER, &paths);
+}
+
+static void set_times(struct keeper *k)
+{
+	const struct conf *c = k->process.birth.conf;
+	k->sched_config = SCHED_CONFIG_DEFAULT;
+	k->sched_config.retry_first = c->queue_retry_first * 1000;
+	k->sched_config.retry_max = c->queue_retry_max * 1000;
+	k->sched_config.back_off_first = c->queue_retry_first * 1000;
+	k->sched_config.back_off_max = c->queue_retry_max * 1000;
+	k->sched_config.lifetime = c->queue_lifetime * 1000;
+	k->sched_config.warn_after = c->queue_warn_after * 1000;
+	k->sched_config.slots = (uint32_t)c->queue_parallel;
+	k->sched_config.limit = (uint32_t)c->queue_parallel_destination;
+	if (k->sched_config.start > k->sched_config.limit)
+		k->sched_config.start = k->sched_config.limit;
+}
+
+static bool start(struct keeper *k)
+{
+	k->last_ack = &k->ack;
+	set_times(k);
+	const char *wrong = sched_config_error(&k->sched_config);
+	if (wrong != NULL) {
+		log_event(k->process.log, LOG_LEVEL_ERROR, "queue-options", "error", wrong, NULL);
+		return false;
+	}
+	k->sched = sched_new(&k->sched_config, (uint64_t)keeper_now());
+	k->wake = loop_timer_new(k->process.loop, on_wake, k);
+	k->maintain = loop_timer_new(k->process.loop, on_maintain, k);
+	return k->sched != NULL && k->wake != NULL && k->maintain != NULL &&
+	       process_drop(&k->process) && open_store(k) && confine(k);
+}
+
+static void stop(struct keeper *k)
+{
+	while (k->peer != NULL) {
+		struct peer *p = k->peer;
+		k->peer = p->next;
+		channel_free(&p->channel);
+		free(p);
+	}
+	for (size_t i = 0; i < FLIGHT_BUCKETS; i++) {
+		while (k->flight[i] != NULL) {
+			struct flight *f = k->flight[i];
+			k->flight[i] = f->next;
+			free(f);
+		}
+	}
+	while (k->ack != NULL) {
+		struct ack *a = k->ack;
+		k->ack = a->next;
+		free(a);
+	}
+	if (k->commit != NULL)
+		loop_defer_cancel(&k->commit);
+	loop_timer_free(&k->wake);
+	loop_timer_free(&k->maintain);
+	control_close(&k->control);
+	store_close(&k->store);
+	sched_free(&k->sched);
+	process_free(&k->process);
+}
+
+int keeper_main(const struct birth *b)
+{
+	int code = EXIT_FAILURE;
+	struct keeper *k = calloc(1, sizeof(*k));
+	if (k == NULL)
+		return EXIT_FAILURE;
+	if (process_init(&k->process, b, k)) {
+		k->process.on_peer = on_peer;
+		k->process.on_drain = on_drain;
+		if (start(k)) {
+			loop_timer_set(k->maintain, MAINTAIN_MS);
+			loop_timer_set(k->wake, 0);
+			code = process_run(&k->process);
+			if (store_health(k->store) != STORE_OK)
+				code = EXIT_FAILURE;
+		}
+	}
+	stop(k);
+	free(k);
+	return code;
+}

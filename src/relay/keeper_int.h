@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of the keeper: the only process that touches the store. Everything that changes the store
+ * happens in a group: the group is committed once for all that came in one turn of the loop, and
+ * only then is anything acknowledged.
+ *
+ * keeper.c: process, peers, groups. keeper_accept.c: from intake to store. keeper_send.c: from
+ * store to courier. keeper_result.c: from courier to store. keeper_notify.c: notifications.
+ */
+#ifndef RELAY_KEEPER_INT_H
+#define RELAY_KEEPER_INT_H
+
+#include "relay/control.h"
+#include "relay/mail.h"
+#include "relay/process.h"
+#include "sched/sched.h"
+#include "store/store.h"
+
+struct keeper;
+
+struct peer {
+	struct keeper *keeper;
+	enum role role;
+	uint32_t number; /* couriers, from 1: the scheduler's */
+	struct channel *channel;
+	uint32_t jobs; /* couriers: under way */
+	struct peer *next;
+};
+
+/* An answer that waits for the commit. */
+struct ack {
+	struct peer *peer;
+	enum message type; /* MSG_SUBMITTED, MSG_DOT_NOTED */
+	uint64_t token;    /* the intake's token, or the delivery */
+	char queue_id[STORE_QUEUE_ID_MAX + 1];
+	struct ack *next;
+};
+
+/* A delivery that a courier has. */
+struct flight {
+	int64_t delivery;
+	struct peer *courier;
+	bool dot;            /* the final dot was allowed */
+	struct flight *next; /* same bucket */
+};
+enum { FLIGHT_BUCKETS = 1024 };
+
+struct keeper {
+	struct process process;
+	struct store *store;
+	struct control *control;
+	struct sched *sched;
+	struct sched_config sched_config;
+	struct peer *peer;
+	uint32_t last_courier;
+	bool group_open;
+	struct ack *ack, **last_ack;
+	struct loop_deferred *commit;
+	struct loop_timer *wake, *maintain;
+	struct flight *flight[FLIGHT_BUCKETS];
+	size_t nflight;
+	uint64_t accepted, sent, deferred, failed; /* since the start */
+};
+
+int64_t keeper_now(void);
+/* Opens the group if none is open, and sees to it that it is committed soon. False: the store does
+ * not take changes. */
+bool keeper_group(struct keeper *k);
+bool keeper_ack(struct keeper *k, struct peer *p, enum message type, uint64_t token,
+		const char *queue_id);
+void keeper_fatal(struct keeper *k, const char *what, enum store_status s);
+
+void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int fd);
+
+struct flight *keeper_flight(struct keeper *k, int64_t delivery);
+void keeper_land(struct keeper *k, int64_t delivery);
+/* Fulfils the scheduler's wishes as far as couriers and the store go. */
+void keeper_schedule(struct keeper *k);
+void keeper_dot(struct keeper *k, struct peer *p, struct slice payload);
+
+void keeper_result(struct keeper *k, struct peer *p, struct slice payload);
+/* The courier is gone: what it had is deferred, possibly delivered where the dot was out. */
+void keeper_courier_lost(struct keeper *k, struct peer *p);
+
+/* Adds the notifications that this result calls for. In the group of the result. */
+bool keeper_notify(struct keeper *k, const struct store_delivery *d, const struct result *r,
+		   bool expired);
+/* Warnings and expiries that are due now. */
+void keeper_alarms(struct keeper *k);
+
+#endif

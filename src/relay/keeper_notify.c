@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Notifications (RFC 3461, RFC 3464): decides by src/dsn who is told, and adds the message to the
+ * queue in the group of what it tells.
+ */
+#include "relay/keeper_int.h"
+
+#include "deliver/attempt.h"
+#include "dsn/dsn.h"
+#include "wire/xtext.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum {
+	NOTIFY_MEM_MAX = 16 * 1024 * 1024,
+	TEXT_MAX = 16 * 1024 * 1024,
+	FULL_MAX = 256 * 1024, /* larger originals come back as headers */
+	CHUNK = 32768,
+	DATE_MAX = 64,
+	NAME_MAX_TEXT = 64,
+};
+
+static void date_text(int64_t ms, char out[static DATE_MAX])
+{
+	struct tm tm;
+	time_t t = (time_t)(ms / 1000);
+	if (localtime_r(&t, &tm) == NULL ||
+	    strftime(out, DATE_MAX, "%a, %d %b %Y %H:%M:%S %z", &tm) == 0)
+		out[0] = '\0';
+}
+
+static unsigned notify_of(const char *text)
+{
+	unsigned n = 0;
+	if (text != NULL)
+		dsn_notify_parse(slice_str(text), &n);
+	return n;
+}
+
+static const struct result_rcpt *result_of(const struct result *r, uint32_t n)
+{
+	for (size_t i = 0; r != NULL && i < r->nrcpt; i++) {
+		if (r->rcpt[i].n == n)
+			return &r->rcpt[i];
+	}
+	return NULL;
+}
+
+static enum dsn_event event_of(const struct result *r, const struct result_rcpt *x, bool expired)
+{
+	if (r == NULL)
+		return DSN_EVENT_DELAYED;
+	if (x == NULL)
+		return DSN_EVENT_NOTHING;
+	if (x->status == ATTEMPT_SENT)
+		return DSN_EVENT_SENT;
+	return x->status == ATTEMPT_FAILED || expired ? DSN_EVENT_FAILED : DSN_EVENT_NOTHING;
+}
+
+/* "rfc822;user@example.org" (xtext) into its type and address. */
+static void set_orcpt(struct arena *mem, const char *orcpt, struct dsn_rcpt *out)
+{
+	struct slice address;
+	if (orcpt == NULL)
+		return;
+	struct slice type = slice_cut(slice_str(orcpt), ';', &address);
+	size_t n = 0;
+	uint8_t *text = arena_alloc(mem, address.n + 1);
+	if (text == NULL || address.n == 0 || !xtext_decode(address, text, address.n, &n))
+		return;
+	out->orcpt_type = arena_str(mem, type);
+	out->orcpt = arena_str(mem, slice_make(text, n));
+}
+
+static const char *try_address(const struct result *r, const char *host)
+{
+	for (size_t i = r != NULL ? r->ntries : 0; i > 0; i--) {
+		const struct result_try *t = &r->tries[i - 1];
+		if (host != NULL && t->host != NULL && t->address != NULL &&
+		    strcmp(t->host, host) == 0)
+			return t->address;
+	}
+	return NULL;
+}
+
+/* The certificates that the last host with TLS served, as the courier described them. */
+static const char *try_tls(const struct result *r)
+{
+	for (size_t i = r != NULL ? r->ntries : 0; i > 0; i--) {
+		if (r->tries[i - 1].tls != NULL)
+			return r->tries[i - 1].tls;
+	}
+	return NULL;
+}
+
+static void fill_rcpt(struct arena *mem, const struct store_delivery *d, const struct store_rcpt *s,
+		      const struct result *r, bool expired, const char *when, struct dsn_rcpt *out)
+{
+	const struct result_rcpt *x = result_of(r, s->n);
+	struct dsn_facts f = {.event = event_of(r, x, expired),
+			      .notify = notify_of(s->notify),
+			      .null_sender = d->envelope.reverse_path[0] == '\0'};
+	enum reason reason = REASON_TIMEOUT;
+	const char *name = x != NULL           ? reason_name((enum reason)x->reason)
+			   : s->reason != NULL ? s->reason
+					       : d->reason;
+	if (name != NULL)
+		reason_from_name(name, &reason);
+	const char *code = x != NULL ? x->code : s->code != NULL ? s->code : d->code;
+	*out = (struct dsn_rcpt){.action = dsn_decide(&f),
+				 .address = s->address,
+				 .reason = reason,
+				 .code = code != NULL ? code : reason_code(reason),
+				 .expired = expired && x != NULL && x->status != ATTEMPT_FAILED,
+				 .host = x != NULL && x->host != NULL ? x->host
+					 : s->host != NULL            ? s->host
+								      : d->host,
+				 .reply = x != NULL ? x->reply : s->reply,
+				 .detail = d->detail,
+				 .last_attempt = when};
+	if (r != NULL && r->ntries > 0)
+		out->detail = r->tries[r->ntries - 1].detail;
+	out->address_text = try_address(r, out->host);
+	const char *tls = try_tls(r);
+	const char **cert = tls != NULL ? arena_array(mem, 1, sizeof(*cert)) : NULL;
+	if (cert != NULL) {
+		cert[0] = tls;
+		out->cert = cert;
+		out->ncert = 1;
+	}
+	set_orcpt(mem, s->orcpt, out);
+}
+
+static bool add_original(struct keeper *k, const struct store_delivery *d, struct dsn_writer *w,
+			 struct buf *out)
+{
+	uint8_t chunk[CHUNK];
+	struct buf piece;
+	bool ok = true;
+	buf_init(&piece, 4 * CHUNK + 256);
+	for (uint64_t offset = 0; ok;) {
+		size_t got = 0;
+		ok = store_text_read(k->store, d->message, offset, chunk, sizeof(chunk), &got) ==
+		     STORE_OK;
+		if (!ok || got == 0)
+			break;
+		bool more = dsn_add_original(w, slice_make(chunk, got), &piece);
+		buf_add_slice(out, buf_slice(&piece));
+		ok = buf_ok(&piece);
+		buf_reset(&piece);
+		offset += got;
+		if (!more || got < sizeof(chunk))
+			break;
+	}
+	buf_free(&piece);
+	return ok;
+}
+
+static bool write_text(struct keeper *k, const struct store_delivery *d,
+		       const struct dsn_message *m, struct buf *out)
+{
+	struct dsn_writer w;
+	if (!dsn_begin(&w, m, out) || !add_original(k, d, &w, out))
+		return false;
+	dsn_end(&w, out);
+	return buf_ok(out);
+}
+
+static bool queue_notification(struct keeper *k, const char *id, const char *to, bool utf8,
+			       struct slice text)
+{
+	int64_t now = keeper_now();
+	const char *at = strrchr(to, '@');
+	struct store_new_rcpt rcpt = {.address = to, .notify = "NEVER"};
+	struct store_new_delivery delivery = {
+	    .next_hop = at != NULL ? at + 1 : "", .rcpt = &rcpt, .nrcpt = 1, .due = now};
+	struct store_new_message x = {
+	    .envelope = {.queue_id = id,
+			 .arrived = now,
+			 .expires = sched_expires_at(&k->sched_config, now),
+			 .reverse_path = "",
+			 .origin = "notification",
+			 .size = text.n,
+			 .eight_bit = utf8,
+			 .smtputf8 = utf8},
+	    .text = {.bytes = text, .fd = -1},
+	    .delivery = &delivery,
+	    .ndelivery = 1,
+	};
+	enum store_status s = at != NULL ? store_add(k->store, &x) : STORE_LIMIT;
+	log_event(k->process.log, s == STORE_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "notification",
+		  "id", id, "to", to, "status", store_status_name(s), NULL);
+	sched_destinations_due(k->sched);
+	/* A sender who cannot be told (full disk aside) must not keep the result from being
+	 * recorded. */
+	return s == STORE_OK || s == STORE_LIMIT;
+}
+
+static bool notify(struct keeper *k, const struct store_delivery *d, struct dsn_rcpt *rcpt,
+		   struct arena *mem)
+{
+	uint8_t random[12];
+	char id[NAME_MAX_TEXT], boundary[NAME_MAX_TEXT], date[DATE_MAX], arrived[DATE_MAX],
+	    until[DATE_MAX];
+	const char *host = k->process.birth.conf->smtp_helo != NULL
+			       ? k->process.birth.conf->smtp_helo
+			       : "localhost";
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return false;
+	hex_encode(slice_make(random, 8), id);
+	hex_encode(slice_make(random, sizeof(random)), boundary);
+	date_text(keeper_now(), date);
+	date_text(d->envelope.arrived, arrived);
+	date_text(d->expires, until);
+	const char *ret = d->envelope.ret;
+	struct dsn_message m = {
+	    .reporting_mta = host,
+	    .from = arena_printf(mem, "mailer-daemon@%s", host),
+	    .to = d->envelope.reverse_path,
+	    .date = date,
+	    .message_id = arena_printf(mem, "<%s@%s>", id, host),
+	    .boundary = boundary,
+	    .queue_id = d->envelope.queue_id,
+	    .envid = d->envelope.envid,
+	    .arrival_date = arrived,
+	    .retry_until = until,
+	    .utf8 = d->envelope.smtputf8,
+	    .ret = ret == NULL                ? DSN_RET_NOT_GIVEN
+		   : strcmp(ret, "FULL") == 0 ? DSN_RET_FULL
+					      : DSN_RET_HDRS,
+	    .eight_bit = d->envelope.eight_bit,
+	    .original_size = d->envelope.size,
+	    .full_max = FULL_MAX,
+	    .rcpt = rcpt,
+	    .nrcpt = d->nrcpt,
+	};
+	struct buf text;
+	buf_init(&text, TEXT_MAX);
+	bool ok = !mem->failed && write_text(k, d, &m, &text) &&
+		  queue_notification(k, id, m.to, m.utf8, buf_slice(&text));
+	buf_free(&text);
+	return ok;
+}
+
+bool keeper_notify(struct keeper *k, const struct store_delivery *d, const struct result *r,
+		   bool expired)
+{
+	struct arena mem;
+	char when[DATE_MAX];
+	bool any = false, ok = true;
+	arena_init(&mem, NOTIFY_MEM_MAX);
+	date_text(r != NULL || d->last_attempt == 0 ? keeper_now() : d->last_attempt, when);
+	struct dsn_rcpt *rcpt = arena_array(&mem, d->nrcpt, sizeof(*rcpt));
+	for (size_t i = 0; rcpt != NULL && i < d->nrcpt; i++) {
+		if (d->rcpt[i].state != STORE_PENDING)
+			continue; /* told before */
+		fill_rcpt(&mem, d, &d->rcpt[i], r, expired, when, &rcpt[i]);
+		any = any || rcpt[i].action != DSN_NONE;
+	}
+	if (any)
+		ok = notify(k, d, rcpt, &mem);
+	ok = ok && rcpt != NULL;
+	arena_free(&mem);
+	return ok;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* From rows to couriers: fulfils the scheduler's wishes. Knows who carries what; refuses to know
+ * what became of it. */
+#include "relay/keeper_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { SEND_MEM_MAX = 16 * 1024 * 1024, DUE_MAX = 256, BATCH = 64, FIRST_JOB_LEVELS = 3 };
+
+/* --- Flights --- */
+
+static struct flight **bucket_of(struct keeper *k, int64_t delivery)
+{
+	return &k->flight[(uint64_t)delivery % FLIGHT_BUCKETS];
+}
+
+struct flight *keeper_flight(struct keeper *k, int64_t delivery)
+{
+	for (struct flight *f = *bucket_of(k, delivery); f != NULL; f = f->next) {
+		if (f->delivery == delivery)
+			return f;
+	}
+	return NULL;
+}
+
+static struct flight *take_off(struct keeper *k, int64_t delivery, struct peer *courier)
+{
+	struct flight *f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		return NULL;
+	struct flight **at = bucket_of(k, delivery);
+	*f = (struct flight){.delivery = delivery, .courier = courier, .next = *at};
+	*at = f;
+	courier->jobs++;
+	k->nflight++;
+	return f;
+}
+
+void keeper_land(struct keeper *k, int64_t delivery)
+{
+	struct flight **at = bucket_of(k, delivery);
+	while (*at != NULL && (*at)->delivery != delivery)
+		at = &(*at)->next;
+	if (*at == NULL)
+		return;
+	struct flight *f = *at;
+	*at = f->next;
+	f->courier->jobs--;
+	k->nflight--;
+	free(f);
+}
+
+static struct peer *idlest_courier(struct keeper *k)
+{
+	struct peer *best = NULL;
+	for (struct peer *p = k->peer; p != NULL; p = p->next) {
+		if (p->role == ROLE_COURIER && (best == NULL || p->jobs < best->jobs))
+			best = p;
+	}
+	return best;
+}
+
+/* --- What is due --- */
+
+static uint64_t hash_text(const char *s)
+{
+	uint64_t h = 1469598103934665603u; /* FNV-1a */
+	for (; *s != '\0'; s++)
+		h = (h ^ (uint8_t)*s) * 1099511628211u;
+	return h;
+}
+
+static bool tell_delivery(struct keeper *k, int64_t delivery, const struct sched_known *known,
+			  int64_t now)
+{
+	struct arena mem;
+	struct store_delivery d;
+	arena_init(&mem, SEND_MEM_MAX);
+	bool ok = store_show(k->store, delivery, &mem, &d) == STORE_OK;
+	if (ok) {
+		struct sched_delivery x = {.id = d.id,
+					   .destination = d.destination,
+					   .sender = hash_text(d.envelope.reverse_path),
+					   .cost = (uint32_t)(1 + d.envelope.size / 65536),
+					   .attempts = d.attempts,
+					   .expires = d.expires};
+		sched_delivery_due(k->sched, now, &x, known);
+	}
+	arena_free(&mem);
+	return ok;
+}
+
+/* Reports up to max due deliveries of a destination; *more when there are at least so many. */
+static bool tell_destination(struct keeper *k, int64_t destination, const struct sched_known *known,
+			     size_t max, int64_t now, bool *more)
+{
+	int64_t due[DUE_MAX];
+	size_t n = 0;
+	if (max > DUE_MAX)
+		max = DUE_MAX;
+	if (store_due(k->store, destination, now, max, due, &n) != STORE_OK)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		tell_delivery(k, due[i], known, now);
+	*more = n == max;
+	return true;
+}
+
+static void wish_deliveries(struct keeper *k, const struct sched_wish *w, int64_t now)
+{
+	bool more = false;
+	tell_destination(k, w->destination, NULL, w->max, now, &more);
+	sched_deliveries_told(k->sched, w->destination, more);
+}
+
+static void wish_destinations(struct keeper *k, const struct sched_wish *w, int64_t now)
+{
+	struct arena mem;
+	size_t max = w->max < BATCH ? w->max : BATCH, n = 0, room = sched_busy_max(k->sched);
+	struct store_destination found[BATCH];
+	arena_init(&mem, SEND_MEM_MAX);
+	int64_t *busy = arena_array(&mem, room, sizeof(*busy));
+	size_t nbusy = busy != NULL ? sched_busy(k->sched, busy, room) : 0;
+	enum store_status s = store_ready(k->store, now, busy, nbusy, max, &mem, found, &n);
+	for (size_t i = 0; s == STORE_OK && i < n; i++) {
+		struct sched_known known = {found[i].failures, found[i].backoff_until};
+		bool more = false;
+		tell_destination(k, found[i].id, &known, 8, now, &more);
+		sched_deliveries_told(k->sched, found[i].id, more);
+	}
+	sched_destinations_told(k->sched, s == STORE_OK && n == max);
+	arena_free(&mem);
+}
+
+/* --- Jobs --- */
+
+static uint8_t override_level(struct keeper *k, const char *next_hop, int64_t now,
+			      struct arena *mem)
+{
+	static const char *const names[] = {
+	    [LEVEL_MAY] = "may", [LEVEL_DANE] = "dane", [LEVEL_DANE_ONLY] = "dane-only"};
+	struct store_override o;
+	if (store_override_find(k->store, next_hop, now, mem, &o) != STORE_OK)
+		return MAIL_LEVEL_NONE;
+	for (uint8_t i = 0; i < FIRST_JOB_LEVELS; i++) {
+		if (strcmp(o.policy, names[i]) == 0) {
+			log_event(k->process.log, LOG_LEVEL_WARN, "policy-override", "next-hop",
+				  next_hop, "pattern", o.pattern, "level", o.policy, NULL);
+			return i;
+		}
+	}
+	return MAIL_LEVEL_NONE;
+}
+
+static bool fill_mail(struct arena *mem, const struct store_delivery *d, struct mail *m)
+{
+	*m = (struct mail){.queue_id = d->envelope.queue_id,
+			   .arrived = d->envelope.arrived,
+			   .reverse_path = d->envelope.reverse_path,
+			   .envid = d->envelope.envid,
+			   .ret = d->envelope.ret,
+			   .origin = d->envelope.origin,
+			   .size = d->envelope.size,
+			   .eight_bit = d->envelope.eight_bit,
+			   .smtputf8 = d->envelope.smtputf8,
+			   .nrcpt = d->nrcpt};
+	m->rcpt = arena_array(mem, d->nrcpt, sizeof(*m->rcpt));
+	for (size_t i = 0; m->rcpt != NULL && i < d->nrcpt; i++)
+		m->rcpt[i] = (struct mail_rcpt){d->rcpt[i].n, d->rcpt[i].address, d->rcpt[i].orcpt,
+						d->rcpt[i].notify};
+	return m->rcpt != NULL;
+}
+
+/* The text inline when it is small, else as a descriptor. */
+static bool fill_text(struct keeper *k, const struct store_delivery *d, struct arena *mem,
+		      struct mail *m, int *fd)
+{
+	if (d->envelope.size <= MAIL_INLINE_MAX) {
+		size_t got = 0;
+		uint8_t *text = arena_alloc(mem, MAIL_INLINE_MAX + 1);
+		if (text == NULL || store_text_read(k->store, d->message, 0, text,
+						    MAIL_INLINE_MAX + 1, &got) != STORE_OK)
+			return false;
+		m->text = slice_make(text, got);
+		return got == d->envelope.size;
+	}
+	*fd = memfd_create("danelaw-message", MFD_CLOEXEC);
+	return *fd >= 0 && store_text_copy(k->store, d->message, *fd) == STORE_OK;
+}
+
+static bool send_job(struct keeper *k, struct peer *courier, const struct store_delivery *d,
+		     struct arena *mem)
+{
+	int fd = -1;
+	struct job j = {.delivery = (uint64_t)d->id, .next_hop = d->next_hop};
+	bool ok = fill_mail(mem, d, &j.mail) && fill_text(k, d, mem, &j.mail, &fd);
+	if (ok) {
+		j.level = override_level(k, d->next_hop, keeper_now(), mem);
+		job_put(channel_begin(courier->channel, MSG_JOB), &j);
+		ok = channel_send(courier->channel, fd);
+	}
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* It could not be handed over: back to the store, as after trouble on this side. */
+static void give_back(struct keeper *k, int64_t delivery, bool taken)
+{
+	struct sched_end e = {.class = SCHED_LOCAL_TROUBLE, .pending = true};
+	struct sched_verdict v;
+	if (!sched_ended(k->sched, keeper_now(), delivery, &e, &v) || !taken)
+		return;
+	struct store_recorded recorded;
+	struct store_result r = {.delivery = delivery,
+				 .at = keeper_now(),
+				 .due = v.fate == SCHED_FATE_RETRY ? v.due : keeper_now(),
+				 .reason = reason_name(REASON_LOCAL_ERROR),
+				 .code = reason_code(REASON_LOCAL_ERROR)};
+	store_record(k->store, &r, &recorded);
+}
+
+static void wish_start(struct keeper *k, const struct sched_wish *w, struct peer *courier,
+		       int64_t now)
+{
+	struct arena mem;
+	struct store_delivery d;
+	arena_init(&mem, SEND_MEM_MAX);
+	enum store_status s = store_take(k->store, w->delivery, now, &mem, &d);
+	if (s == STORE_NOT_FOUND || s == STORE_STATE) { /* removed or held meanwhile */
+		sched_ended(k->sched, now, w->delivery,
+			    &(struct sched_end){.class = SCHED_LOCAL_TROUBLE},
+			    &(struct sched_verdict){0});
+	} else if (s != STORE_OK) {
+		give_back(k, w->delivery, false);
+		if (store_health(k->store) != STORE_OK)
+			keeper_fatal(k, "take", s);
+	} else if (take_off(k, d.id, courier) == NULL || !send_job(k, courier, &d, &mem)) {
+		keeper_land(k, d.id);
+		give_back(k, w->delivery, true);
+	} else {
+		sched_started(k->sched, d.id, courier->number);
+	}
+	arena_free(&mem);
+}
+
+static void set_wake(struct keeper *k, int64_t now)
+{
+	struct store_next next = {INT64_MAX, INT64_MAX};
+	store_next(k->store, &next);
+	int64_t at = sched_next_wakeup(k->sched);
+	if (next.ready < at)
+		at = next.ready;
+	if (next.alarm < at)
+		at = next.alarm;
+	int64_t wait = at - now;
+	if (wait < 50) /* what is ready and cannot start waits for an event, not for the clock */
+		wait = at <= now ? 1000 : 50;
+	if (wait > 60000)
+		wait = 60000;
+	loop_timer_set(k->wake, (uint32_t)wait);
+}
+
+void keeper_schedule(struct keeper *k)
+{
+	int64_t now = keeper_now();
+	struct sched_wish w;
+	struct store_next next;
+	if (k->process.draining || store_health(k->store) != STORE_OK)
+		return;
+	keeper_alarms(k);
+	if (store_next(k->store, &next) == STORE_OK && next.ready <= now)
+		sched_destinations_due(k->sched);
+	for (struct peer *courier; (courier = idlest_courier(k)) != NULL;) {
+		sched_next(k->sched, now, &w);
+		if (w.kind == SCHED_WISH_NONE)
+			break;
+		if (w.kind == SCHED_WISH_DELIVERIES)
+			wish_deliveries(k, &w, now);
+		else if (w.kind == SCHED_WISH_DESTINATIONS)
+			wish_destinations(k, &w, now);
+		else if (keeper_group(k))
+			wish_start(k, &w, courier, now);
+		else
+			break;
+		if (store_health(k->store) != STORE_OK)
+			return;
+	}
+	set_wake(k, now);
+}
+
+void keeper_dot(struct keeper *k, struct peer *p, struct slice payload)
+{
+	struct cursor c = cursor_make(payload);
+	uint64_t delivery = get_u64(&c);
+	struct flight *f = keeper_flight(k, (int64_t)delivery);
+	bool ok = f != NULL && f->courier == p && keeper_group(k) &&
+		  store_mark_dot(k->store, (int64_t)delivery) == STORE_OK &&
+		  keeper_ack(k, p, MSG_DOT_NOTED, delivery, NULL);
+	if (ok)
+		return;
+	struct buf *b = channel_begin(p->channel, MSG_DOT_NOTED);
+	put_u64(b, delivery);
+	put_u8(b, 0);
+	channel_send(p->channel, -1);
+}

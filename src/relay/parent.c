@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parent: starts the others, connects them, restarts what dies, reloads, drains. It parses
+ * nothing that came from the network and touches no mail.
+ */
+#include "relay/relay.h"
+
+#include "relay/network.h"
+#include "relay/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum {
+	CHILDREN_MAX = 512,
+	RESTART_MS = 1000, /* for a child that lived shorter than this */
+	DRAIN_MS = 60000,  /* then what is left is killed: nothing is lost by that */
+	BACKLOG = 1024,
+};
+
+struct parent;
+
+struct child {
+	struct parent *parent;
+	enum role role;
+	unsigned number;
+	unsigned generation; /* of the configuration it was started with */
+	pid_t pid;           /* 0: dead, to be restarted */
+	uint64_t born_ms;
+	bool ready, leaving;
+	struct channel *channel;
+	struct loop_timer *restart;
+	struct child *next;
+};
+
+struct parent {
+	struct relay_config config;
+	struct conf *conf;
+	struct conf *old_conf[16]; /* children of older generations were forked with their own
+				      copies; freed at the end */
+	size_t nold_conf;
+	struct log *log;
+	struct loop *loop;
+	struct child *child;
+	unsigned last_number[ROLE_COUNT];
+	unsigned generation;
+	struct listener listener[LISTENERS_MAX];
+	size_t nlistener;
+	bool draining;
+	uint64_t restarts;
+	struct loop_timer *drain_limit;
+	struct loop_signal *sig_term, *sig_int, *sig_hup, *sig_chld;
+};
+
+static bool spawn(struct parent *p, enum role role);
+
+/* --- Listeners --- */
+
+static socklen_t endpoint_sockaddr(const struct ipaddr *a, uint16_t port,
+				   struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (a->family == 4) {
+		struct sockaddr_in *in = (struct sockaddr_in *)out;
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		memcpy(&in->sin_addr, a->b, 4);
+		return sizeof(*in);
+	}
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(port);
+	memcpy(&in6->sin6_addr, a->b, 16);
+	return sizeof(*in6);
+}
+
+static int bind_endpoint(const char *text, char *error, size_t room)
+{
+	struct ipaddr address;
+	uint16_t port;
+	struct sockaddr_storage to;
+	int one = 1;
+	if (!endpoint_from_text(text, &address, &port)) {
+		snprintf(error, room, "'%s' is not ADDRESS:PORT or [ADDRESS]:PORT", text);
+		return -1;
+	}
+	socklen_t len = endpoint_sockaddr(&address, port, &to);
+	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0;
+	if (ok && to.ss_family == AF_INET6)
+		ok = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0;
+	ok = ok && bind(fd, (struct sockaddr *)&to, len) == 0 && listen(fd, BACKLOG) == 0;
+	if (ok)
+		return fd;
+	snprintf(error, room, "cannot listen on %s: %s", text, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool listen_on(struct parent *p, const char *const *list, const char *name, bool submission,
+		      bool implicit_tls)
+{
+	char error[256];
+	for (size_t i = 0; list[i] != NULL; i++) {
+		if (p->nlistener == LISTENERS_MAX) {
+			log_event(p->log, LOG_LEVEL_ERROR, "listen", "error", "too many listeners",
+				  NULL);
+			return false;
+		}
+		int fd = bind_endpoint(list[i], error, sizeof(error));
+		if (fd < 0) {
+			log_event(p->log, LOG_LEVEL_ERROR, "listen", "error", error, NULL);
+			return false;
+		}
+		p->listener[p->nlistener++] = (struct listener){fd, name, submission, implicit_tls};
+		log_event(p->log, LOG_LEVEL_INFO, "listening", "on", list[i], "for", name, NULL);
+	}
+	return true;
+}
+
+static bool open_listeners(struct parent *p)
+{
+	const struct conf *c = p->conf;
+	return listen_on(p, c->relay_smtp, "smtp", false, false) &&
+	       listen_on(p, c->relay_submission, "submission", true, false) &&
+	       listen_on(p, c->relay_submissions, "submissions", true, true);
+}
+
+/* --- Children --- */
+
+static struct child *find_role(struct parent *p, enum role role)
+{
+	struct child *best = NULL;
+	for (struct child *c = p->child; c != NULL; c = c->next) {
+		if (c->role == role && c->pid != 0 && !c->leaving &&
+		    (best == NULL || c->generation > best->generation))
+			best = c;
+	}
+	return best;
+}
+
+static void send_peer(struct child *to, enum role role, int fd)
+{
+	put_u8(channel_begin(to->channel, MSG_PEER), (uint8_t)role);
+	channel_send(to->channel, fd);
+}
+
+/* A channel between two children; each end gets its half. */
+static void connect_children(struct parent *p, struct child *a, struct child *b)
+{
+	int pair[2];
+	if (a == NULL || b == NULL || a->channel == NULL || b->channel == NULL)
+		return;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+		log_event(p->log, LOG_LEVEL_ERROR, "connect", "error", strerror(errno), NULL);
+		return;
+	}
+	send_peer(a, b->role, pair[0]);
+	send_peer(b, a->role, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void connect_new(struct parent *p, struct child *n)
+{
+	for (struct child *c = p->child; c != NULL; c = c->next) {
+		if (c == n || c->pid == 0 || c->leaving)
+			continue;
+		bool related = (n->role == ROLE_KEEPER &&
+				(c->role == ROLE_INTAKE || c->role == ROLE_COURIER)) ||
+			       (n->role == ROLE_RESOLVER && c->role == ROLE_COURIER);
+		if (related)
+			connect_children(p, n, c);
+	}
+	if (n->role == ROLE_COURIER)
+		connect_children(p, n, find_role(p, ROLE_RESOLVER));
+	if (n->role == ROLE_INTAKE || n->role == ROLE_COURIER)
+		connect_children(p, n, find_role(p, ROLE_KEEPER));
+}
+
+static void on_message(void *arg, struct channel *ch, enum message type, struct slice payload)
+{
+	struct child *c = arg;
+	(void)ch;
+	(void)payload;
+	if (type == MSG_READY)
+		c->ready = true;
+}
+
+static void on_channel_closed(void *arg, struct channel *ch, const char *why)
+{
+	struct child *c = arg;
+	(void)ch;
+	(void)why;
+	channel_free(&c->channel); /* SIGCHLD follows */
+}
+
+/* In the child: what belongs to the parent alone is closed, except what this role needs. */
+static void close_others(const struct parent *p, int keep, bool listeners)
+{
+	int high = (int)sysconf(_SC_OPEN_MAX);
+	if (high < 0 || high > 65536)
+		high = 65536;
+	for (int fd = 3; fd < high; fd++) {
+		bool mine = fd == keep;
+		for (size_t i = 0; i < p->nlistener && listeners; i++)
+			mine = mine || p->listener[i].fd == fd;
+		if (!mine)
+			close(fd);
+	}
+}
+
+static void child_signals(void)
+{
+	static const int back[] = {SIGCHLD, SIGPIPE};
+	static const int ignore[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+	sigset_t none;
+	for (size_t i = 0; i < sizeof(back) / sizeof(back[0]); i++)
+		signal(back[i], SIG_DFL);
+	/* The parent hears them and says what to do; a child whose parent is gone ends by itself.
+	 */
+	for (size_t i = 0; i < sizeof(ignore) / sizeof(ignore[0]); i++)
+		signal(ignore[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+_Noreturn static void be_child(struct parent *p, enum role role, unsigned number, int fd)
+{
+	static int (*const mains[])(const struct birth *) = {[ROLE_INTAKE] = intake_main,
+							     [ROLE_KEEPER] = keeper_main,
+							     [ROLE_COURIER] = courier_main,
+							     [ROLE_RESOLVER] = resolver_main};
+	child_signals();
+	close_others(p, fd, role == ROLE_INTAKE);
+	struct birth b = {.role = role,
+			  .number = number,
+			  .parent_fd = fd,
+			  .conf = p->conf,
+			  .log = p->log,
+			  .listener = role == ROLE_INTAKE ? p->listener : NULL,
+			  .nlistener = role == ROLE_INTAKE ? p->nlistener : 0};
+	_exit(mains[role](&b));
+}
+
+static void on_restart(void *arg);
+
+static struct child *add_child(struct parent *p, enum role role)
+{
+	struct child *c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return NULL;
+	*c = (struct child){.parent = p,
+			    .role = role,
+			    .number = ++p->last_number[role],
+			    .generation = p->generation,
+			    .next = p->child};
+	c->restart = loop_timer_new(p->loop, on_restart, c);
+	if (c->restart == NULL) {
+		free(c);
+		return NULL;
+	}
+	p->child = c;
+	return c;
+}
+
+static bool give_birth(struct child *c)
+{
+	struct parent *p = c->parent;
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return false;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0)
+		be_child(p, c->role, c->number, pair[1]);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return false;
+	}
+	c->pid = pid;
+	c->ready = false;
+	c->born_ms = loop_now_ms();
+	c->channel =
+	    channel_new(p->loop, pair[0], ROLE_PARENT, c->role, on_message, on_channel_closed, c);
+	connect_new(p, c);
+	return c->channel != NULL;
+}
+
+static bool spawn(struct parent *p, enum role role)
+{
+	struct child *c = add_child(p, role);
+	bool ok = c != NULL && give_birth(c);
+	if (!ok)
+		log_event(p->log, LOG_LEVEL_ERROR, "spawn", "role", role_name(role), "error",
+			  strerror(errno), NULL);
+	return ok;
+}
+
+static void on_restart(void *arg)
+{
+	struct child *c = arg;
+	if (!c->parent->draining && !give_birth(c))
+		loop_timer_set(c->restart, RESTART_MS);
+}
+
+static unsigned count_of(long configured)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	if (configured > 0)
+		return (unsigned)configured;
+	return cores > 0 ? (unsigned)cores : 1;
+}
+
+static bool spawn_all(struct parent *p, bool keeper)
+{
+	bool ok = (!keeper || spawn(p, ROLE_KEEPER)) && spawn(p, ROLE_RESOLVER);
+	for (unsigned i = 0; ok && i < count_of(p->conf->relay_couriers); i++)
+		ok = spawn(p, ROLE_COURIER);
+	for (unsigned i = 0; ok && p->nlistener > 0 && i < count_of(p->conf->relay_intakes); i++)
+		ok = spawn(p, ROLE_INTAKE);
+	return ok;
+}
+
+/* --- Ends --- */
+
+static void log_end(const struct child *c, int status)
+{
+	char text[64], pid[LOG_INT_TEXT];
+	if (WIFSIGNALED(status))
+		snprintf(text, sizeof(text), "signal %d", WTERMSIG(status));
+	else
+		snprintf(text, sizeof(text), "exit %d", WEXITSTATUS(status));
+	bool expected = c->leaving && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	log_event(c->parent->log, expected ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "process-ended",
+		  "role", role_name(c->role), "pid", log_int(pid, c->pid), "how", text, NULL);
+}
+
+static void remove_child(struct child *c)
+{
+	struct child **at = &c->parent->child;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	channel_free(&c->channel);
+	loop_timer_free(&c->restart);
+	free(c);
+}
+
+static size_t count_alive(const struct parent *p, enum role role)
+{
+	size_t n = 0;
+	for (const struct child *c = p->child; c != NULL; c = c->next)
+		n += c->role == role && c->pid != 0;
+	return n;
+}
+
+static void drain_child(struct child *c)
+{
+	if (c->leaving || c->channel == NULL)
+		return;
+	c->leaving = true;
+	channel_begin(c->channel, MSG_DRAIN);
+	channel_send(c->channel, -1);
+}
+
+static void drain_role(struct parent *p, enum role role)
+{
+	for (struct child *c = p->child; c != NULL; c = c->next) {
+		if (c->role == role)
+			drain_child(c);
+	}
+}
+
+/* In the order of the mail's way: nobody comes in, what is out comes back, then the books are
+ * closed. */
+static void drain_on(struct parent *p)
+{
+	if (count_alive(p, ROLE_INTAKE) + count_alive(p, ROLE_COURIER) > 0)
+		return;
+	drain_role(p, ROLE_KEEPER);
+	drain_role(p, ROLE_RESOLVER);
+	if (count_alive(p, ROLE_KEEPER) + count_alive(p, ROLE_RESOLVER) == 0)
+		loop_stop(p->loop);
+}
+
+static void child_ended(struct child *c, int status)
+{
+	struct parent *p = c->parent;
+	log_end(c, status);
+	uint64_t lived = loop_now_ms() - c->born_ms;
+	c->pid = 0;
+	channel_free(&c->channel);
+	if (c->leaving || p->draining) {
+		remove_child(c);
+	} else {
+		p->restarts++;
+		loop_timer_set(c->restart, lived < RESTART_MS ? RESTART_MS : 0);
+	}
+	if (p->draining)
+		drain_on(p);
+}
+
+static void on_sigchld(void *arg)
+{
+	struct parent *p = arg;
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (struct child *c = p->child; c != NULL; c = c->next) {
+			if (c->pid == pid) {
+				child_ended(c, status);
+				break;
+			}
+		}
+	}
+}
+
+static void on_drain_limit(void *arg)
+{
+	struct parent *p = arg;
+	for (struct child *c = p->child; c != NULL; c = c->next) {
+		if (c->pid != 0)
+			kill(c->pid, SIGKILL);
+	}
+}
+
+static void on_sigterm(void *arg)
+{
+	struct parent *p = arg;
+	if (p->draining)
+		return;
+	p->draining = true;
+	log_event(p->log, LOG_LEVEL_INFO, "draining", NULL);
+	loop_timer_set(p->drain_limit, DRAIN_MS);
+	drain_role(p, ROLE_INTAKE);
+	drain_role(p, ROLE_COURIER);
+	drain_on(p);
+}
+
+/* New processes with the new configuration beside the old ones, which finish what they have. The
+ * keeper stays: it holds the queue; its options count from the next start. */
+static void on_sighup(void *arg)
+{
+	struct parent *p = arg;
+	char error[512] = "";
+	if (p->draining)
+		return;
+	struct conf *fresh =
+	    p->nold_conf < 16 ? p->config.reload(p->config.arg, error, sizeof(error)) : NULL;
+	if (fresh == NULL) {
+		log_event(p->log, LOG_LEVEL_ERROR, "reload", "error",
+			  error[0] ? error : "too many reloads: restart", NULL);
+		return;
+	}
+	p->old_conf[p->nold_conf++] = p->conf;
+	p->conf = fresh;
+	p->generation++;
+	struct child *old[CHILDREN_MAX];
+	size_t n = 0;
+	for (struct child *c = p->child; c != NULL && n < CHILDREN_MAX; c = c->next) {
+		if (c->role != ROLE_KEEPER)
+			old[n++] = c;
+	}
+	spawn_all(p, false);
+	for (size_t i = 0; i < n; i++)
+		drain_child(old[i]);
+	log_event(p->log, LOG_LEVEL_INFO, "reloaded", NULL);
+}
+
+/* sd_notify(3) without the library: one datagram. */
+static void notify_ready(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	if (path == NULL || strlen(path) >= sizeof(to.sun_path))
+		return;
+	memcpy(to.sun_path, path, strlen(path));
+	if (to.sun_path[0] == '@')
+		to.sun_path[0] = '\0';
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	if (fd >= 0)
+		sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&to, len);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Everything that only root may do is done; what the children will need they can still do under
+ * these rules. */
+static bool confine(struct parent *p)
+{
+	char store[PATH_MAX], control[PATH_MAX], report[SANDBOX_REPORT_ROOM] = "";
+	snprintf(store, sizeof(store), "%s", p->conf->relay_store);
+	snprintf(control, sizeof(control), "%s", p->conf->relay_control);
+	const char *const write[] = {dirname(store), dirname(control), NULL};
+	struct sandbox_paths paths = {.write = write};
+	bool ok = sandbox_enter(SANDBOX_PARENT, &paths, report, sizeof(report));
+	log_event(p->log, ok ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "confined", "process", "parent",
+		  "by", report, NULL);
+	return ok;
+}
+
+static bool start(struct parent *p)
+{
+	tzset(); /* the children may not read the time zone later */
+	p->loop = loop_new();
+	if (p->loop == NULL)
+		return false;
+	p->drain_limit = loop_timer_new(p->loop, on_drain_limit, p);
+	p->sig_term = loop_signal_new(p->loop, SIGTERM, on_sigterm, p);
+	p->sig_int = loop_signal_new(p->loop, SIGINT, on_sigterm, p);
+	p->sig_hup = loop_signal_new(p->loop, SIGHUP, on_sighup, p);
+	p->sig_chld = loop_signal_new(p->loop, SIGCHLD, on_sigchld, p);
+	return p->drain_limit != NULL && p->sig_term != NULL && p->sig_int != NULL &&
+	       p->sig_hup != NULL && p->sig_chld != NULL && open_listeners(p) && confine(p) &&
+	       spawn_all(p, true);
+}
+
+static void stop(struct parent *p)
+{
+	while (p->child != NULL) {
+		if (p->child->pid != 0)
+			kill(p->child->pid, SIGKILL);
+		remove_child(p->child);
+	}
+	for (size_t i = 0; i < p->nlistener; i++)
+		close(p->listener[i].fd);
+	loop_signal_free(&p->sig_term);
+	loop_signal_free(&p->sig_int);
+	loop_signal_free(&p->sig_hup);
+	loop_signal_free(&p->sig_chld);
+	loop_timer_free(&p->drain_limit);
+	loop_free(&p->loop);
+	conf_free(&p->conf);
+	for (size_t i = 0; i < p->nold_conf; i++)
+		conf_free(&p->old_conf[i]);
+}
+
+int relay_run(const struct relay_config *c)
+{
+	struct parent p = {.config = *c, .conf = c->conf, .log = c->log};
+	int code = EX_OK;
+	if (start(&p)) {
+		notify_ready();
+		log_event(p.log, LOG_LEVEL_INFO, "started", NULL);
+		loop_run(p.loop);
+		log_event(p.log, LOG_LEVEL_INFO, "stopped", NULL);
+	} else {
+		code = EX_OSERR;
+	}
+	stop(&p);
+	return code;
+}
+
+bool relay_check(const struct conf *c)
+{
+	const char *const *lists[] = {c->relay_smtp, c->relay_submission, c->relay_submissions};
+	struct ipaddr address;
+	struct network network;
+	uint16_t port;
+	bool ok = true;
+	for (size_t l = 0; l < 3; l++) {
+		for (size_t i = 0; lists[l][i] != NULL; i++) {
+			if (!endpoint_from_text(lists[l][i], &address, &port)) {
+				fprintf(
+				    stderr,
+				    "danelaw relay: '%s' is not ADDRESS:PORT or [ADDRESS]:PORT\n",
+				    lists[l][i]);
+				ok = false;
+			}
+		}
+	}
+	for (size_t i = 0; c->relay_networks[i] != NULL; i++) {
+		if (!network_from_text(c->relay_networks[i], &network)) {
+			fprintf(
+			    stderr,
+			    "danelaw relay: relay.networks: '%s' is not ADDRESS or ADDRESS/BITS\n",
+			    c->relay_networks[i]);
+			ok = false;
+		}
+	}
+	return ok;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* The common part of the relay's children. Knows the messages of the parent and nothing of any
+ * role. */
+#include "relay/process.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void on_parent(void *arg, struct channel *c, enum message type, struct slice payload)
+{
+	struct process *p = arg;
+	if (type == MSG_DRAIN) {
+		if (!p->draining) {
+			p->draining = true;
+			p->on_drain(p->self);
+		}
+	} else if (type == MSG_RELOAD) {
+		if (p->on_reload != NULL)
+			p->on_reload(p->self);
+	} else if (type == MSG_PEER && payload.p[0] < ROLE_COUNT) {
+		int fd = channel_take_fd(c);
+		if (fd >= 0)
+			p->on_peer(p->self, (enum role)payload.p[0], fd);
+	}
+}
+
+/* Without a parent nobody restarts us and nobody can stop us: end, and let the next start recover.
+ */
+static void on_parent_gone(void *arg, struct channel *c, const char *why)
+{
+	struct process *p = arg;
+	(void)c;
+	log_event(p->log, LOG_LEVEL_ERROR, "parent-gone", "why", why, NULL);
+	process_exit(p);
+}
+
+bool process_init(struct process *p, const struct birth *b, void *self)
+{
+	char number[LOG_INT_TEXT];
+	p->birth = *b;
+	p->self = self;
+	p->log =
+	    log_child(b->log, "process", role_name(b->role), "n", log_int(number, b->number), NULL);
+	p->loop = loop_new();
+	if (p->loop != NULL)
+		p->parent = channel_new(p->loop, b->parent_fd, b->role, ROLE_PARENT, on_parent,
+					on_parent_gone, p);
+	if (p->parent == NULL)
+		log_event(p->log, LOG_LEVEL_ERROR, "start", "error", "out of memory", NULL);
+	return p->parent != NULL;
+}
+
+bool process_drop(struct process *p)
+{
+	char error[256] = "";
+	if (sandbox_drop_privileges(p->birth.conf->relay_user, NULL, error, sizeof(error)))
+		return true;
+	log_event(p->log, LOG_LEVEL_ERROR, "privileges", "user", p->birth.conf->relay_user, "error",
+		  error, NULL);
+	return false;
+}
+
+bool process_confine(struct process *p, enum sandbox_profile profile,
+		     const struct sandbox_paths *paths)
+{
+	char report[SANDBOX_REPORT_ROOM] = "";
+	bool ok = sandbox_enter(profile, paths, report, sizeof(report));
+	log_event(p->log, ok ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "confined", "by", report, NULL);
+	return ok;
+}
+
+int process_run(struct process *p)
+{
+	channel_begin(p->parent, MSG_READY);
+	if (!channel_send(p->parent, -1))
+		return EXIT_FAILURE;
+	log_event(p->log, LOG_LEVEL_DEBUG, "ready", NULL);
+	loop_run(p->loop);
+	return EXIT_SUCCESS;
+}
+
+void process_exit(struct process *p)
+{
+	loop_stop(p->loop);
+}
+
+void process_free(struct process *p)
+{
+	channel_free(&p->parent);
+	loop_free(&p->loop);
+	log_free(&p->log);
+}

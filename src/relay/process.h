@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * relay: what every process of the relay has and does: a loop, its configuration, a channel to the
+ * parent, and the same answers to "drain" and "the parent is gone".
+ */
+#ifndef RELAY_PROCESS_H
+#define RELAY_PROCESS_H
+
+#include "conf/conf.h"
+#include "log/log.h"
+#include "relay/channel.h"
+#include "sandbox/sandbox.h"
+
+enum { LISTENERS_MAX = 64 };
+
+struct listener {
+	int fd;
+	const char *name; /* "smtp", "submission", "submissions" */
+	bool submission, implicit_tls;
+};
+
+/* What the parent gives to a child at birth. */
+struct birth {
+	enum role role;
+	unsigned number; /* among those of the role, from 1 */
+	int parent_fd;
+	const struct conf *conf;
+	struct log *log;
+	const struct listener *listener; /* intake only */
+	size_t nlistener;
+};
+
+struct process {
+	struct birth birth;
+	struct loop *loop;
+	struct log *log;
+	struct channel *parent;
+	bool draining;
+	/* Of the role: */
+	void *self;
+	void (*on_peer)(void *self, enum role role, int fd); /* takes fd over */
+	void (*on_drain)(void *self);  /* stop taking new work; process_exit() when done */
+	void (*on_reload)(void *self); /* NULL: nothing to reload */
+};
+
+/* Loop and channel. False: logged. */
+bool process_init(struct process *p, const struct birth *b, void *self);
+/* Becomes relay.user for good, when started by root. Before anything of that user is opened. False:
+ * logged. */
+bool process_drop(struct process *p);
+/* The last step of the set-up: from here on only what the profile allows. False: logged. */
+bool process_confine(struct process *p, enum sandbox_profile profile,
+		     const struct sandbox_paths *paths);
+/* Set-up is over: tells the parent and runs until process_exit(). Returns the exit code. */
+int process_run(struct process *p);
+void process_exit(struct process *p);
+void process_free(struct process *p);
+
+/* The processes' main functions: from birth to exit code. */
+int resolver_main(const struct birth *b);
+int courier_main(const struct birth *b);
+int keeper_main(const struct birth *b);
+int intake_main(const struct birth *b);
+
+#endif

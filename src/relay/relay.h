@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* relay: the whole daemon as one call, for `danelaw relay`. */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include "conf/conf.h"
+#include "log/log.h"
+
+struct relay_config {
+	struct conf *conf; /* taken over */
+	struct log *log;
+	/* Reads the configuration again (SIGHUP). NULL: `error` says why; the old one stays. */
+	struct conf *(*reload)(void *arg, char *error, size_t room);
+	void *arg;
+};
+
+/* What can be found wrong without starting: addresses, files, keys. Prints one line each on
+ * standard error. */
+bool relay_check(const struct conf *c);
+/* Runs until SIGTERM or SIGINT. Returns the exit code. */
+int relay_run(const struct relay_config *c);
+
+#endif

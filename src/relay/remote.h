@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* relay: the courier's end of the resolver: an engine_resolver whose questions go over a channel.
+ */
+#ifndef RELAY_REMOTE_H
+#define RELAY_REMOTE_H
+
+#include "engine/engine.h"
+#include "relay/channel.h"
+
+struct remote;
+
+struct remote *remote_new(struct loop *l); /* NULL: out of memory */
+void remote_free(struct remote **r);
+/* The (new) resolver: takes fd over. Questions that wait are put to it; those the old one had are
+ * answered with a failure. */
+void remote_connect(struct remote *r, int fd);
+struct engine_resolver remote_resolver(struct remote *r);
+
+#endif
