@@ -72,6 +72,11 @@ static bool try_base(const struct dane_policy *p, const struct host_facts *f, en
 	const struct answer *a = f->answer[q];
 	v->tlsa = q;
 	v->base = base;
+	if (!hostname_is_valid(
+		slice_str(base))) { /* an alias to a name that no certificate and no SNI can have */
+		skip(v, REASON_BAD_HOST_NAME, NULL);
+		return true;
+	}
 	if (a == NULL) {
 		ask(v, q);
 		return true;

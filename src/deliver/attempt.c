@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+enum { SKIP_TEXT_MAX = 8192 }; /* the words of a resolver can be long */
+
 enum {
 	ATTEMPT_MEM_MAX = 16 * 1024 * 1024,
 	ATTEMPT_ADDRESSES_MAX = 256,
@@ -179,7 +181,7 @@ static void record_skip(struct attempt *a, const struct plan_host *h)
 	if (t == NULL)
 		return;
 	struct buf text;
-	buf_init(&text, OUTCOME_DETAIL_MAX);
+	buf_init(&text, SKIP_TEXT_MAX);
 	plan_explain_skip(h, &text);
 	t->detail = or_empty(arena_strdup(&a->mem, buf_cstr(&text)));
 	buf_free(&text);

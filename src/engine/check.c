@@ -12,6 +12,9 @@ enum {
 	/* Probes of one domain at the same time: a domain with 64 hosts of 64 addresses must not
 	   use all our sockets. */
 	PROBES_MAX = 16,
+	/* Addresses of one domain that are probed, best hosts first: stops a domain of thousands of
+	   silent addresses. */
+	ADDRESSES_MAX = 48,
 };
 
 struct running {
@@ -34,6 +37,7 @@ struct check_run {
 	struct planner *planner;
 	struct running *running;
 	size_t nrunning;
+	size_t started;                 /* first probes of an address */
 	size_t next_host, next_address; /* the walk over what is to be probed */
 	bool hosts_noted;
 	bool told;
@@ -226,9 +230,11 @@ static void note_hosts(struct check_run *r)
 static void start_probes(struct check_run *r)
 {
 	struct check *c = &r->check;
-	while (r->next_host < c->nhost && r->nrunning < PROBES_MAX && !c->local_failure) {
+	while (r->next_host < c->nhost && r->nrunning < PROBES_MAX && !c->local_failure &&
+	       r->started < ADDRESSES_MAX) {
 		if (r->next_address < c->host[r->next_host].naddress) {
 			start_probe(r, r->next_host, r->next_address++, TLS_CERT_ANY, false);
+			r->started++;
 		} else {
 			r->next_host++;
 			r->next_address = 0;
