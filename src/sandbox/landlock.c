@@ -61,7 +61,7 @@ static struct ruleset handled(const struct sandbox_rules *r, int abi)
 		s.net = (r->connect != PORTS_ANY ? NET_CONNECT : 0) |
 			(r->bind != PORTS_ANY ? NET_BIND : 0);
 	if (abi >= 6)
-		s.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
+		s.scoped = SCOPE_SIGNAL | (r->abstract_sockets ? 0 : SCOPE_ABSTRACT_UNIX);
 	return s;
 }
 

@@ -15,17 +15,20 @@
 #define UNIX_STREAM SOCKET_UNIX_STREAM
 #define UNIX_DGRAM SOCKET_UNIX_DGRAM
 #define NO_SOCKET SOCKET_NONE
+#define ANYBODY true
+#define NOBODY false
 #define KEEP true
 #define DROP false
 
 static const struct sandbox_rules profiles[SANDBOX_PROFILES] = {
-#define PROFILE(id, text, calls, makes, opens, to, at, caps)                                       \
+#define PROFILE(id, text, calls, makes, opens, to, at, talks, caps)                                \
 	[SANDBOX_##id] = {.name = text,                                                            \
 			  .groups = GROUP_RUN | (calls),                                           \
 			  .sockets = (makes),                                                      \
 			  .files = FILES_##opens,                                                  \
 			  .connect = PORTS_##to,                                                   \
 			  .bind = PORTS_##at,                                                      \
+			  .abstract_sockets = (talks),                                             \
 			  .keep_capabilities = (caps)},
 #include "sandbox/profiles.tbl"
 #undef PROFILE

@@ -34,7 +34,7 @@ struct sandbox_rules {
 	unsigned groups, sockets;
 	enum sandbox_files files;
 	enum sandbox_ports connect, bind;
-	bool keep_capabilities;
+	bool abstract_sockets, keep_capabilities;
 };
 
 const struct sandbox_rules *sandbox_rules(enum sandbox_profile p);

@@ -115,6 +115,8 @@ static const struct {
     {RESOLVER, ACT(connect_dns), WORKS},
     {PARENT | COURIER, ACT(connect_lmtp), WORKS},
     {INTAKE | KEEPER | RESOLVER, ACT(socket_unix), FAILS, SECCOMP},
+    {PARENT, ACT(tell_abstract), WORKS},
+    {COURIER, ACT(tell_abstract), FAILS, LANDLOCK_SCOPE},
     {PARENT | RESOLVER, ACT(send_udp), WORKS},
     {INTAKE | KEEPER, ACT(socket_udp), FAILS, SECCOMP},
     {COURIER, ACT(socket_udp), DIES, SECCOMP},
@@ -394,6 +396,8 @@ static int stay(void)
 static int drop(void)
 {
 	char error[TEXT] = "";
+	if (setgroups(2, (gid_t[]){1, 2}) != 0)
+		return WRONG;
 	if (!sandbox_drop_privileges("nobody", "/", error, sizeof error)) {
 		fprintf(stderr, "%s\n", error);
 		return WRONG;
@@ -480,6 +484,12 @@ static int make_world(void **state)
 	world.tcp_port = bound_port(world.tcp);
 	world.udp_port = bound_port(world.udp);
 	assert_int_equal(bind(world.lmtp, (struct sockaddr *)&at, sizeof at), 0);
+	world.abstract = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	world.abstract_length = sizeof world.abstract_name;
+	at = (struct sockaddr_un){.sun_family = AF_UNIX}; /* the kernel chooses */
+	assert_int_equal(bind(world.abstract, (struct sockaddr *)&at, sizeof at.sun_family), 0);
+	getsockname(world.abstract, (struct sockaddr *)&world.abstract_name,
+		    &world.abstract_length);
 	assert_int_equal(listen(world.tcp, 64), 0);
 	assert_int_equal(listen(world.lmtp, 64), 0);
 	world.victim = fork();

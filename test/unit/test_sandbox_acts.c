@@ -210,6 +210,14 @@ int act_connect_lmtp(void)
 	return as_errno(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
 }
 
+int act_tell_abstract(void)
+{
+	const struct sockaddr *to = (const struct sockaddr *)&world.abstract_name;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return as_errno(fd >= 0 &&
+			sendto(fd, "READY=1", 7, MSG_NOSIGNAL, to, world.abstract_length) == 7);
+}
+
 int act_listen_tcp(void)
 {
 	struct sockaddr_in at = local(0);

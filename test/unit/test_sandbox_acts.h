@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 enum { WRONG = 250, NOT_ENTERED = 251, TEXT = 256 };
 
@@ -16,6 +17,9 @@ struct world {
 	int tcp, udp, lmtp; /* listening; bound; listening */
 	uint16_t tcp_port, udp_port;
 	int pair[2];
+	int abstract;
+	struct sockaddr_un abstract_name;
+	socklen_t abstract_length;
 	pid_t victim;
 };
 
@@ -50,6 +54,7 @@ int act_connect_dns(void);
 int act_connect_by_send(void);
 int act_connect_accepted(void);
 int act_connect_lmtp(void);
+int act_tell_abstract(void);
 int act_listen_tcp(void);
 int act_bind_tcp_port(void);
 int act_accept_client(void);
