@@ -42,6 +42,12 @@ test-live: build
 demo: deps build
 	@lab/lab demo
 
+# The relay for real destinations, with its store in the current folder; nothing outside of it is touched.
+run: build
+	@echo "SMTP on 127.0.0.1:2525, submission on 127.0.0.1:2587 (needs relay.certificate and relay.users); Ctrl-C ends"
+	@$(BUILD)/danelaw -o relay.smtp=127.0.0.1:2525 -o relay.submission=127.0.0.1:2587 -o relay.user= \
+		-o relay.store=danelaw-queue.db -o relay.control=danelaw-control relay
+
 bench: deps build
 	@bench/run
 
@@ -67,4 +73,4 @@ check: build
 clean:
 	@rm -rf $(BUILD) $(ASAN) $(FUZZ)
 
-.PHONY: all deps build test test-plain test-asan test-live demo bench fuzz install man fmt check clean
+.PHONY: run all deps build test test-plain test-asan test-live demo bench fuzz install man fmt check clean

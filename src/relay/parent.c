@@ -60,11 +60,16 @@ struct parent {
 	size_t nlistener;
 	bool draining;
 	uint64_t restarts;
-	struct loop_timer *drain_limit;
+	struct loop_timer *drain_limit, *watchdog;
+	uint32_t watchdog_ms; /* 0: nobody watches */
+	int notify_fd;
+	struct sockaddr_un notify_to;
+	socklen_t notify_len;
 	struct loop_signal *sig_term, *sig_int, *sig_hup, *sig_chld;
 };
 
 static bool spawn(struct parent *p, enum role role);
+static void notify(struct parent *p, const char *text);
 
 /* --- Listeners --- */
 
@@ -446,6 +451,7 @@ static void on_sigterm(void *arg)
 		return;
 	p->draining = true;
 	log_event(p->log, LOG_LEVEL_INFO, "draining", NULL);
+	notify(p, "STOPPING=1");
 	loop_timer_set(p->drain_limit, DRAIN_MS);
 	drain_role(p, ROLE_INTAKE);
 	drain_role(p, ROLE_COURIER);
@@ -482,22 +488,37 @@ static void on_sighup(void *arg)
 	log_event(p->log, LOG_LEVEL_INFO, "reloaded", NULL);
 }
 
-/* sd_notify(3) without the library: one datagram. */
-static void notify_ready(void)
+/* sd_notify(3) without the library: one datagram. The socket is made before the sandbox closes. */
+static void notify_open(struct parent *p)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	if (path == NULL || strlen(path) >= sizeof(to.sun_path))
+	const char *path = getenv("NOTIFY_SOCKET"), *usec = getenv("WATCHDOG_USEC");
+	uint64_t n = 0;
+	p->notify_fd = -1;
+	if (path == NULL || strlen(path) >= sizeof(p->notify_to.sun_path))
 		return;
-	memcpy(to.sun_path, path, strlen(path));
-	if (to.sun_path[0] == '@')
-		to.sun_path[0] = '\0';
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	if (fd >= 0)
-		sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&to, len);
-	if (fd >= 0)
-		close(fd);
+	p->notify_to.sun_family = AF_UNIX;
+	memcpy(p->notify_to.sun_path, path, strlen(path));
+	if (p->notify_to.sun_path[0] == '@')
+		p->notify_to.sun_path[0] = '\0';
+	p->notify_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	p->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (usec != NULL && slice_to_u64(slice_str(usec), UINT64_MAX, &n))
+		p->watchdog_ms = (uint32_t)(n / 2000 < UINT32_MAX ? n / 2000 : UINT32_MAX);
+}
+
+static void notify(struct parent *p, const char *text)
+{
+	if (p->notify_fd >= 0)
+		sendto(p->notify_fd, text, strlen(text), MSG_NOSIGNAL,
+		       (struct sockaddr *)&p->notify_to, p->notify_len);
+}
+
+/* Twice in each watchdog period, as long as this loop turns. */
+static void on_watchdog(void *arg)
+{
+	struct parent *p = arg;
+	notify(p, "WATCHDOG=1");
+	loop_timer_set(p->watchdog, p->watchdog_ms);
 }
 
 /* Everything that only root may do is done; what the children will need they can still do under
@@ -522,13 +543,15 @@ static bool start(struct parent *p)
 	if (p->loop == NULL)
 		return false;
 	p->drain_limit = loop_timer_new(p->loop, on_drain_limit, p);
+	p->watchdog = loop_timer_new(p->loop, on_watchdog, p);
+	notify_open(p);
 	p->sig_term = loop_signal_new(p->loop, SIGTERM, on_sigterm, p);
 	p->sig_int = loop_signal_new(p->loop, SIGINT, on_sigterm, p);
 	p->sig_hup = loop_signal_new(p->loop, SIGHUP, on_sighup, p);
 	p->sig_chld = loop_signal_new(p->loop, SIGCHLD, on_sigchld, p);
-	return p->drain_limit != NULL && p->sig_term != NULL && p->sig_int != NULL &&
-	       p->sig_hup != NULL && p->sig_chld != NULL && open_listeners(p) && confine(p) &&
-	       spawn_all(p, true);
+	return p->drain_limit != NULL && p->watchdog != NULL && p->sig_term != NULL &&
+	       p->sig_int != NULL && p->sig_hup != NULL && p->sig_chld != NULL &&
+	       open_listeners(p) && confine(p) && spawn_all(p, true);
 }
 
 static void stop(struct parent *p)
@@ -545,6 +568,9 @@ static void stop(struct parent *p)
 	loop_signal_free(&p->sig_hup);
 	loop_signal_free(&p->sig_chld);
 	loop_timer_free(&p->drain_limit);
+	loop_timer_free(&p->watchdog);
+	if (p->notify_fd >= 0)
+		close(p->notify_fd);
 	loop_free(&p->loop);
 	conf_free(&p->conf);
 	for (size_t i = 0; i < p->nold_conf; i++)
@@ -553,10 +579,12 @@ static void stop(struct parent *p)
 
 int relay_run(const struct relay_config *c)
 {
-	struct parent p = {.config = *c, .conf = c->conf, .log = c->log};
+	struct parent p = {.config = *c, .conf = c->conf, .log = c->log, .notify_fd = -1};
 	int code = EX_OK;
 	if (start(&p)) {
-		notify_ready();
+		notify(&p, "READY=1");
+		if (p.watchdog_ms > 0)
+			on_watchdog(&p);
 		log_event(p.log, LOG_LEVEL_INFO, "started", NULL);
 		loop_run(p.loop);
 		log_event(p.log, LOG_LEVEL_INFO, "stopped", NULL);
