@@ -30,6 +30,8 @@ struct sockaddr_in local(uint16_t port); /* 127.0.0.1 */
 int act_open_passwd(void);
 int act_open_anchor(void);
 int act_write_anchor(void);
+int act_write_anchor_by_open(void);
+int act_look_at_anchor(void);
 int act_open_locked(void);
 int act_write_elsewhere(void);
 int act_execute(void);
@@ -50,6 +52,7 @@ int act_socket_unix(void);
 int act_socket_udp(void);
 int act_socket_tcp(void);
 int act_connect_tcp(void);
+int act_call_connect(void);
 int act_connect_dns(void);
 int act_connect_by_send(void);
 int act_connect_accepted(void);
