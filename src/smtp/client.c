@@ -40,6 +40,7 @@ static const struct step steps[] = {
     [PHASE_BODY] = {"message text", NULL},
     [PHASE_DATA_DONE] = {"end of data", smtpc_on_data_done},
     [PHASE_RSET] = {"RSET", smtpc_on_rset},
+    [PHASE_IDLE] = {"idle", NULL},
     [PHASE_QUIT] = {"QUIT", smtpc_on_quit},
     [PHASE_ENDED] = {"end", NULL},
 };
@@ -152,6 +153,8 @@ enum smtpc_want smtpc_want(const struct smtpc *c)
 {
 	if (c->phase == PHASE_ENDED)
 		return SMTPC_WANT_CLOSE;
+	if (c->phase == PHASE_IDLE)
+		return SMTPC_WANT_IDLE;
 	if (c->phase == PHASE_HANDSHAKE)
 		return SMTPC_WANT_STARTTLS;
 	if (c->phase == PHASE_BODY && buf_len(&c->out) < SMTPC_BODY_CHUNK)
@@ -188,6 +191,7 @@ uint32_t smtpc_timeout_ms(const struct smtpc *c)
 		return t->data_block;
 	case PHASE_DATA_DONE:
 		return buf_len(&c->out) > 0 ? t->data_block : t->data_done;
+	case PHASE_IDLE: /* how long is the driver's to say */
 	case PHASE_QUIT:
 	case PHASE_ENDED:
 		return t->quit;
@@ -198,10 +202,13 @@ uint32_t smtpc_timeout_ms(const struct smtpc *c)
 /*
  * Bytes beyond the replies that are due were not asked for: before a handshake they are an
  * injection (T8, RFC 3207 s6, CVE-2011-0411 and its client-side kin), elsewhere a server that has
- * lost count. Not while the text goes out: a server may say early what it thinks of it.
+ * lost count. Not while the text goes out: a server may say early what it thinks of it. While idle
+ * they are a 421 or nonsense: the session is over, and its result stands.
  */
 static void check_surplus(struct smtpc *c)
 {
+	if (c->phase == PHASE_IDLE && buf_len(&c->in) > 0)
+		c->phase = PHASE_ENDED;
 	if (buf_len(&c->in) == 0 || c->expected > 0 || c->phase == PHASE_BODY ||
 	    c->phase == PHASE_ENDED || c->end != SMTPC_RUNNING)
 		return;
@@ -220,6 +227,7 @@ static void dispatch(struct smtpc *c, const struct reply *r)
 		smtpc_end(c, SMTPC_UNWILLING);
 		return;
 	}
+	c->heard = true;
 	steps[before].on_reply(c, r);
 }
 

@@ -5,9 +5,9 @@
  * DSN).
  *
  * The driver does, in a loop: write what smtpc_output() holds; do what smtpc_want() says; feed what
- * happened. Nothing calls back. One session carries at most one message (in as many transactions as
- * its recipients need). Not thread-safe. The machine copies nothing of the message: it must outlive
- * the machine.
+ * happened. Nothing calls back. A session carries one message at a time (in as many transactions as
+ * its recipients need), and further ones when it was kept. Not thread-safe. The machine copies
+ * nothing of the message: it must live until the session's end is known.
  */
 #ifndef SMTP_CLIENT_H
 #define SMTP_CLIENT_H
@@ -60,6 +60,9 @@ struct smtpc_config {
 	size_t rcpts_max; /* recipients in one transaction; 0: 100 (RFC 5321 s4.5.3.1.8) */
 	const struct smtpc_message
 	    *message; /* NULL: a probe (greeting, EHLO, STARTTLS, EHLO, QUIT) */
+	/* Wait for another message instead of QUIT when this one ended well: the host took it with
+	 * the last word that it said. Never after a probe. */
+	bool keep;
 };
 
 /* How the session ended: exactly one. */
@@ -88,6 +91,8 @@ enum smtpc_want {
 	SMTPC_WANT_STARTTLS, /* output is flushed first; then hand the connection to TLS:
 				smtpc_tls_done() */
 	SMTPC_WANT_BODY,     /* text of the message from smtpc_body_offset() on: smtpc_body() */
+	SMTPC_WANT_IDLE,     /* ended with SMTPC_DONE and kept: smtpc_next_message() or
+				smtpc_quit(). Feed what comes: unasked bytes end it */
 	SMTPC_WANT_CLOSE,    /* ended: flush the output if you like, close */
 };
 
@@ -108,6 +113,17 @@ void smtpc_closed(struct smtpc *c); /* the peer closed or the connection broke *
 void smtpc_timed_out(struct smtpc *c);
 void smtpc_abort(struct smtpc *c,
 		 enum smtpc_end why); /* for the driver: SMTPC_LOCAL and the like */
+
+/* SMTPC_WANT_IDLE only. The session runs again, from MAIL on; the result and the replies are the
+ * new message's. */
+void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message);
+void smtpc_quit(struct smtpc *c); /* SMTPC_WANT_IDLE only: QUIT */
+/*
+ * After the end: this was a further message of a kept session, and the host closed or said 421
+ * before it said anything about the message. No recipient has a state and no octet of the text has
+ * left: over a new connection the message goes as if nothing had happened.
+ */
+bool smtpc_was_stale(const struct smtpc *c);
 
 uint64_t smtpc_body_offset(const struct smtpc *c);
 /* CRLF text from that offset; empty text means the end of the message was reached. Give at most

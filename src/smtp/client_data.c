@@ -86,6 +86,7 @@ void smtpc_on_data_done(struct smtpc *c, const struct reply *r)
 		return;
 	}
 	c->final_dot = false;
+	c->taken = r->code == 250;
 	smtpc_settle(c, RCPT_ACCEPTED, r);
 	smtpc_next_transaction(c);
 }

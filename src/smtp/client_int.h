@@ -25,6 +25,7 @@ enum phase {
 	PHASE_BODY, /* the text goes out; nothing is expected */
 	PHASE_DATA_DONE,
 	PHASE_RSET,
+	PHASE_IDLE, /* ended well and kept: whatever comes now was not asked for */
 	PHASE_QUIT,
 	PHASE_ENDED,
 };
@@ -59,6 +60,10 @@ struct smtpc {
 	uint64_t body_offset;
 	struct dotstuff stuff;
 	bool final_dot; /* given to the driver */
+	bool taken;     /* the host's last word was that it took a message */
+	bool odd;       /* it answered in a way that no sound host does: not to be kept */
+	bool further;   /* the message is not the first of this session */
+	bool heard;     /* a reply has come since the message began, 421 apart */
 	struct enhanced_code enhanced;
 	char reply[SMTPC_REPLY_MAX];
 };
@@ -85,6 +90,8 @@ void smtpc_on_quit(struct smtpc *c, const struct reply *r);
 /* client_mail.c: starts the next transaction if recipients are pending, else ends the session well.
  */
 void smtpc_next_transaction(struct smtpc *c);
+/* client_idle.c: the message ended well: keeps the session if that was asked for, else QUIT. */
+void smtpc_end_well(struct smtpc *c);
 /* client_rcpt.c: writes the RCPT commands that may go out now. */
 void smtpc_send_rcpts(struct smtpc *c);
 /* Settles every recipient in this state with this reply: 2xx sent, 4xx deferred, 5xx rejected. */

@@ -40,6 +40,7 @@ static void start_transaction(struct smtpc *c)
 	    .ret = c->cap.dsn ? m->ret : NULL,
 	    .envid = c->cap.dsn ? m->envid : NULL,
 	};
+	c->taken = false;
 	command_mail(&c->out, m->reverse_path, &p);
 	c->expected++;
 	smtpc_enter(c, PHASE_MAIL);
@@ -57,7 +58,7 @@ void smtpc_next_transaction(struct smtpc *c)
 	fill_batch(c);
 	enum smtpc_end no = refusal(c);
 	if (c->nbatch == 0)
-		smtpc_end(c, SMTPC_DONE);
+		smtpc_end_well(c);
 	else if (no != SMTPC_RUNNING)
 		smtpc_end(c, no);
 	else if (first)
@@ -68,7 +69,8 @@ void smtpc_next_transaction(struct smtpc *c)
 
 void smtpc_on_rset(struct smtpc *c, const struct reply *r)
 {
-	(void)r; /* RFC 5321 s4.1.1.5: always 250; MAIL will show if it did not work */
+	/* RFC 5321 s4.1.1.5: always 250; MAIL will show if it did not work */
+	c->odd = c->odd || !reply_is_ok(r);
 	start_transaction(c);
 }
 

@@ -14,6 +14,7 @@ struct session {
 	struct smtpc_config config;
 	bool sent[RCPTS];
 	bool up;
+	int further; /* messages that a kept session may still carry */
 	enum smtpc_end end;
 };
 
@@ -43,7 +44,9 @@ static void session_init(struct session *s, struct slice *in)
 	    .timeouts = &SMTPC_TIMEOUTS_RFC,
 	    .rcpts_max = (flags >> 2) % 4,
 	    .message = (flags & 128) != 0 ? NULL : &s->message,
+	    .keep = (flags & 64) != 0,
 	};
+	s->further = (more >> 6) + 1;
 	s->c = smtpc_new(&s->config);
 }
 
@@ -74,6 +77,21 @@ static void feed(struct session *s, size_t max)
 	smtpc_body(s->c, slice_first(slice_from(slice_str(text), offset), max));
 }
 
+/* The next message of a kept session: only behind a good end, and everybody is new to it. */
+static void next_message(struct session *s)
+{
+	FUZZ_CHECK(smtpc_result(s->c) == SMTPC_DONE && s->config.keep);
+	FUZZ_CHECK(s->config.message != NULL && buf_len(smtpc_output(s->c)) == 0);
+	for (size_t i = 0; i < RCPTS; i++) {
+		s->rcpt[i] = (struct smtpc_rcpt){.address = s->rcpt[i].address};
+		s->sent[i] = false;
+	}
+	s->further--;
+	s->end = SMTPC_RUNNING;
+	smtpc_next_message(s->c, &s->message);
+	flush(s, SIZE_MAX);
+}
+
 /* An engine that does everything at once: flush, handshake, text. */
 static void serve(struct session *s)
 {
@@ -87,6 +105,10 @@ static void serve(struct session *s)
 		smtpc_tls_done(s->c, true);
 		flush(s, SIZE_MAX);
 	}
+	if (smtpc_want(s->c) == SMTPC_WANT_IDLE && s->further > 0)
+		next_message(s);
+	else
+		smtpc_quit(s->c);
 }
 
 static void hear(struct session *s, struct slice bytes)
@@ -173,6 +195,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(&s);
 	FUZZ_CHECK(s.end != SMTPC_RUNNING);
 	FUZZ_CHECK(!doubt || s.end == SMTPC_LOST_AFTER_DATA);
+	for (size_t i = 0; i < RCPTS && smtpc_was_stale(s.c); i++)
+		FUZZ_CHECK(s.rcpt[i].state == RCPT_PENDING);
 	smtpc_free(&s.c);
 	return 0;
 }

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions of the SMTP client machine that are kept for another message (T9). */
+#include "test_smtp_client_run.h"
+
+/* A session that carried one message to alice and is asked to wait for another. */
+static void to_keep(struct run *r, const char *last_words)
+{
+	to_text(r);
+	r->config.keep = true;
+	start_text(r);
+	serve(r);
+	say(r, last_words);
+}
+
+static void next_message(struct run *r)
+{
+	r->rcpt[0] = (struct smtpc_rcpt){.address = "dora@example.org"};
+	buf_reset(&r->log);
+	smtpc_next_message(r->c, &r->message);
+	serve(r);
+}
+
+static void kept(void **state)
+{
+	struct run r;
+	(void)state;
+	to_keep(&r, "250 2.6.0 as 1\r\n");
+	assert_int_equal(smtpc_result(r.c), SMTPC_DONE);
+	assert_int_equal(smtpc_want(r.c), SMTPC_WANT_IDLE);
+	assert_int_equal(r.rcpt[0].state, RCPT_SENT);
+	assert_false(logged(&r, "QUIT"));
+	next_message(&r);
+	assert_int_equal(smtpc_result(r.c), SMTPC_RUNNING);
+	assert_string_equal(smtpc_reply(r.c), "");
+	assert_string_equal(buf_cstr(&r.log), "MAIL FROM:<sender@client.example>\r\n");
+	say(&r, "250 ok\r\n");
+	say(&r, "250 ok\r\n");
+	say(&r, "354 go\r\n");
+	say(&r, "250 2.6.0 as 2\r\n");
+	assert_true(logged(&r, "RCPT TO:<dora@example.org>"));
+	assert_true(logged(&r, "Subject: x"));
+	assert_string_equal(r.rcpt[0].reply, "250 2.6.0 as 2");
+	assert_int_equal(smtpc_want(r.c), SMTPC_WANT_IDLE);
+	assert_false(smtpc_was_stale(r.c));
+	smtpc_quit(r.c);
+	serve(&r);
+	assert_true(logged(&r, "QUIT\r\n"));
+	assert_int_equal(smtpc_result(r.c), SMTPC_DONE);
+	run_free(&r);
+}
+
+struct keep_row {
+	const char *what;
+	const char *last_words; /* the reply to the final dot */
+	bool keep;              /* is kept */
+	bool quit;              /* says QUIT at once */
+};
+
+static const struct keep_row keeps[] = {
+    {"taken", "250 ok\r\n", true, false},
+    {"4yz", "451 later\r\n", false, true},
+    {"5yz", "554 no\r\n", false, true},
+    {"421", "421 bye\r\n", false, false},
+    {"3yz", "354 go on\r\n", false, false},
+    {"no reply at all", "ok\r\n", false, false},
+    {"an odd success", "221 bye\r\n", false, true},
+    {"surplus behind it", "250 ok\r\n250 ok\r\n", false, false},
+    {"half a reply behind it", "250 ok\r\n42", false, false},
+};
+
+static void keep_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(keeps); i++) {
+		struct run r;
+		to_keep(&r, keeps[i].last_words);
+		assert_int_equal(smtpc_want(r.c) == SMTPC_WANT_IDLE, keeps[i].keep);
+		assert_int_equal(logged(&r, "QUIT\r\n"), keeps[i].quit);
+		assert_int_not_equal(smtpc_result(r.c), SMTPC_RUNNING);
+		run_free(&r);
+	}
+}
+
+/* Nothing was taken although nothing failed; and a probe. */
+static void never_kept(void **state)
+{
+	struct run r;
+	(void)state;
+	run_init(&r, SMTPC_TLS_NONE);
+	r.config.keep = true;
+	run_start(&r);
+	say(&r, "220 mx\r\n");
+	say(&r, "250-mx\r\n250 PIPELINING\r\n");
+	say(&r, "250 ok\r\n550 no\r\n550 no\r\n550 no\r\n");
+	assert_int_equal(smtpc_result(r.c), SMTPC_DONE);
+	assert_true(logged(&r, "QUIT\r\n"));
+	run_free(&r);
+
+	run_init(&r, SMTPC_TLS_NONE);
+	r.config.keep = true;
+	r.config.message = NULL;
+	run_start(&r);
+	say(&r, "220 mx\r\n");
+	say(&r, "250 mx\r\n");
+	assert_int_equal(smtpc_result(r.c), SMTPC_DONE);
+	assert_true(logged(&r, "QUIT\r\n"));
+	run_free(&r);
+}
+
+/* Two transactions; the reply to the RSET between them decides. */
+static void kept_after_reset(void **state)
+{
+	static const char *const resets[] = {"250 reset\r\n", "500 what\r\n"};
+	(void)state;
+	for (size_t i = 0; i < ROWS(resets); i++) {
+		struct run r;
+		run_init(&r, SMTPC_TLS_MUST);
+		r.config.keep = true;
+		run_start(&r);
+		for (size_t k = 0; k + 1 < ROWS(conversation); k++)
+			say(&r, k == 7 ? resets[i] : conversation[k]);
+		assert_int_equal(smtpc_result(r.c), SMTPC_DONE);
+		assert_int_equal(smtpc_want(r.c) == SMTPC_WANT_IDLE, i == 0);
+		run_free(&r);
+	}
+}
+
+static void idle_ends(void **state)
+{
+	static const char *const unasked[] = {"421 4.4.2 idle\r\n", "250 ok\r\n", "4", NULL};
+	(void)state;
+	for (size_t i = 0; i < ROWS(unasked); i++) {
+		struct run r;
+		to_keep(&r, "250 ok\r\n");
+		buf_reset(&r.log);
+		if (unasked[i] != NULL)
+			say(&r, unasked[i]);
+		else
+			smtpc_closed(r.c);
+		assert_int_equal(smtpc_want(r.c), SMTPC_WANT_CLOSE);
+		assert_int_equal(smtpc_result(r.c), SMTPC_DONE);
+		next_message(&r); /* too late: nothing happens */
+		assert_int_equal(smtpc_result(r.c), SMTPC_DONE);
+		assert_int_equal(buf_len(&r.log), 0);
+		run_free(&r);
+	}
+}
+
+struct stale_row {
+	const char *what;
+	const char *said; /* to the further message; then the connection closes */
+	bool stale;
+};
+
+static const struct stale_row stales[] = {
+    {"closed", "", true},
+    {"closed within a reply", "250 o", true},
+    {"421", "421 4.4.2 idle\r\n", true},
+    {"a refusal is an answer", "451 later\r\n", false},
+    {"nonsense is not silence", "ok\r\n", false},
+    {"421 to what follows MAIL", "250 ok\r\n421 bye\r\n", false},
+    {"closed behind MAIL", "250 ok\r\n", false},
+};
+
+static void stale_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(stales); i++) {
+		struct run r;
+		to_keep(&r, "250 ok\r\n");
+		next_message(&r);
+		say(&r, stales[i].said);
+		smtpc_closed(r.c);
+		assert_int_equal(smtpc_was_stale(r.c), stales[i].stale);
+		if (stales[i].stale)
+			assert_int_equal(r.rcpt[0].state, RCPT_PENDING);
+		run_free(&r);
+	}
+	struct run r;
+	to_text(&r);
+	run_start(&r);
+	smtpc_closed(r.c); /* the first message of a session is never stale */
+	assert_false(smtpc_was_stale(r.c));
+	run_free(&r);
+}
+
+/* What the host declared still holds for the next message. */
+static void next_too_big(void **state)
+{
+	struct run r;
+	(void)state;
+	to_text(&r);
+	r.config.keep = true;
+	run_start(&r);
+	say(&r, "220 mx\r\n");
+	say(&r, "250-mx\r\n250 SIZE 100\r\n");
+	say(&r, "250 ok\r\n");
+	say(&r, "250 ok\r\n");
+	say(&r, "354 go\r\n");
+	say(&r, "250 ok\r\n");
+	assert_int_equal(smtpc_want(r.c), SMTPC_WANT_IDLE);
+	r.message.size = 101;
+	next_message(&r);
+	assert_int_equal(smtpc_result(r.c), SMTPC_TOO_BIG);
+	assert_string_equal(buf_cstr(&r.log), "QUIT\r\n");
+	run_free(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(kept),         cmocka_unit_test(keep_rows),
+	    cmocka_unit_test(never_kept),   cmocka_unit_test(kept_after_reset),
+	    cmocka_unit_test(idle_ends),    cmocka_unit_test(stale_rows),
+	    cmocka_unit_test(next_too_big),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
