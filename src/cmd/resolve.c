@@ -3,7 +3,7 @@
 #include "cmd/cmd.h"
 
 #include "base/buf.h"
-#include "dns/dns.h"
+#include "engine/engine.h"
 #include "idn/idn.h"
 #include "loop/loop.h"
 #include "wire/dname.h"
@@ -104,17 +104,8 @@ static void print_text(const struct answer *a)
 
 static struct dns *open_dns(struct cmd *c, struct loop *loop, char *error, size_t room)
 {
-	const struct conf *f = c->conf;
-	struct dns_config d = {
-	    .anchors = f->dns_anchor,
-	    .stub = f->dns_stub,
-	    .forward = f->dns_forward,
-	    .options = f->dns_unbound,
-	    .msg_cache_size = f->dns_msg_cache_size,
-	    .rrset_cache_size = f->dns_rrset_cache_size,
-	    .sig_skew_s = (uint32_t)f->dns_sig_skew,
-	    .timeout_ms = (uint32_t)f->dns_timeout * 1000,
-	};
+	struct dns_config d;
+	engine_dns_config(c->conf, &d);
 	return dns_new(loop, &d, error, room);
 }
 

@@ -73,10 +73,9 @@ static bool set_own_addresses(struct engine *e)
 	return true;
 }
 
-static bool start_dns(struct engine *e, char *error, size_t room)
+void engine_dns_config(const struct conf *c, struct dns_config *out)
 {
-	const struct conf *c = e->conf;
-	struct dns_config d = {
+	*out = (struct dns_config){
 	    .anchors = c->dns_anchor,
 	    .stub = c->dns_stub,
 	    .forward = c->dns_forward,
@@ -86,6 +85,12 @@ static bool start_dns(struct engine *e, char *error, size_t room)
 	    .sig_skew_s = (uint32_t)c->dns_sig_skew,
 	    .timeout_ms = (uint32_t)c->dns_timeout * 1000,
 	};
+}
+
+static bool start_dns(struct engine *e, char *error, size_t room)
+{
+	struct dns_config d;
+	engine_dns_config(e->conf, &d);
 	e->dns = dns_new(e->loop, &d, error, room);
 	if (e->dns != NULL && dns_library_warning() != NULL)
 		log_event(e->log, LOG_LEVEL_WARN, "dns-library", "text", dns_library_warning(),

@@ -59,6 +59,8 @@ struct engine {
 struct engine *engine_new(const struct engine_config *c, char *error, size_t room);
 void engine_free(struct engine **e);
 
+/* What the configuration says about the resolver, ready for dns_new(). */
+void engine_dns_config(const struct conf *c, struct dns_config *out);
 /* What the configuration says about one next hop (A-labels), ready for plan_new(). */
 void engine_plan_config(struct engine *e, const char *next_hop, struct plan_config *out);
 

@@ -6,7 +6,7 @@
 #include "relay/mail.h"
 #include "relay/process.h"
 
-#include "dns/dns.h"
+#include "engine/engine.h"
 #include "wire/dname.h"
 
 #include <stdlib.h>
@@ -150,17 +150,8 @@ static void on_drain(void *self)
 
 static struct dns *open_dns(struct resolver *r, char *error, size_t room)
 {
-	const struct conf *c = r->process.birth.conf;
-	struct dns_config d = {
-	    .anchors = c->dns_anchor,
-	    .stub = c->dns_stub,
-	    .forward = c->dns_forward,
-	    .options = c->dns_unbound,
-	    .msg_cache_size = c->dns_msg_cache_size,
-	    .rrset_cache_size = c->dns_rrset_cache_size,
-	    .sig_skew_s = (uint32_t)c->dns_sig_skew,
-	    .timeout_ms = (uint32_t)c->dns_timeout * 1000,
-	};
+	struct dns_config d;
+	engine_dns_config(r->process.birth.conf, &d);
 	return dns_new(r->process.loop, &d, error, room);
 }
 
