@@ -5,6 +5,7 @@
  * to say.
  */
 #include "relay/mail.h"
+#include "relay/metrics.h"
 #include "relay/process.h"
 #include "relay/remote.h"
 
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { JOB_MEM_MAX = 16 * 1024 * 1024, TLS_TEXT_MAX = 1024 };
+enum { JOB_MEM_MAX = 16 * 1024 * 1024, TLS_TEXT_MAX = 1024, TELL_MS = 2000 };
 
 struct courier;
 
@@ -34,6 +35,8 @@ struct courier {
 	struct remote *remote;
 	struct channel *keeper;
 	struct carry *carry;
+	struct courier_stats stats, told;
+	struct loop_timer *tell;
 };
 
 /* --- Results --- */
@@ -61,12 +64,15 @@ static const char *or_null(const char *s)
 	return s != NULL && s[0] != '\0' ? s : NULL;
 }
 
-static void fill_tries(struct arena *mem, struct attempt *a, struct result *r)
+static void fill_tries(struct arena *mem, struct attempt *a, struct result *r,
+		       struct courier_stats *stats)
 {
 	r->ntries = attempt_ntries(a);
 	r->tries = arena_array(mem, r->ntries, sizeof(*r->tries));
 	for (size_t i = 0; r->tries != NULL && i < r->ntries; i++) {
 		const struct attempt_try *t = attempt_try(a, i);
+		stats->handshakes += t->tls != NULL && t->tls->version[0] != '\0';
+		stats->resumed += t->tls != NULL && t->tls->resumed;
 		r->tries[i] = (struct result_try){.host = t->host,
 						  .address = t->address,
 						  .policy = host_policy_name(t->policy),
@@ -126,7 +132,7 @@ static void on_delivery(void *arg, struct attempt *a)
 	struct arena mem;
 	struct result r = {.delivery = c->job.delivery};
 	arena_init(&mem, JOB_MEM_MAX);
-	fill_tries(&mem, a, &r);
+	fill_tries(&mem, a, &r, &c->courier->stats);
 	fill_rcpts(&mem, c, a, &r);
 	if (!mem.failed && c->courier->keeper != NULL) {
 		result_put(channel_begin(c->courier->keeper, MSG_RESULT), &r);
@@ -259,6 +265,7 @@ static void dot_noted(struct courier *k, struct slice payload)
 static void keeper_lost(struct courier *k)
 {
 	channel_free(&k->keeper);
+	k->told = (struct courier_stats){0}; /* the next one knows nothing */
 	/* Its successor takes everything that was active for interrupted: going on here would
 	 * deliver twice. */
 	while (k->carry != NULL)
@@ -298,6 +305,19 @@ static void on_peer(void *self, enum role role, int fd)
 	}
 }
 
+/* Running totals, when they changed. */
+static void on_tell(void *arg)
+{
+	struct courier *k = arg;
+	remote_count(k->remote, &k->stats.questions, &k->stats.question_ms);
+	if (k->keeper != NULL && memcmp(&k->stats, &k->told, sizeof(k->stats)) != 0) {
+		courier_stats_put(channel_begin(k->keeper, MSG_STATS), &k->stats);
+		if (channel_send(k->keeper, -1))
+			k->told = k->stats;
+	}
+	loop_timer_set(k->tell, TELL_MS);
+}
+
 static void on_drain(void *self)
 {
 	struct courier *k = self;
@@ -324,12 +344,16 @@ int courier_main(const struct birth *b)
 					  .loop = k.process.loop};
 		k.engine = engine_new(&e, error, sizeof(error));
 	}
+	k.tell = loop_timer_new(k.process.loop, on_tell, &k);
+	if (k.tell != NULL)
+		loop_timer_set(k.tell, TELL_MS);
 	if (k.engine != NULL && process_confine(&k.process, SANDBOX_COURIER, NULL))
 		code = process_run(&k.process);
 	else if (k.engine == NULL)
 		log_event(k.process.log, LOG_LEVEL_ERROR, "courier", "error", error, NULL);
 	while (k.carry != NULL)
 		drop(k.carry);
+	loop_timer_free(&k.tell);
 	channel_free(&k.keeper);
 	engine_free(&k.engine);
 	remote_free(&k.remote);

@@ -66,7 +66,9 @@ static void answer_all(struct keeper *k, enum store_status s)
 		else if (a->peer != NULL)
 			answer_dot(k, a, s);
 		if (s == STORE_OK && a->type == MSG_SUBMITTED)
-			k->accepted++;
+			k->metrics.accepted++;
+		else if (a->type == MSG_SUBMITTED)
+			k->metrics.refused++;
 		free(a);
 	}
 	k->last_ack = &k->ack;
@@ -136,8 +138,10 @@ static void drop_peer(struct peer *p)
 		if (a->peer == p)
 			a->peer = NULL;
 	}
-	if (p->role == ROLE_COURIER)
+	if (p->role == ROLE_COURIER) {
+		courier_stats_add(&k->metrics.gone, &p->stats);
 		keeper_courier_lost(k, p);
+	}
 	channel_free(&p->channel);
 	free(p);
 }
@@ -151,6 +155,8 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 		keeper_dot(p->keeper, p, payload);
 	else if (type == MSG_RESULT)
 		keeper_result(p->keeper, p, payload);
+	else if (type == MSG_STATS)
+		courier_stats_get(payload, &p->stats);
 }
 
 static void on_gone(void *arg, struct channel *c, const char *why)
@@ -183,6 +189,38 @@ static void on_peer(void *self, enum role role, int fd)
 	k->peer = p;
 	if (role == ROLE_COURIER)
 		keeper_schedule(k);
+}
+
+/* --- Metrics --- */
+
+static void on_metrics(void *arg, struct buf *body)
+{
+	struct keeper *k = arg;
+	struct courier_stats now = {0};
+	struct store_totals t = {0};
+	for (const struct peer *p = k->peer; p != NULL; p = p->next)
+		courier_stats_add(&now, &p->stats);
+	store_totals(k->store, &t);
+	metrics_write(&k->metrics, &now, &t, keeper_now(), body);
+}
+
+static void on_restarts(void *self, enum role role, uint32_t n)
+{
+	struct keeper *k = self;
+	k->metrics.restarts[role] = n;
+}
+
+static bool open_metrics(struct keeper *k)
+{
+	int fd = k->process.birth.metrics_fd;
+	if (fd < 0)
+		return true;
+	k->http = loop_http_new(k->process.loop, fd, "/metrics", "text/plain; version=0.0.4",
+				on_metrics, k);
+	if (k->http == NULL)
+		log_event(k->process.log, LOG_LEVEL_ERROR, "metrics", "error", "out of memory",
+			  NULL);
+	return k->http != NULL;
 }
 
 /* --- Time --- */
@@ -282,7 +320,7 @@ static bool start(struct keeper *k)
 	k->wake = loop_timer_new(k->process.loop, on_wake, k);
 	k->maintain = loop_timer_new(k->process.loop, on_maintain, k);
 	return k->sched != NULL && k->wake != NULL && k->maintain != NULL &&
-	       process_drop(&k->process) && open_store(k) && confine(k);
+	       process_drop(&k->process) && open_store(k) && open_metrics(k) && confine(k);
 }
 
 static void stop(struct keeper *k)
@@ -309,6 +347,7 @@ static void stop(struct keeper *k)
 		loop_defer_cancel(&k->commit);
 	loop_timer_free(&k->wake);
 	loop_timer_free(&k->maintain);
+	loop_http_free(&k->http);
 	control_close(&k->control);
 	store_close(&k->store);
 	sched_free(&k->sched);
@@ -324,6 +363,7 @@ int keeper_main(const struct birth *b)
 	if (process_init(&k->process, b, k)) {
 		k->process.on_peer = on_peer;
 		k->process.on_drain = on_drain;
+		k->process.on_restarts = on_restarts;
 		if (start(k)) {
 			loop_timer_set(k->maintain, MAINTAIN_MS);
 			loop_timer_set(k->wake, 0);

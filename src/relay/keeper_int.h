@@ -11,7 +11,9 @@
 #define RELAY_KEEPER_INT_H
 
 #include "relay/control.h"
+#include "loop/http.h"
 #include "relay/mail.h"
+#include "relay/metrics.h"
 #include "relay/process.h"
 #include "sched/sched.h"
 #include "store/store.h"
@@ -24,6 +26,7 @@ struct peer {
 	uint32_t number; /* couriers, from 1: the scheduler's */
 	struct channel *channel;
 	uint32_t jobs; /* couriers: under way */
+	struct courier_stats stats;
 	struct peer *next;
 };
 
@@ -49,6 +52,8 @@ struct keeper {
 	struct process process;
 	struct store *store;
 	struct control *control;
+	struct loop_http *http;
+	struct metrics metrics;
 	struct sched *sched;
 	struct sched_config sched_config;
 	struct peer *peer;
@@ -59,7 +64,6 @@ struct keeper {
 	struct loop_timer *wake, *maintain;
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;
-	uint64_t accepted, sent, deferred, failed; /* since the start */
 };
 
 int64_t keeper_now(void);

@@ -84,9 +84,6 @@ static void log_result(struct keeper *k, const struct store_delivery *d, const s
 			  attempt_status_name((enum attempt_status)x->status), "id",
 			  d->envelope.queue_id, "to", to, "host", x->host, "code", x->code,
 			  "reason", reason_name((enum reason)x->reason), "reply", x->reply, NULL);
-		k->sent += x->status == ATTEMPT_SENT;
-		k->deferred += x->status == ATTEMPT_DEFERRED;
-		k->failed += x->status == ATTEMPT_FAILED;
 	}
 }
 
@@ -132,6 +129,7 @@ static bool record(struct keeper *k, const struct result *r, struct arena *mem)
 		return false;
 	}
 	log_result(k, &d, r);
+	metrics_result(&k->metrics, r);
 	tell_destination(k, &v, r, now);
 	return true;
 }

@@ -58,6 +58,8 @@ struct parent {
 	unsigned generation;
 	struct listener listener[LISTENERS_MAX];
 	size_t nlistener;
+	int metrics_fd;
+	uint32_t restarts_of[ROLE_COUNT];
 	bool draining;
 	uint64_t restarts;
 	struct loop_timer *drain_limit, *watchdog;
@@ -136,10 +138,21 @@ static bool listen_on(struct parent *p, const char *const *list, const char *nam
 	return true;
 }
 
+static bool open_metrics(struct parent *p)
+{
+	char error[256];
+	if (p->conf->relay_metrics == NULL)
+		return true;
+	p->metrics_fd = bind_endpoint(p->conf->relay_metrics, error, sizeof(error));
+	if (p->metrics_fd < 0)
+		log_event(p->log, LOG_LEVEL_ERROR, "listen", "error", error, NULL);
+	return p->metrics_fd >= 0;
+}
+
 static bool open_listeners(struct parent *p)
 {
 	const struct conf *c = p->conf;
-	return listen_on(p, c->relay_smtp, "smtp", false, false) &&
+	return open_metrics(p) && listen_on(p, c->relay_smtp, "smtp", false, false) &&
 	       listen_on(p, c->relay_submission, "submission", true, false) &&
 	       listen_on(p, c->relay_submissions, "submissions", true, true);
 }
@@ -214,14 +227,14 @@ static void on_channel_closed(void *arg, struct channel *ch, const char *why)
 }
 
 /* In the child: what belongs to the parent alone is closed, except what this role needs. */
-static void close_others(const struct parent *p, int keep, bool listeners)
+static void close_others(const struct parent *p, int keep, enum role role)
 {
 	int high = (int)sysconf(_SC_OPEN_MAX);
 	if (high < 0 || high > 65536)
 		high = 65536;
 	for (int fd = 3; fd < high; fd++) {
-		bool mine = fd == keep;
-		for (size_t i = 0; i < p->nlistener && listeners; i++)
+		bool mine = fd == keep || (role == ROLE_KEEPER && fd == p->metrics_fd);
+		for (size_t i = 0; i < p->nlistener && role == ROLE_INTAKE; i++)
 			mine = mine || p->listener[i].fd == fd;
 		if (!mine)
 			close(fd);
@@ -250,18 +263,20 @@ _Noreturn static void be_child(struct parent *p, enum role role, unsigned number
 							     [ROLE_COURIER] = courier_main,
 							     [ROLE_RESOLVER] = resolver_main};
 	child_signals();
-	close_others(p, fd, role == ROLE_INTAKE);
+	close_others(p, fd, role);
 	struct birth b = {.role = role,
 			  .number = number,
 			  .parent_fd = fd,
 			  .conf = p->conf,
 			  .log = p->log,
 			  .listener = role == ROLE_INTAKE ? p->listener : NULL,
-			  .nlistener = role == ROLE_INTAKE ? p->nlistener : 0};
+			  .nlistener = role == ROLE_INTAKE ? p->nlistener : 0,
+			  .metrics_fd = role == ROLE_KEEPER ? p->metrics_fd : -1};
 	_exit(mains[role](&b));
 }
 
 static void on_restart(void *arg);
+static void tell_restarts(struct parent *p, enum role role);
 
 static struct child *add_child(struct parent *p, enum role role)
 {
@@ -319,8 +334,13 @@ static bool spawn(struct parent *p, enum role role)
 static void on_restart(void *arg)
 {
 	struct child *c = arg;
-	if (!c->parent->draining && !give_birth(c))
+	if (c->parent->draining)
+		return;
+	if (!give_birth(c))
 		loop_timer_set(c->restart, RESTART_MS);
+	else if (c->role == ROLE_KEEPER)
+		for (int r = ROLE_INTAKE; r < ROLE_COUNT; r++)
+			tell_restarts(c->parent, (enum role)r);
 }
 
 static unsigned count_of(long configured)
@@ -403,6 +423,18 @@ static void drain_on(struct parent *p)
 		loop_stop(p->loop);
 }
 
+/* A new keeper counts from nothing: it is told of all of them. */
+static void tell_restarts(struct parent *p, enum role role)
+{
+	struct child *keeper = find_role(p, ROLE_KEEPER);
+	if (keeper == NULL || keeper->channel == NULL)
+		return;
+	struct buf *b = channel_begin(keeper->channel, MSG_RESTARTS);
+	put_u8(b, (uint8_t)role);
+	put_u32(b, p->restarts_of[role]);
+	channel_send(keeper->channel, -1);
+}
+
 static void child_ended(struct child *c, int status)
 {
 	struct parent *p = c->parent;
@@ -414,6 +446,8 @@ static void child_ended(struct child *c, int status)
 		remove_child(c);
 	} else {
 		p->restarts++;
+		p->restarts_of[c->role]++;
+		tell_restarts(p, c->role);
 		loop_timer_set(c->restart, lived < RESTART_MS ? RESTART_MS : 0);
 	}
 	if (p->draining)
@@ -563,6 +597,8 @@ static void stop(struct parent *p)
 	}
 	for (size_t i = 0; i < p->nlistener; i++)
 		close(p->listener[i].fd);
+	if (p->metrics_fd >= 0)
+		close(p->metrics_fd);
 	loop_signal_free(&p->sig_term);
 	loop_signal_free(&p->sig_int);
 	loop_signal_free(&p->sig_hup);
@@ -579,7 +615,8 @@ static void stop(struct parent *p)
 
 int relay_run(const struct relay_config *c)
 {
-	struct parent p = {.config = *c, .conf = c->conf, .log = c->log, .notify_fd = -1};
+	struct parent p = {
+	    .config = *c, .conf = c->conf, .log = c->log, .notify_fd = -1, .metrics_fd = -1};
 	int code = EX_OK;
 	if (start(&p)) {
 		notify(&p, "READY=1");

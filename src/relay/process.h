@@ -28,6 +28,7 @@ struct birth {
 	struct log *log;
 	const struct listener *listener; /* intake only */
 	size_t nlistener;
+	int metrics_fd; /* keeper: a listening socket, -1: none */
 };
 
 struct process {
@@ -39,8 +40,9 @@ struct process {
 	/* Of the role: */
 	void *self;
 	void (*on_peer)(void *self, enum role role, int fd); /* takes fd over */
-	void (*on_drain)(void *self);  /* stop taking new work; process_exit() when done */
-	void (*on_reload)(void *self); /* NULL: nothing to reload */
+	void (*on_drain)(void *self); /* stop taking new work; process_exit() when done */
+	void (*on_restarts)(void *self, enum role role, uint32_t n); /* NULL: not told */
+	void (*on_reload)(void *self);                               /* NULL: nothing to reload */
 };
 
 /* Loop and channel. False: logged. */

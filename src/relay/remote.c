@@ -18,6 +18,7 @@ struct asked {
 	dns_cb *cb;
 	void *arg;
 	bool sent;
+	uint64_t asked_ms;
 	struct answer *answer; /* to be delivered from the loop */
 	struct loop_deferred *deferred;
 	struct asked *next;
@@ -28,6 +29,7 @@ struct remote {
 	struct channel *channel;
 	struct asked *open;
 	uint64_t last_id;
+	uint64_t answered, answered_ms;
 };
 
 struct remote *remote_new(struct loop *l)
@@ -83,6 +85,8 @@ static void deliver(void *arg)
 static void settle(struct asked *a, struct answer *answer)
 {
 	a->answer = answer;
+	a->remote->answered++;
+	a->remote->answered_ms += loop_now_ms() - a->asked_ms;
 	a->deferred = loop_defer(a->remote->loop, deliver, a);
 	if (a->deferred == NULL) /* out of memory: nobody can be told later, so now */
 		deliver(a);
@@ -166,6 +170,7 @@ static void *ask(void *self, const char *name, uint16_t type, dns_cb *cb, void *
 			    .cb = cb,
 			    .arg = arg,
 			    .next = r->open};
+	a->asked_ms = loop_now_ms();
 	if (a->name == NULL) {
 		free(a);
 		return NULL;
@@ -186,4 +191,10 @@ static void cancel(void *self, void *query)
 struct engine_resolver remote_resolver(struct remote *r)
 {
 	return (struct engine_resolver){r, ask, cancel};
+}
+
+void remote_count(const struct remote *r, uint64_t *questions, uint64_t *ms)
+{
+	*questions = r->answered;
+	*ms = r->answered_ms;
 }

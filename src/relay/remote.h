@@ -14,6 +14,8 @@ void remote_free(struct remote **r);
 /* The (new) resolver: takes fd over. Questions that wait are put to it; those the old one had are
  * answered with a failure. */
 void remote_connect(struct remote *r, int fd);
+/* Questions answered since the start, and the milliseconds that they took together. */
+void remote_count(const struct remote *r, uint64_t *questions, uint64_t *ms);
 struct engine_resolver remote_resolver(struct remote *r);
 
 #endif
