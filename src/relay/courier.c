@@ -115,15 +115,25 @@ static void unlink_carry(struct carry *c)
 
 static void drop(struct carry *c)
 {
-	struct courier *k = c->courier;
 	unlink_carry(c);
 	delivery_free(&c->delivery);
 	if (c->fd >= 0)
 		close(c->fd);
 	arena_free(&c->mem);
 	free(c);
-	if (k->process.draining && k->carry == NULL)
-		process_exit(&k->process);
+}
+
+/* A report with more text than a message may have goes without: who got it matters most. */
+static bool report(struct courier *k, struct result *r)
+{
+	result_put(channel_begin(k->keeper, MSG_RESULT), r);
+	if (channel_send(k->keeper, -1))
+		return true;
+	r->ntries = 0;
+	for (size_t i = 0; i < r->nrcpt; i++)
+		r->rcpt[i].reply = NULL;
+	result_put(channel_begin(k->keeper, MSG_RESULT), r);
+	return channel_send(k->keeper, -1);
 }
 
 static void on_delivery(void *arg, struct attempt *a)
@@ -134,11 +144,11 @@ static void on_delivery(void *arg, struct attempt *a)
 	arena_init(&mem, JOB_MEM_MAX);
 	fill_tries(&mem, a, &r, &c->courier->stats);
 	fill_rcpts(&mem, c, a, &r);
-	if (!mem.failed && c->courier->keeper != NULL) {
-		result_put(channel_begin(c->courier->keeper, MSG_RESULT), &r);
-		if (!channel_send(c->courier->keeper, -1))
-			log_event(c->courier->process.log, LOG_LEVEL_ERROR, "result-lost", "id",
-				  c->job.mail.queue_id, NULL);
+	if (c->courier->keeper != NULL && (mem.failed || !report(c->courier, &r))) {
+		/* What cannot be said is known to the keeper when we are gone. */
+		log_event(c->courier->process.log, LOG_LEVEL_ERROR, "result-lost", "id",
+			  c->job.mail.queue_id, NULL);
+		process_exit(&c->courier->process);
 	}
 	arena_free(&mem);
 	drop(c);
@@ -270,6 +280,8 @@ static void keeper_lost(struct courier *k)
 	 * deliver twice. */
 	while (k->carry != NULL)
 		drop(k->carry);
+	if (k->process.draining)
+		process_exit(&k->process);
 }
 
 static void on_message(void *arg, struct channel *c, enum message type, struct slice payload)
@@ -318,10 +330,14 @@ static void on_tell(void *arg)
 	loop_timer_set(k->tell, TELL_MS);
 }
 
+/* The keeper closes the channel when it has our last result: that is the end. Without a keeper
+ * nothing is under way. */
 static void on_drain(void *self)
 {
 	struct courier *k = self;
-	if (k->carry == NULL)
+	if (k->keeper != NULL)
+		channel_begin(k->keeper, MSG_LEAVING);
+	if (k->keeper == NULL || !channel_send(k->keeper, -1))
 		process_exit(&k->process);
 }
 

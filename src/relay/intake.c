@@ -6,6 +6,7 @@
 #include "relay/intake_int.h"
 
 #include "loop/loop.h"
+#include "relay/certificates.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -54,7 +55,7 @@ void intake_forget(struct client *c)
 		at = &(*at)->next;
 	*at = c->next;
 	t->nclient--;
-	if (t->process.draining && t->nclient == 0)
+	if ((t->process.draining || t->retired) && t->nclient == 0)
 		process_exit(&t->process);
 }
 
@@ -189,6 +190,16 @@ static void on_drain(void *self)
 		process_exit(&t->process);
 }
 
+/* Who is connected stays, for as long as they like: only a drain sends them away. */
+static void on_retire(void *self)
+{
+	struct intake *t = self;
+	t->retired = true;
+	close_doors(t);
+	if (t->nclient == 0)
+		process_exit(&t->process);
+}
+
 static bool load_networks(struct intake *t)
 {
 	static const char *const own[] = {"127.0.0.0/8", "::1", NULL};
@@ -207,36 +218,28 @@ static bool load_networks(struct intake *t)
 	return true;
 }
 
-static struct tls_server *load_tls(struct intake *t, enum tls_server_use use, char *error,
-				   size_t room)
+static void warn_of_certificates(struct intake *t)
 {
-	const struct conf *f = t->process.birth.conf;
-	struct tls_server_cert cert[TLS_SERVER_CERTS_MAX];
-	size_t n = 0;
-	for (; f->relay_certificate[n] != NULL && n < TLS_SERVER_CERTS_MAX; n++)
-		cert[n] = (struct tls_server_cert){.chain_file = f->relay_certificate[n],
-						   .key_file = f->relay_certificate[n]};
-	for (size_t i = 0; i < n && f->relay_key[i] != NULL; i++)
-		cert[i].key_file = f->relay_key[i];
-	struct tls_server_config c = {.cert = cert, .ncert = n, .use = use};
-	struct tls_server *s = tls_server_new(&c, loop_wall_s(), error, room);
 	const char *const *line = NULL;
-	size_t warnings = s != NULL ? tls_server_warnings(s, &line) : 0;
-	for (size_t i = 0; i < warnings; i++)
+	size_t n = tls_server_warnings(t->tls_relay, &line);
+	for (size_t i = 0; i < n; i++)
 		log_event(t->process.log, LOG_LEVEL_WARN, "certificate", "warning", line[i], NULL);
-	return s;
 }
 
 static bool load_certificates(struct intake *t)
 {
 	char error[512] = "";
-	if (t->process.birth.conf->relay_certificate[0] == NULL)
+	const struct conf *f = t->process.birth.conf;
+	if (f->relay_certificate[0] == NULL)
 		return true;
-	t->tls_relay = load_tls(t, TLS_SERVER_RELAY, error, sizeof(error));
+	t->tls_relay = certificates_load(f, TLS_SERVER_RELAY, error, sizeof(error));
 	if (t->tls_relay != NULL)
-		t->tls_submission = load_tls(t, TLS_SERVER_SUBMISSION, error, sizeof(error));
+		t->tls_submission =
+		    certificates_load(f, TLS_SERVER_SUBMISSION, error, sizeof(error));
 	if (t->tls_submission == NULL)
 		log_event(t->process.log, LOG_LEVEL_ERROR, "certificate", "error", error, NULL);
+	else
+		warn_of_certificates(t);
 	return t->tls_submission != NULL;
 }
 
@@ -291,6 +294,7 @@ int intake_main(const struct birth *b)
 	if (process_init(&t->process, b, t)) {
 		t->process.on_peer = on_peer;
 		t->process.on_drain = on_drain;
+		t->process.on_retire = on_retire;
 		if (start(t))
 			code = process_run(&t->process);
 	}

@@ -50,6 +50,7 @@ struct intake {
 	struct process process;
 	struct door *door;
 	size_t ndoor;
+	bool retired; /* no doors any more, but clients */
 	struct client *client;
 	size_t nclient;
 	struct channel *keeper;

@@ -157,6 +157,10 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 		keeper_result(p->keeper, p, payload);
 	else if (type == MSG_STATS)
 		courier_stats_get(payload, &p->stats);
+	else if (type == MSG_LEAVING)
+		p->leaving = true;
+	if (p->leaving && p->jobs == 0)
+		drop_peer(p);
 }
 
 static void on_gone(void *arg, struct channel *c, const char *why)

@@ -27,6 +27,7 @@ struct peer {
 	struct channel *channel;
 	uint32_t jobs; /* couriers: under way */
 	struct courier_stats stats;
+	bool leaving; /* couriers: gets no more */
 	struct peer *next;
 };
 

@@ -57,7 +57,8 @@ static struct peer *idlest_courier(struct keeper *k)
 {
 	struct peer *best = NULL;
 	for (struct peer *p = k->peer; p != NULL; p = p->next) {
-		if (p->role == ROLE_COURIER && (best == NULL || p->jobs < best->jobs))
+		if (p->role == ROLE_COURIER && !p->leaving &&
+		    (best == NULL || p->jobs < best->jobs))
 			best = p;
 	}
 	return best;

@@ -48,9 +48,7 @@ struct child {
 struct parent {
 	struct relay_config config;
 	struct conf *conf;
-	struct conf *old_conf[16]; /* children of older generations were forked with their own
-				      copies; freed at the end */
-	size_t nold_conf;
+	bool started, failed; /* all were ready once; one never was */
 	struct log *log;
 	struct loop *loop;
 	struct child *child;
@@ -72,6 +70,7 @@ struct parent {
 
 static bool spawn(struct parent *p, enum role role);
 static void notify(struct parent *p, const char *text);
+static void on_watchdog(void *arg);
 
 /* --- Listeners --- */
 
@@ -195,7 +194,8 @@ static void connect_children(struct parent *p, struct child *a, struct child *b)
 static void connect_new(struct parent *p, struct child *n)
 {
 	for (struct child *c = p->child; c != NULL; c = c->next) {
-		if (c == n || c->pid == 0 || c->leaving)
+		/* An intake that leaves still takes mail. */
+		if (c == n || c->pid == 0 || (c->leaving && c->role != ROLE_INTAKE))
 			continue;
 		bool related = (n->role == ROLE_KEEPER &&
 				(c->role == ROLE_INTAKE || c->role == ROLE_COURIER)) ||
@@ -209,6 +209,20 @@ static void connect_new(struct parent *p, struct child *n)
 		connect_children(p, n, find_role(p, ROLE_KEEPER));
 }
 
+/* What was started can be relied on only now. */
+static void look_if_started(struct parent *p)
+{
+	for (const struct child *c = p->child; c != NULL; c = c->next) {
+		if (!c->ready)
+			return;
+	}
+	p->started = true;
+	log_event(p->log, LOG_LEVEL_INFO, "started", NULL);
+	notify(p, "READY=1");
+	if (p->watchdog_ms > 0)
+		on_watchdog(p);
+}
+
 static void on_message(void *arg, struct channel *ch, enum message type, struct slice payload)
 {
 	struct child *c = arg;
@@ -216,6 +230,8 @@ static void on_message(void *arg, struct channel *ch, enum message type, struct 
 	(void)payload;
 	if (type == MSG_READY)
 		c->ready = true;
+	if (!c->parent->started)
+		look_if_started(c->parent);
 }
 
 static void on_channel_closed(void *arg, struct channel *ch, const char *why)
@@ -300,6 +316,7 @@ static struct child *add_child(struct parent *p, enum role role)
 static bool give_birth(struct child *c)
 {
 	struct parent *p = c->parent;
+	char number[LOG_INT_TEXT], text[LOG_INT_TEXT];
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return false;
@@ -313,6 +330,8 @@ static bool give_birth(struct child *c)
 		return false;
 	}
 	c->pid = pid;
+	log_event(p->log, LOG_LEVEL_INFO, "process-started", "role", role_name(c->role), "n",
+		  log_int(number, c->number), "pid", log_int(text, pid), NULL);
 	c->ready = false;
 	c->born_ms = loop_now_ms();
 	c->channel =
@@ -396,11 +415,23 @@ static size_t count_alive(const struct parent *p, enum role role)
 
 static void drain_child(struct child *c)
 {
-	if (c->leaving || c->channel == NULL)
+	if (c->channel == NULL)
 		return;
 	c->leaving = true;
 	channel_begin(c->channel, MSG_DRAIN);
 	channel_send(c->channel, -1);
+}
+
+/* Couriers finish what they have; intakes may have clients that stay for long. */
+static void retire_child(struct child *c)
+{
+	if (c->role != ROLE_INTAKE) {
+		drain_child(c);
+	} else if (c->channel != NULL && !c->leaving) {
+		c->leaving = true;
+		channel_begin(c->channel, MSG_RETIRE);
+		channel_send(c->channel, -1);
+	}
 }
 
 static void drain_role(struct parent *p, enum role role)
@@ -444,6 +475,10 @@ static void child_ended(struct child *c, int status)
 	channel_free(&c->channel);
 	if (c->leaving || p->draining) {
 		remove_child(c);
+	} else if (!p->started) {
+		/* It said why; what does not start once will not start the next time. */
+		p->failed = true;
+		loop_stop(p->loop);
 	} else {
 		p->restarts++;
 		p->restarts_of[c->role]++;
@@ -500,14 +535,16 @@ static void on_sighup(void *arg)
 	char error[512] = "";
 	if (p->draining)
 		return;
-	struct conf *fresh =
-	    p->nold_conf < 16 ? p->config.reload(p->config.arg, error, sizeof(error)) : NULL;
+	struct conf *fresh = p->config.reload(p->config.arg, error, sizeof(error));
+	if (fresh != NULL && !relay_check(fresh)) {
+		conf_free(&fresh);
+		snprintf(error, sizeof(error), "the old configuration stays");
+	}
 	if (fresh == NULL) {
-		log_event(p->log, LOG_LEVEL_ERROR, "reload", "error",
-			  error[0] ? error : "too many reloads: restart", NULL);
+		log_event(p->log, LOG_LEVEL_ERROR, "reload", "error", error, NULL);
 		return;
 	}
-	p->old_conf[p->nold_conf++] = p->conf;
+	conf_free(&p->conf); /* the older children have their own copies */
 	p->conf = fresh;
 	p->generation++;
 	struct child *old[CHILDREN_MAX];
@@ -518,7 +555,7 @@ static void on_sighup(void *arg)
 	}
 	spawn_all(p, false);
 	for (size_t i = 0; i < n; i++)
-		drain_child(old[i]);
+		retire_child(old[i]);
 	log_event(p->log, LOG_LEVEL_INFO, "reloaded", NULL);
 }
 
@@ -609,55 +646,18 @@ static void stop(struct parent *p)
 		close(p->notify_fd);
 	loop_free(&p->loop);
 	conf_free(&p->conf);
-	for (size_t i = 0; i < p->nold_conf; i++)
-		conf_free(&p->old_conf[i]);
 }
 
 int relay_run(const struct relay_config *c)
 {
 	struct parent p = {
 	    .config = *c, .conf = c->conf, .log = c->log, .notify_fd = -1, .metrics_fd = -1};
-	int code = EX_OK;
-	if (start(&p)) {
-		notify(&p, "READY=1");
-		if (p.watchdog_ms > 0)
-			on_watchdog(&p);
-		log_event(p.log, LOG_LEVEL_INFO, "started", NULL);
+	bool ok = start(&p);
+	if (ok) {
 		loop_run(p.loop);
 		log_event(p.log, LOG_LEVEL_INFO, "stopped", NULL);
-	} else {
-		code = EX_OSERR;
 	}
+	ok = ok && !p.failed;
 	stop(&p);
-	return code;
-}
-
-bool relay_check(const struct conf *c)
-{
-	const char *const *lists[] = {c->relay_smtp, c->relay_submission, c->relay_submissions};
-	struct ipaddr address;
-	struct network network;
-	uint16_t port;
-	bool ok = true;
-	for (size_t l = 0; l < 3; l++) {
-		for (size_t i = 0; lists[l][i] != NULL; i++) {
-			if (!endpoint_from_text(lists[l][i], &address, &port)) {
-				fprintf(
-				    stderr,
-				    "danelaw relay: '%s' is not ADDRESS:PORT or [ADDRESS]:PORT\n",
-				    lists[l][i]);
-				ok = false;
-			}
-		}
-	}
-	for (size_t i = 0; c->relay_networks[i] != NULL; i++) {
-		if (!network_from_text(c->relay_networks[i], &network)) {
-			fprintf(
-			    stderr,
-			    "danelaw relay: relay.networks: '%s' is not ADDRESS or ADDRESS/BITS\n",
-			    c->relay_networks[i]);
-			ok = false;
-		}
-	}
-	return ok;
+	return ok ? EX_OK : EX_OSERR;
 }

@@ -16,9 +16,9 @@ static void on_parent(void *arg, struct channel *c, enum message type, struct sl
 			p->draining = true;
 			p->on_drain(p->self);
 		}
-	} else if (type == MSG_RELOAD) {
-		if (p->on_reload != NULL)
-			p->on_reload(p->self);
+	} else if (type == MSG_RETIRE) {
+		if (p->on_retire != NULL)
+			p->on_retire(p->self);
 	} else if (type == MSG_RESTARTS && p->on_restarts != NULL && payload.p[0] < ROLE_COUNT) {
 		struct cursor cur = cursor_make(slice_from(payload, 1));
 		p->on_restarts(p->self, (enum role)payload.p[0], cursor_u32(&cur));

@@ -42,7 +42,7 @@ struct process {
 	void (*on_peer)(void *self, enum role role, int fd); /* takes fd over */
 	void (*on_drain)(void *self); /* stop taking new work; process_exit() when done */
 	void (*on_restarts)(void *self, enum role role, uint32_t n); /* NULL: not told */
-	void (*on_reload)(void *self);                               /* NULL: nothing to reload */
+	void (*on_retire)(void *self); /* NULL: the role does not retire */
 };
 
 /* Loop and channel. False: logged. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions to the resolver process and its answers. A question whose resolver dies is answered
- * with a failed lookup: the mail waits, it never goes another way.
+ * Questions to the resolver process and its answers. A question whose resolver goes is put to
+ * the next one; when two have gone it is answered with a failed lookup (it may be what they died
+ * of): the mail waits, it never goes another way.
  */
 #include "relay/remote.h"
 
@@ -9,6 +10,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { LOST_MAX = 2 };
 
 struct asked {
 	struct remote *remote;
@@ -19,6 +22,7 @@ struct asked {
 	void *arg;
 	bool sent;
 	uint64_t asked_ms;
+	unsigned lost;         /* resolvers that went with it */
 	struct answer *answer; /* to be delivered from the loop */
 	struct loop_deferred *deferred;
 	struct asked *next;
@@ -139,8 +143,12 @@ static void on_gone(void *arg, struct channel *c, const char *why)
 	(void)c;
 	(void)why;
 	channel_free(&r->channel);
-	for (struct asked *a = r->open; a != NULL; a = a->next) {
-		if (a->sent && a->deferred == NULL)
+	for (struct asked *a = r->open, *next; a != NULL; a = next) {
+		next = a->next;
+		if (!a->sent || a->deferred != NULL)
+			continue;
+		a->sent = false;
+		if (++a->lost == LOST_MAX)
 			fail(a, "the resolver process ended");
 	}
 }

@@ -11,8 +11,8 @@ struct remote;
 
 struct remote *remote_new(struct loop *l); /* NULL: out of memory */
 void remote_free(struct remote **r);
-/* The (new) resolver: takes fd over. Questions that wait are put to it; those the old one had are
- * answered with a failure. */
+/* The (new) resolver: takes fd over. Questions that wait are put to it, also those that the old one
+ * had. */
 void remote_connect(struct remote *r, int fd);
 /* Questions answered since the start, and the milliseconds that they took together. */
 void remote_count(const struct remote *r, uint64_t *questions, uint64_t *ms);
