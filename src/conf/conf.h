@@ -26,6 +26,7 @@ enum {
 #define T_STR const char *
 #define T_SIZE const char *
 #define T_SERVER const char *
+#define T_ROUTE const char *
 #define T_LIST const char *const *
 #define T_ADDRESSES const char *const *
 #define T_INT(min, max) long
@@ -51,6 +52,7 @@ struct conf {
 #undef T_STR
 #undef T_SIZE
 #undef T_SERVER
+#undef T_ROUTE
 #undef T_LIST
 #undef T_ADDRESSES
 #undef T_INT
@@ -80,6 +82,9 @@ void conf_free(struct conf **c);
  * overridden by the most specific matching destination section (the name itself, else the longest
  * wildcard). One section counts, they do not add up. NULL domain: the general policy. */
 void conf_policy_for(const struct conf *c, const char *domain, struct dane_policy *out);
+
+/* The configured next hop of a domain (wire/route.h), as written; NULL: none. Matching as above. */
+const char *conf_route_for(const struct conf *c, const char *domain);
 
 /* For `danelaw --help-options`: name, default, unit, documentation of every option. */
 bool conf_print_options(FILE *f);

@@ -51,15 +51,27 @@ enum override_bit {
 #include "conf/options.tbl"
 };
 
-void conf_policy_for(const struct conf *c, const char *domain, struct dane_policy *out)
+static const struct conf_destination *destination_of(const struct conf *c, const char *domain)
 {
-	*out = general(c);
 	struct slice name = slice_str(domain);
 	if (name.n > 1 && name.p[name.n - 1] == '.')
 		name.n--;
-	const struct conf_destination *d = best_match(c, name);
+	return best_match(c, name);
+}
+
+const char *conf_route_for(const struct conf *c, const char *domain)
+{
+	const struct conf_destination *d = destination_of(c, domain);
+	return d ? d->route : NULL;
+}
+
+void conf_policy_for(const struct conf *c, const char *domain, struct dane_policy *out)
+{
+	*out = general(c);
+	const struct conf_destination *d = destination_of(c, domain);
 	if (!d)
 		return;
+#define OVERRIDE_OTHER(key, field, type, doc)
 #define OVERRIDE(key, field, type, doc)                                                            \
 	if (d->set & (1u << BIT_##field))                                                          \
 		out->field = (__typeof__(out->field))d->field;

@@ -14,6 +14,7 @@
 #define T_STR .type = OPTION_STR
 #define T_SIZE .type = OPTION_SIZE
 #define T_SERVER .type = OPTION_SERVER
+#define T_ROUTE .type = OPTION_ROUTE
 #define T_LIST .type = OPTION_LIST
 #define T_ADDRESSES .type = OPTION_ADDRESSES
 #define T_INT(lo, hi) .type = OPTION_INT, .min = (lo), .max = (hi)

@@ -6,6 +6,8 @@
  */
 #include "conf/room.h"
 
+#include "wire/route.h"
+
 #include "wire/ipaddr.h"
 
 #include <stdarg.h>
@@ -87,6 +89,13 @@ static bool is_size(const char *text)
 	return slice_to_u64(s, UINT32_MAX, &v) && v > 0;
 }
 
+/* S1: 465 and 587 are submission, which DANE does not verify: not spoken on a route. */
+static bool is_route(const char *text)
+{
+	struct route r;
+	return route_parse(slice_str(text), &r) && r.port != 465 && r.port != 587;
+}
+
 static bool is_server(const char *text)
 {
 	struct slice port, address = slice_cut(slice_str(text), '@', &port);
@@ -162,6 +171,10 @@ void option_expected(const struct option *o, char *out, size_t room)
 	case OPTION_SERVER:
 		snprintf(out, room, "an IP address, if need be with @PORT");
 		return;
+	case OPTION_ROUTE:
+		snprintf(out, room,
+			 "DOMAIN, [HOST] or [ADDRESS], if need be with :PORT (not 465 or 587)");
+		return;
 	case OPTION_ADDRESSES:
 		snprintf(out, room, "IP addresses");
 		return;
@@ -193,6 +206,8 @@ bool option_set(struct loader *l, const struct option *o, void *base, const char
 		return is_size(text) ? set_text(l, to, text) : mismatch(l, o, text);
 	case OPTION_SERVER:
 		return !*text || is_server(text) ? set_text(l, to, text) : mismatch(l, o, text);
+	case OPTION_ROUTE:
+		return !*text || is_route(text) ? set_text(l, to, text) : mismatch(l, o, text);
 	case OPTION_LIST:
 		return !*text || append(l, o, to, text);
 	case OPTION_ADDRESSES:

@@ -3,6 +3,8 @@
  * nothing. */
 #include "engine/engine.h"
 
+#include "wire/route.h"
+
 #include <stdlib.h>
 
 struct delivery {
@@ -12,6 +14,7 @@ struct delivery {
 	void *arg;
 	struct attempt *attempt;
 	struct planner *planner;
+	char route[256]; /* the configured next hop, when there is one */
 	struct session *session;
 	bool told;
 };
@@ -96,6 +99,23 @@ static void on_plan(void *arg)
 	step(arg);
 }
 
+/* D11: somewhere else than the domain's own MX hosts. The policy stays the domain's. */
+static void follow_route(struct delivery *d, struct plan_config *c)
+{
+	struct route r;
+	const char *text = conf_route_for(d->engine->conf, d->request.next_hop);
+	if (text == NULL || d->request.no_mx || d->request.literal.family != 0 ||
+	    !route_parse(slice_str(text), &r) || r.host.n >= sizeof(d->route))
+		return;
+	for (size_t i = 0; i < r.host.n; i++)
+		d->route[i] = (char)ascii_lower(r.host.p[i]);
+	c->next_hop = d->route;
+	c->no_mx = r.itself;
+	c->literal = r.ip;
+	if (r.port != 0)
+		c->policy.port = r.port;
+}
+
 struct delivery *delivery_start(struct engine *e, const struct delivery_request *r, delivery_cb *cb,
 				void *arg)
 {
@@ -114,6 +134,7 @@ struct delivery *delivery_start(struct engine *e, const struct delivery_request 
 	c.plan.no_mx = r->no_mx;
 	if (r->policy != NULL)
 		c.plan.policy = *r->policy;
+	follow_route(d, &c.plan);
 	d->attempt = attempt_new(&c);
 	if (d->attempt != NULL)
 		d->planner = planner_start(e, attempt_plan(d->attempt), on_plan, d);

@@ -120,10 +120,20 @@ static bool domain_is_good(const char *path)
 	       hostname_is_valid(slice_str(ascii));
 }
 
+/* Mail for a destination with a route is taken from anybody, on the port for that (P3). */
+static bool has_route(const struct client *c, const char *path)
+{
+	char ascii[256];
+	const char *at = strrchr(path, '@');
+	return !c->listener->submission && at != NULL &&
+	       idn_to_ascii(at + 1, ascii, sizeof(ascii)) == IDN_OK &&
+	       conf_route_for(c->intake->process.birth.conf, ascii) != NULL;
+}
+
 static void decide_rcpt(struct client *c)
 {
 	const char *rcpt = smtps_rcpt(c->smtp)->address;
-	if (!may_relay(c)) {
+	if (!may_relay(c) && !has_route(c, rcpt)) {
 		log_client(c, LOG_LEVEL_INFO, "relay-denied", "to", rcpt);
 		smtps_decide(c->smtp, 550, "5.7.1 Relay access denied");
 	} else if (!domain_is_good(rcpt)) {

@@ -83,6 +83,9 @@ def bad_configuration():
         refused("unknown option in file", CONFIG, [path + ":1", "anchr", "anchor"], "-c", path, "check", "a.test")
         with_text("smtp {\n  port = 99999\n}\n")
         refused("out of range", CONFIG, [path + ":", "65535"], "-c", path, "check", "a.test")
+        for route in ("a.test:587", "[a.test]:465", "192.0.2.1", "[a.test", "a..test"):
+            with_text(f'destination "a.test" {{ route = "{route}" }}\n')
+            refused(f"route {route}", CONFIG, ["route", "[HOST]"], "-c", path, "check", "a.test")
         with_text('destination "a.test" { level = danish }\n')
         refused("bad word", CONFIG, ["danish", "dane-only"], "-c", path, "check", "a.test")
         for text, words in (("smtp {\n", "not closed"), ("smtp { port = 25\n", "not closed"),
