@@ -35,6 +35,7 @@ static const struct command {
     {"relay", cmd_relay, "the daemon: take mail in, keep it, deliver it by DANE"},
     {"queue", cmd_queue, "look at the relay's queue and change it"},
     {"passwd", cmd_passwd, "set the passwords of submission users"},
+    {"sendmail", cmd_sendmail, "hand a message to the relay, as programs expect of sendmail"},
 };
 enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -58,6 +59,7 @@ static const char commands_help[] =
     "  relay     the daemon: take mail in, keep it, deliver it by DANE\n"
     "  queue     look at the relay's queue and change it\n"
     "  passwd    set the passwords of submission users\n"
+    "  sendmail  hand a message to the relay, as programs expect of sendmail\n"
     "\n'danelaw COMMAND --help' says more; so do danelaw(1) and danelaw.conf(5).";
 
 static const struct usage usage = {
@@ -229,6 +231,16 @@ static int run(const struct command *command, struct globals *g, struct cmd *c)
 	return code;
 }
 
+/* Under the names that other programs know, the program is the one command and all options are its
+ * own. */
+static bool is_sendmail(const char *path)
+{
+	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+	const char *name = slash != NULL ? slash + 1 : path;
+	return name != NULL && (strcmp(name, "sendmail") == 0 || strcmp(name, "mailq") == 0 ||
+				strcmp(name, "newaliases") == 0);
+}
+
 int main(int argc, char **argv)
 {
 	struct globals g = {0};
@@ -236,6 +248,12 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
+	if (is_sendmail(argv[0])) {
+		c.name = "sendmail";
+		c.argc = argc;
+		c.argv = argv;
+		return run(find_command(c.name), &g, &c);
+	}
 	int code = read_globals(argc, argv, &g);
 	if (code >= 0)
 		return flushed(&c, code);
