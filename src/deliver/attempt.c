@@ -197,6 +197,7 @@ static void record_session(struct attempt *a, const struct session_outcome *o)
 	ipaddr_to_text(&h->address[a->address], address);
 	t->address = or_empty(arena_strdup(&a->mem, address));
 	t->clear_fallback = a->in_clear;
+	t->reused = o->reused;
 	t->enhanced = o->enhanced;
 	t->detail = or_empty(arena_strdup(&a->mem, o->detail));
 	t->reply = or_empty(arena_strdup(&a->mem, o->reply));

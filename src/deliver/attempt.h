@@ -37,6 +37,7 @@ struct attempt_try {
 	const char *address; /* NULL: the host was skipped */
 	enum host_policy policy;
 	bool clear_fallback; /* the second, clear session after a failed handshake (T11) */
+	bool reused;         /* over the connection of an earlier message (T9) */
 	enum reason reason;
 	const char *detail;            /* "" if nothing to add */
 	const char *reply;             /* "" if none */

@@ -69,7 +69,7 @@ static void describe(const struct session_facts *f, struct session_outcome *out)
 
 void trouble_judge(const struct session_facts *f, struct session_outcome *out)
 {
-	*out = (struct session_outcome){.tls = f->tls};
+	*out = (struct session_outcome){.tls = f->tls, .reused = f->reused};
 	if (f->local_error != NULL) {
 		out->reason = REASON_LOCAL_ERROR;
 	} else if (!f->connected) {

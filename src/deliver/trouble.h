@@ -13,6 +13,7 @@ enum { OUTCOME_DETAIL_MAX = 512 };
 
 struct session_facts {
 	bool connected;
+	bool reused;                 /* over the connection of an earlier message (T9) */
 	const char *connect_error;   /* not connected: the system's words */
 	const struct smtpc *smtp;    /* connected: ended; NULL if it could not be made */
 	const struct tls_facts *tls; /* NULL: TLS was not tried */
@@ -26,6 +27,7 @@ struct session_outcome {
 	bool tls_failed; /* in or before the handshake: at level may the clear text remains (T11) */
 	bool under_tls;
 	bool offered_starttls;
+	bool reused;                     /* as given */
 	struct enhanced_code enhanced;   /* of the reply that decided; class 0: none */
 	char detail[OUTCOME_DETAIL_MAX]; /* one line: phase, reply, TLS words; "" if nothing to add
 					  */

@@ -36,8 +36,9 @@ static void log_try(const struct delivery *d)
 	const struct mx_verdict *mx = plan_mx(attempt_plan(d->attempt));
 	log_event(d->engine->log, LOG_LEVEL_INFO, "try", "id", d->request.id, "next-hop",
 		  d->request.next_hop, "mx", mx != NULL && mx->secure ? "secure" : "insecure",
-		  "host", t->host, "address", t->address, "policy", host_policy_name(t->policy),
-		  "channel", how, "name", tls != NULL ? tls->match.name : NULL, "version",
+		  "host", t->host, "address", t->address, "reused", t->reused ? "yes" : NULL,
+		  "policy", host_policy_name(t->policy), "channel", how, "name",
+		  tls != NULL ? tls->match.name : NULL, "version",
 		  tls != NULL ? tls->version : NULL, "reason", reason_name(t->reason), "code",
 		  reason_code(t->reason), "detail", t->detail[0] != '\0' ? t->detail : NULL, NULL);
 }

@@ -151,6 +151,7 @@ struct engine *engine_new(const struct engine_config *c, char *error, size_t roo
 	}
 	e->conf = c->conf;
 	e->log = c->log;
+	e->keep_ms = c->keep_ms;
 	e->no_ipv4 = c->no_ipv4 || !c->conf->smtp_ipv4;
 	e->no_ipv6 = c->no_ipv6 || !c->conf->smtp_ipv6;
 	if (!start(e, c, error, room))
@@ -162,6 +163,7 @@ void engine_free(struct engine **e)
 {
 	if (*e == NULL)
 		return;
+	pool_empty(&(*e)->pool);
 	dns_free(&(*e)->dns);
 	tls_client_free(&(*e)->tls);
 	if ((*e)->own_loop)

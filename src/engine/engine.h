@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "deliver/attempt.h"
 #include "dns/dns.h"
+#include "engine/pool.h"
 #include "log/log.h"
 #include "loop/loop.h"
 #include "tls/tls.h"
@@ -35,6 +36,9 @@ struct engine_config {
 	uint32_t phase_limit_ms;                /* upper bound of every SMTP phase; 0: none */
 	const struct engine_resolver *resolver; /* NULL: one of our own, from the configuration */
 	struct loop *loop;                      /* NULL: one of our own */
+	/* T9: how long a session that went well waits for another message to the same address on
+	 * equal terms; 0: QUIT at once */
+	uint32_t keep_ms;
 };
 
 struct engine {
@@ -52,6 +56,8 @@ struct engine {
 	struct ipaddr *own_address;
 	size_t nown_address;
 	bool no_ipv4, no_ipv6;
+	uint32_t keep_ms;
+	struct pool pool;
 	uint64_t seed;
 };
 
@@ -90,7 +96,7 @@ struct session_request {
 	const struct tls_terms *terms;
 	struct smtpc_config smtp;
 	enum tls_cert_kind kind;
-	bool no_resumption;
+	bool no_resumption; /* nor a connection that another session left */
 	struct body body;
 	/* NULL, or called when all text went out and the final dot is next: it goes when
 	 * session_finish_text() is called. So somebody can record first that the message may have
@@ -103,6 +109,11 @@ struct session;
 /* `o` (and the TLS facts in it) is valid during the call only; the session is gone afterwards. */
 typedef void session_cb(void *arg, const struct session_outcome *o);
 
+/*
+ * Over a connection that waits on equal terms (T9), else over a new one. When the host had given
+ * the old one up before it said a word about this message, a new one is made and nobody is told.
+ * r->terms and what they point to must live until the callback. NULL: out of memory.
+ */
 struct session *session_start(struct engine *e, const struct session_request *r, session_cb *cb,
 			      void *arg);
 void session_free(struct session **s); /* drops the connection without a word; no callback */

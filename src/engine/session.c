@@ -3,6 +3,9 @@
  * One SMTP session over one socket: moves bytes between the kernel, TLS and the client machine.
  * Knows no SMTP and no policy; the one rule it enforces is that nothing of the machine's output
  * leaves in clear once TLS was asked for (T8).
+ *
+ * A session that went well may wait in the engine's pool (T9). Then it has no owner and its request
+ * is void; session_start() hands it to the next owner.
  */
 #include "engine/engine.h"
 
@@ -20,7 +23,10 @@ enum {
 	WIRE_MAX = 512 * 1024,   /* ciphertext or clear text waiting for the socket */
 	WIRE_ENOUGH = 64 * 1024, /* more is made only below this */
 	ERROR_MAX = 256,
-	PEER_MAX = IPADDR_TEXT_MAX + 8,
+	/* Many hosts count; and a certificate that expires, or a host that is taken out of
+	   service, must not live on in an old connection. */
+	CARRIED_MAX = 100,   /* messages over one connection */
+	AGE_MAX_MS = 300000, /* of a connection that takes another message */
 };
 
 /* The permission to end the message. */
@@ -34,8 +40,20 @@ enum stage {
 	STAGE_OVER,
 };
 
+/* Whom the timer and the socket serve. */
+enum duty {
+	DUTY_MESSAGE, /* the owner's message, up to its report */
+	DUTY_REPORT,  /* the message ended well and the connection stays: the owner will be told */
+	DUTY_IDLE,    /* nobody: in the pool */
+};
+
 struct session {
 	struct engine *engine;
+	enum duty duty;
+	struct pool_place place;
+	bool reused;       /* not the first message of this connection */
+	unsigned carried;  /* messages so far, without the present one */
+	uint64_t since_ms; /* of the connection */
 	struct session_request request;
 	session_cb *cb;
 	void *arg;
@@ -57,6 +75,8 @@ struct session {
 
 static void pump(struct session *s);
 static void read_socket(struct session *s);
+static void part(struct session *s);
+static void open_connection(struct session *s);
 
 /* --- The end --- */
 
@@ -80,10 +100,39 @@ void session_free(struct session **s)
 	*s = NULL;
 }
 
+static bool may_wait(const struct session *s)
+{
+	bool safe =
+	    s->stage == STAGE_TLS || (s->stage == STAGE_CLEAR && s->place.tls != SMTPC_TLS_MUST);
+	return s->duty == DUTY_REPORT && smtpc_want(s->smtp) == SMTPC_WANT_IDLE && safe &&
+	       !s->eof && s->carried + 1 < CARRIED_MAX && loop_now_ms() - s->since_ms < AGE_MAX_MS;
+}
+
+static void wait_idle(struct session *s)
+{
+	s->duty = DUTY_IDLE;
+	s->request = (struct session_request){.body = {.fd = -1}};
+	s->cb = NULL;
+	s->carried++;
+	pool_put(&s->engine->pool, &s->place);
+	loop_io_want(s->io, LOOP_READ);
+	loop_timer_set(s->timer, s->engine->keep_ms);
+}
+
+/* Out of the pool for good. */
+static void leave(struct pool_place *p)
+{
+	struct session *s = p->owner;
+	smtpc_quit(s->smtp);
+	part(s);
+	release(s);
+}
+
 static void report(struct session *s)
 {
 	struct session_facts f = {
 	    .connected = s->connected,
+	    .reused = s->reused,
 	    .connect_error = s->error,
 	    .smtp = s->smtp,
 	    .tls = s->tls != NULL ? tls_facts(s->tls) : NULL,
@@ -94,7 +143,12 @@ static void report(struct session *s)
 	session_cb *cb = s->cb;
 	void *cb_arg = s->arg;
 	cb(cb_arg, &o);
-	release(s);
+	if (may_wait(s))
+		wait_idle(s);
+	else if (s->duty == DUTY_REPORT)
+		leave(&s->place);
+	else
+		release(s);
 }
 
 /* The callback must not run inside the caller's call: the end is told from the loop. */
@@ -216,11 +270,9 @@ static void feed_body(struct session *s)
 
 static void start_tls(struct session *s)
 {
-	char peer[PEER_MAX], address[IPADDR_TEXT_MAX];
-	ipaddr_to_text(&s->request.address, address);
-	snprintf(peer, sizeof(peer), "%s:%u", address, s->request.port);
-	struct tls_options o = {
-	    .kind = s->request.kind, .no_resumption = s->request.no_resumption, .peer = peer};
+	struct tls_options o = {.kind = s->request.kind,
+				.no_resumption = s->request.no_resumption,
+				.peer = s->place.peer};
 	s->tls = tls_connect(s->engine->tls, s->request.terms, &o, s->error, sizeof(s->error));
 	if (s->tls == NULL) { /* T10 */
 		fail_local(s, NULL);
@@ -275,15 +327,49 @@ static void read_socket(struct session *s)
 		take_cipher(s, slice_make(bytes, (size_t)n));
 }
 
-static void say_goodbye(struct session *s)
+/* The last words, once: what does not fit now is not worth waiting for. */
+static void part(struct session *s)
 {
+	if (s->stage != STAGE_CLEAR && s->stage != STAGE_HANDSHAKE && s->stage != STAGE_TLS)
+		return;
 	move_output(s);
 	if (s->stage == STAGE_TLS) {
 		tls_shutdown(s->tls);
 		tls_pending(s->tls, &s->wire);
 	}
-	flush(s); /* once: what does not fit now is not worth waiting for */
-	finish(s);
+	flush(s);
+}
+
+/* The connection had died while it waited: the message goes over a new one, from the start. */
+static void start_afresh(struct session *s)
+{
+	loop_io_free(&s->io);
+	tls_conn_free(&s->tls);
+	smtpc_free(&s->smtp);
+	buf_reset(&s->wire);
+	buf_reset(&s->plain);
+	close(s->fd);
+	s->fd = -1;
+	s->stage = STAGE_CONNECTING;
+	s->connected = s->eof = s->reused = false;
+	s->progress = 0;
+	s->carried = 0;
+	open_connection(s);
+}
+
+/* The machine is done with the message. */
+static void message_ended(struct session *s)
+{
+	if (s->reused && smtpc_was_stale(s->smtp)) {
+		start_afresh(s);
+	} else if (smtpc_want(s->smtp) == SMTPC_WANT_IDLE) {
+		s->duty = DUTY_REPORT;
+		loop_io_want(s->io, 0);
+		loop_timer_set(s->timer, 0);
+	} else {
+		part(s);
+		finish(s);
+	}
 }
 
 /* Does what the machine wishes until it has to wait. */
@@ -291,7 +377,7 @@ static void pump(struct session *s)
 {
 	while (s->stage != STAGE_OVER) {
 		if (smtpc_result(s->smtp) != SMTPC_RUNNING) {
-			say_goodbye(s);
+			message_ended(s);
 			return;
 		}
 		move_output(s);
@@ -339,9 +425,25 @@ static void on_connected(struct session *s)
 	pump(s);
 }
 
+/* Tickets and the like may come; any word ends it. */
+static void on_idle_io(struct session *s)
+{
+	read_socket(s);
+	move_output(s);
+	flush(s);
+	if (smtpc_want(s->smtp) == SMTPC_WANT_IDLE && !s->eof)
+		return;
+	pool_remove(&s->engine->pool, &s->place);
+	leave(&s->place);
+}
+
 static void on_io(void *arg, unsigned ready)
 {
 	struct session *s = arg;
+	if (s->duty == DUTY_IDLE) {
+		on_idle_io(s);
+		return;
+	}
 	if (s->stage == STAGE_CONNECTING) {
 		on_connected(s);
 		return;
@@ -354,6 +456,15 @@ static void on_io(void *arg, unsigned ready)
 static void on_timer(void *arg)
 {
 	struct session *s = arg;
+	if (s->duty == DUTY_IDLE) {
+		pool_remove(&s->engine->pool, &s->place);
+		leave(&s->place);
+		return;
+	}
+	if (s->duty == DUTY_REPORT) {
+		report(s);
+		return;
+	}
 	switch (s->stage) {
 	case STAGE_OVER:
 		report(s);
@@ -418,13 +529,52 @@ static void start_connect(struct session *s)
 	loop_timer_set(s->timer, s->engine->connect_ms);
 }
 
-struct session *session_start(struct engine *e, const struct session_request *r, session_cb *cb,
-			      void *arg)
+static void open_connection(struct session *s)
+{
+	int family = s->request.address.family == 4 ? AF_INET : AF_INET6;
+	s->since_ms = loop_now_ms();
+	s->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	s->io = s->fd >= 0 ? loop_io_new(s->engine->loop, s->fd, on_io, s) : NULL;
+	if (s->io != NULL) {
+		start_connect(s);
+		return;
+	}
+	s->local_error = s->fd < 0 ? errno != EAFNOSUPPORT : true;
+	snprintf(s->error, sizeof(s->error), "no socket: %s", strerror(errno));
+	finish(s);
+}
+
+/* Where the request would wait, and with whom it shares. false: it neither waits nor shares. */
+static bool make_place(const struct engine *e, const struct session_request *r,
+		       struct pool_place *out)
+{
+	char address[IPADDR_TEXT_MAX];
+	ipaddr_to_text(&r->address, address);
+	*out = (struct pool_place){.tls = r->smtp.tls, .leave = leave};
+	snprintf(out->peer, sizeof(out->peer), "%s:%u", address, r->port);
+	struct tls_options o = {.kind = r->kind, .peer = out->peer};
+	return e->keep_ms > 0 && r->smtp.message != NULL && !r->no_resumption &&
+	       tls_terms_key_make(r->terms, &o, &out->key);
+}
+
+static struct session *take_kept(struct engine *e, const struct pool_place *like)
+{
+	struct pool_place *p = pool_take(&e->pool, like);
+	if (p == NULL)
+		return NULL;
+	struct session *s = p->owner;
+	s->reused = true;
+	s->duty = DUTY_MESSAGE;
+	s->dot = DOT_UNASKED;
+	return s;
+}
+
+static struct session *session_new(struct engine *e)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return NULL;
-	*s = (struct session){.engine = e, .request = *r, .cb = cb, .arg = arg, .fd = -1};
+	*s = (struct session){.engine = e, .fd = -1};
 	buf_init(&s->wire, WIRE_MAX);
 	buf_init(&s->plain, READ_CHUNK * 2);
 	s->timer = loop_timer_new(e->loop, on_timer, s);
@@ -432,15 +582,30 @@ struct session *session_start(struct engine *e, const struct session_request *r,
 		release(s);
 		return NULL;
 	}
-	int family = r->address.family == 4 ? AF_INET : AF_INET6;
-	s->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	s->io = s->fd >= 0 ? loop_io_new(e->loop, s->fd, on_io, s) : NULL;
-	if (s->io != NULL) {
-		start_connect(s);
+	return s;
+}
+
+struct session *session_start(struct engine *e, const struct session_request *r, session_cb *cb,
+			      void *arg)
+{
+	struct pool_place place;
+	bool keep = make_place(e, r, &place);
+	struct session *s = keep ? take_kept(e, &place) : NULL;
+	if (s == NULL)
+		s = session_new(e);
+	if (s == NULL)
+		return NULL;
+	place.owner = s;
+	s->place = place;
+	s->request = *r;
+	s->request.smtp.keep = keep;
+	s->cb = cb;
+	s->arg = arg;
+	if (s->reused) {
+		smtpc_next_message(s->smtp, r->smtp.message);
+		pump(s);
 	} else {
-		s->local_error = s->fd < 0 ? errno != EAFNOSUPPORT : true;
-		snprintf(s->error, sizeof(s->error), "no socket: %s", strerror(errno));
-		finish(s);
+		open_connection(s);
 	}
 	return s;
 }

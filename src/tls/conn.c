@@ -27,7 +27,7 @@ struct tls_conn {
 	enum tls_state state;
 	bool eof;
 	bool resumable; /* key is set; sessions may be kept and used */
-	struct session_key key;
+	struct tls_terms_key key;
 	SSL_SESSION *early;         /* came before TLS_UP: kept only once the terms are met */
 	bool offered;               /* a session was offered */
 	struct session_proof proof; /* offered: of that session; TLS_UP: of this connection */
@@ -297,7 +297,7 @@ static void conn_offer_session(struct tls_conn *t, const struct tls_options *o)
 	const struct session_proof *proof = NULL;
 	if (t->client->sessions == NULL || o->no_resumption || o->peer == NULL)
 		return;
-	t->resumable = tls_session_key_make(&t->report->terms, o, &t->key);
+	t->resumable = tls_terms_key_make(&t->report->terms, o, &t->key);
 	if (!t->resumable)
 		return;
 	SSL_SESSION *s =

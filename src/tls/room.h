@@ -138,10 +138,6 @@ void tls_facts_protocol(SSL *ssl, struct tls_facts *f);
 
 /* --- sessions.c --- */
 
-struct session_key {
-	uint8_t b[32];
-};
-
 /* What a resumed connection inherits (T9). Strings and data are the holder's. */
 struct session_proof {
 	struct tls_match match; /* without record: the order of the records may change */
@@ -151,16 +147,14 @@ struct session_proof {
 
 struct session_table *tls_sessions_new(size_t max);
 void tls_sessions_free(struct session_table **t);
-bool tls_session_key_make(const struct tls_terms *terms, const struct tls_options *o,
-			  struct session_key *out);
 /* The session under this key, if it may be used at `now`; *proof points into the table and is valid
  * until the table changes. */
-SSL_SESSION *tls_sessions_find(struct session_table *t, const struct session_key *k, int64_t now,
+SSL_SESSION *tls_sessions_find(struct session_table *t, const struct tls_terms_key *k, int64_t now,
 			       const struct session_proof **proof);
 /* Replaces what was there. The table takes its own references and copies. */
-void tls_sessions_put(struct session_table *t, const struct session_key *k, SSL_SESSION *s,
+void tls_sessions_put(struct session_table *t, const struct tls_terms_key *k, SSL_SESSION *s,
 		      const struct session_proof *proof);
-void tls_sessions_drop(struct session_table *t, const struct session_key *k);
+void tls_sessions_drop(struct session_table *t, const struct tls_terms_key *k);
 
 /* --- chain.c --- */
 

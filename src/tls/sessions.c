@@ -17,7 +17,7 @@
 enum { KEY_TEXT_MAX = 1024 * 1024 };
 
 struct entry {
-	struct session_key key;
+	struct tls_terms_key key;
 	SSL_SESSION *session;
 	struct session_proof proof; /* name and data are the entry's own */
 	struct entry *chain;        /* same bucket */
@@ -47,14 +47,14 @@ struct session_table *tls_sessions_new(size_t max)
 	return t;
 }
 
-static struct entry **bucket_of(struct session_table *t, const struct session_key *k)
+static struct entry **bucket_of(struct session_table *t, const struct tls_terms_key *k)
 {
 	size_t h = 0;
 	memcpy(&h, k->b, sizeof(h));
 	return &t->bucket[h & (t->nbuckets - 1)];
 }
 
-static struct entry *lookup(struct session_table *t, const struct session_key *k)
+static struct entry *lookup(struct session_table *t, const struct tls_terms_key *k)
 {
 	for (struct entry *e = *bucket_of(t, k); e != NULL; e = e->chain) {
 		if (memcmp(e->key.b, k->b, sizeof(k->b)) == 0)
@@ -112,7 +112,7 @@ static bool in_time(const struct session_proof *p, int64_t now)
 	return now >= p->valid_from && now < p->valid_until;
 }
 
-SSL_SESSION *tls_sessions_find(struct session_table *t, const struct session_key *k, int64_t now,
+SSL_SESSION *tls_sessions_find(struct session_table *t, const struct tls_terms_key *k, int64_t now,
 			       const struct session_proof **proof)
 {
 	struct entry *e = lookup(t, k);
@@ -128,7 +128,7 @@ SSL_SESSION *tls_sessions_find(struct session_table *t, const struct session_key
 	return e->session;
 }
 
-void tls_sessions_drop(struct session_table *t, const struct session_key *k)
+void tls_sessions_drop(struct session_table *t, const struct tls_terms_key *k)
 {
 	struct entry *e = lookup(t, k);
 	if (e != NULL)
@@ -156,7 +156,7 @@ static bool proof_copy(const struct session_proof *from, struct session_proof *t
 }
 
 /* NULL when out of memory: then the session is simply not kept. */
-static struct entry *entry_new(const struct session_key *k, SSL_SESSION *s,
+static struct entry *entry_new(const struct tls_terms_key *k, SSL_SESSION *s,
 			       const struct session_proof *proof)
 {
 	struct entry *e = calloc(1, sizeof(*e));
@@ -171,7 +171,7 @@ static struct entry *entry_new(const struct session_key *k, SSL_SESSION *s,
 	return e;
 }
 
-void tls_sessions_put(struct session_table *t, const struct session_key *k, SSL_SESSION *s,
+void tls_sessions_put(struct session_table *t, const struct tls_terms_key *k, SSL_SESSION *s,
 		      const struct session_proof *proof)
 {
 	/* Before the old entry goes: `proof` may point into it. */
@@ -218,8 +218,8 @@ static void key_text(struct buf *b, const struct tls_terms *terms, const struct 
 		tlsa_set_key(terms->tlsa, b);
 }
 
-bool tls_session_key_make(const struct tls_terms *terms, const struct tls_options *o,
-			  struct session_key *out)
+bool tls_terms_key_make(const struct tls_terms *terms, const struct tls_options *o,
+			struct tls_terms_key *out)
 {
 	struct buf b;
 	buf_init(&b, KEY_TEXT_MAX);

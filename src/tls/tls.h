@@ -35,6 +35,18 @@ struct tls_options {
 };
 
 /*
+ * T9: equal for equal terms only: the peer, the policy, the sorted TLSA set, the SNI, the reference
+ * names, the kind of key. What was proven under one key may serve whoever comes with the same: a
+ * resumable session, or a whole connection, also one without TLS. o->peer is not NULL. false: out
+ * of memory.
+ */
+struct tls_terms_key {
+	uint8_t b[32];
+};
+bool tls_terms_key_make(const struct tls_terms *terms, const struct tls_options *o,
+			struct tls_terms_key *out);
+
+/*
  * A new client connection on these terms. terms are copied as needed. NULL: local failure (T10: the
  * attempt must fail closed); then `error` says what: for instance a counting TLSA record that the
  * library refuses.

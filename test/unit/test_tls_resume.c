@@ -262,10 +262,10 @@ static void test_failure_keeps_nothing(void **state)
 	for (int i = 0; i < 2; i++) {
 		begin(f, versions[i], 10);
 		struct tls_terms wrong = terms_of(&f->wrong);
-		struct session_key key;
+		struct tls_terms_key key;
 		const struct session_proof *proof = NULL;
 		assert_int_equal(talk(f, &wrong, &usual).state, TLS_FAILED);
-		assert_true(tls_session_key_make(&wrong, &usual, &key));
+		assert_true(tls_terms_key_make(&wrong, &usual, &key));
 		assert_null(tls_sessions_find(f->client->sessions, &key, 0, &proof));
 		end(f);
 	}
@@ -314,9 +314,9 @@ static SSL_SESSION *session(void)
 	return s;
 }
 
-static struct session_key key_of(uint32_t n)
+static struct tls_terms_key key_of(uint32_t n)
 {
-	struct session_key k = {{0}};
+	struct tls_terms_key k = {{0}};
 	/* Small numbers share buckets. */
 	k.b[0] = (uint8_t)(n % 3);
 	memcpy(k.b + 16, &n, sizeof(n));
@@ -334,8 +334,8 @@ static void test_table_lru(void **state)
 				      .valid_until = 200};
 	SSL_SESSION *s = session();
 	for (uint32_t i = 0; i < 3; i++)
-		tls_sessions_put(t, &(struct session_key[]){key_of(i)}[0], s, &proof);
-	struct session_key k0 = key_of(0), k1 = key_of(1), k3 = key_of(3);
+		tls_sessions_put(t, &(struct tls_terms_key[]){key_of(i)}[0], s, &proof);
+	struct tls_terms_key k0 = key_of(0), k1 = key_of(1), k3 = key_of(3);
 	/* Touch 0, add 3: 1 is the oldest now. */
 	assert_ptr_equal(tls_sessions_find(t, &k0, 150, &found), s);
 	assert_string_equal(found->match.name, "mx.example.org");
@@ -351,7 +351,7 @@ static void test_table_lru(void **state)
 	tls_sessions_drop(t, &k3);
 	assert_null(tls_sessions_find(t, &k3, 150, &found));
 	for (uint32_t i = 0; i < 1000; i++) {
-		struct session_key k = key_of(i);
+		struct tls_terms_key k = key_of(i);
 		tls_sessions_put(t, &k, s, &proof);
 	}
 	SSL_SESSION_free(s);
@@ -372,7 +372,7 @@ static void test_table_dates(void **state)
 		struct session_table *t = tls_sessions_new(3);
 		const struct session_proof *found = NULL;
 		struct session_proof proof = {.valid_from = 100, .valid_until = 200};
-		struct session_key k = key_of(1);
+		struct tls_terms_key k = key_of(1);
 		SSL_SESSION *s = session();
 		tls_sessions_put(t, &k, s, &proof);
 		assert_int_equal(tls_sessions_find(t, &k, row[i].now, &found) != NULL, row[i].ok);
@@ -390,10 +390,10 @@ static void test_dates_of_path(void **state)
 	f->client = client_make(10);
 	server_make(&f->server, &f->lab, &(struct server_options){.ec_cert = f->lab.ec_ten_days});
 	struct tls_terms terms = terms_of(&f->ta);
-	struct session_key key;
+	struct tls_terms_key key;
 	const struct session_proof *proof = NULL;
 	assert_int_equal(talk(f, &terms, &usual).state, TLS_UP);
-	assert_true(tls_session_key_make(&terms, &usual, &key));
+	assert_true(tls_terms_key_make(&terms, &usual, &key));
 	int64_t now = tls_client_now(f->client);
 	assert_non_null(tls_sessions_find(f->client->sessions, &key, now, &proof));
 	assert_true(proof->valid_until > now + 9 * LAB_DAY);
@@ -402,7 +402,7 @@ static void test_dates_of_path(void **state)
 	/* DANE-EE: dates do not matter. */
 	terms = terms_of(&f->ee);
 	assert_int_equal(talk(f, &terms, &usual).state, TLS_UP);
-	assert_true(tls_session_key_make(&terms, &usual, &key));
+	assert_true(tls_terms_key_make(&terms, &usual, &key));
 	assert_non_null(tls_sessions_find(f->client->sessions, &key, now + 11 * LAB_DAY, &proof));
 	end(f);
 }

@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions of the engine over real sockets against a server in the same loop: how they end, the
+ * moment before the final dot, and connections that serve more than one message (T9).
+ */
+#include "test_engine_fake.h"
+#include "test_tls_serve.h"
+#include "unit.h"
+
+#include "engine/engine.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { KEEP_MS = 150, LIMIT_MS = 300, PATIENCE_MS = 10000, JOBS = 6 };
+
+static const char text[] = "Subject: x\r\n\r\nhello\r\n";
+
+struct fixture {
+	struct conf *conf;
+	struct loop *loop;
+	struct loop_timer *timer; /* ends run_for(), or a test that hangs */
+	struct engine *engine;
+	struct fake fake;
+	struct lab lab;
+	struct pem pem;
+	struct records ee, more; /* 3 1 1 of the server's key; and another */
+	bool in_time;
+};
+
+/* One message and what became of it. */
+struct job {
+	struct fixture *f;
+	struct session_request request;
+	struct tls_terms terms;
+	struct smtpc_rcpt rcpt;
+	struct smtpc_message message;
+	struct session *session;
+	struct session_outcome outcome;
+	bool authenticated;
+	int told, dots;
+	bool go, finish_later;
+};
+
+static void *no_ask(void *self, const char *name, uint16_t type, dns_cb *cb, void *arg)
+{
+	(void)self, (void)name, (void)type, (void)cb, (void)arg;
+	return NULL;
+}
+
+static void no_cancel(void *self, void *query)
+{
+	(void)self, (void)query;
+}
+
+static void on_timer(void *arg)
+{
+	struct fixture *f = arg;
+	f->in_time = false;
+	loop_stop(f->loop);
+}
+
+static void run_for(struct fixture *f, uint32_t ms)
+{
+	loop_timer_set(f->timer, ms);
+	loop_run(f->loop);
+}
+
+/* --- The fixture --- */
+
+static int setup_all(void **state)
+{
+	static struct fixture f;
+	lab_make(&f.lab);
+	int64_t now = loop_wall_s();
+	pem_make(&f.pem, &f.lab, f.lab.ec_key, LAB_BASE, "DNS:" LAB_BASE, now - LAB_DAY,
+		 now + LAB_DAY);
+	records_init(&f.ee);
+	records_init(&f.more);
+	records_add(&f.ee, 3, 1, 1, f.lab.ec);
+	records_add(&f.more, 3, 1, 1, f.lab.ec);
+	records_add(&f.more, 3, 1, 1, f.lab.other);
+	*state = &f;
+	return 0;
+}
+
+static int teardown_all(void **state)
+{
+	struct fixture *f = *state;
+	records_free(&f->ee);
+	records_free(&f->more);
+	lab_free(&f->lab);
+	return 0;
+}
+
+static void begin(struct fixture *f, uint32_t keep_ms)
+{
+	static const char *const set[] = {"smtp.helo=client.example"};
+	static const struct engine_resolver resolver = {NULL, no_ask, no_cancel};
+	char error[256] = "";
+	f->conf = conf_load("/dev/null", set, 1, NULL, error, sizeof(error));
+	f->loop = loop_new();
+	assert_non_null(f->conf);
+	struct engine_config c = {.conf = f->conf,
+				  .phase_limit_ms = LIMIT_MS,
+				  .resolver = &resolver,
+				  .loop = f->loop,
+				  .keep_ms = keep_ms};
+	f->engine = engine_new(&c, error, sizeof(error));
+	if (f->engine == NULL)
+		fail_msg("%s", error);
+	f->timer = loop_timer_new(f->loop, on_timer, f);
+	fake_open(&f->fake, f->loop);
+}
+
+static void begin_tls(struct fixture *f)
+{
+	char error[256] = "";
+	struct tls_server_cert cert = pem_cert(&f->pem);
+	begin(f, KEEP_MS);
+	f->fake.tls = tls_server_new(&(struct tls_server_config){.cert = &cert, .ncert = 1},
+				     loop_wall_s(), error, sizeof(error));
+	if (f->fake.tls == NULL)
+		fail_msg("%s", error);
+}
+
+static void end(struct fixture *f)
+{
+	engine_free(&f->engine);
+	tls_server_free(&f->fake.tls);
+	fake_close(&f->fake);
+	loop_timer_free(&f->timer);
+	loop_free(&f->loop);
+	conf_free(&f->conf);
+}
+
+/* --- Jobs --- */
+
+static void on_end(void *arg, const struct session_outcome *o)
+{
+	struct job *j = arg;
+	j->outcome = *o;
+	j->authenticated = o->tls != NULL && o->tls->authenticated;
+	j->told++;
+	j->session = NULL;
+	loop_stop(j->f->loop);
+}
+
+static void on_dot(void *arg)
+{
+	struct job *j = arg;
+	j->dots++;
+	if (j->finish_later)
+		loop_stop(j->f->loop);
+	else
+		session_finish_text(j->session, j->go);
+}
+
+static void job_init(struct fixture *f, struct job *j)
+{
+	memset(j, 0, sizeof(*j));
+	j->f = f;
+	j->go = true;
+	j->rcpt.address = "bob@example.org";
+	j->message = (struct smtpc_message){.reverse_path = "alice@example.net",
+					    .size = sizeof(text) - 1,
+					    .rcpt = &j->rcpt,
+					    .nrcpt = 1};
+	j->terms = (struct tls_terms){.policy = HOST_MAY, .sni = LAB_BASE};
+	j->request = (struct session_request){
+	    .port = f->fake.port,
+	    .terms = &j->terms,
+	    .smtp = {.helo = f->engine->helo,
+		     .tls = SMTPC_TLS_MAY,
+		     .timeouts = &f->engine->timeouts,
+		     .message = &j->message},
+	    .body = {.bytes = slice_make(text, sizeof(text) - 1), .fd = -1},
+	};
+	ipaddr_from_text(SLICE_LIT("127.0.0.1"), &j->request.address);
+}
+
+static void job_dane(struct job *j, struct records *r)
+{
+	j->terms = (struct tls_terms){.policy = HOST_DANE,
+				      .sni = LAB_BASE,
+				      .reference_names = {LAB_BASE},
+				      .nreference_names = 1,
+				      .tlsa = records_set(r)};
+	j->request.smtp.tls = SMTPC_TLS_MUST;
+}
+
+static void job_start(struct job *j)
+{
+	j->session = session_start(j->f->engine, &j->request, on_end, j);
+	assert_non_null(j->session);
+	assert_int_equal(j->told, 0); /* never inside the call */
+}
+
+static void job_wait(struct job *j)
+{
+	j->f->in_time = true;
+	while (j->told == 0 && j->f->in_time)
+		run_for(j->f, PATIENCE_MS);
+	assert_int_equal(j->told, 1);
+}
+
+static void job_run(struct job *j)
+{
+	job_start(j);
+	job_wait(j);
+}
+
+/* A message that goes well. */
+static void send_one(struct fixture *f, struct job *j)
+{
+	job_init(f, j);
+	job_run(j);
+	assert_int_equal(j->outcome.reason, REASON_OK);
+	assert_int_equal(j->rcpt.state, RCPT_SENT);
+}
+
+/* --- Ends --- */
+
+static void good_and_closed(void **state)
+{
+	struct fixture *f = *state;
+	struct job j;
+	begin(f, 0);
+	send_one(f, &j);
+	run_for(f, 50);
+	assert_true(fake_heard(&f->fake.connection[0], "QUIT\n"));
+	assert_false(j.outcome.reused);
+	send_one(f, &j); /* keep_ms is 0: a connection of its own */
+	assert_int_equal(f->fake.n, 2);
+	assert_false(j.outcome.reused);
+	end(f);
+}
+
+static void refused(void **state)
+{
+	struct fixture *f = *state;
+	struct job j;
+	begin(f, KEEP_MS);
+	job_init(f, &j);
+	fake_close(&f->fake); /* nobody listens any more */
+	job_run(&j);
+	assert_int_equal(j.outcome.reason, REASON_CONNECT_FAILED);
+	assert_string_equal(j.outcome.detail, "Connection refused");
+	fake_open(&f->fake, f->loop);
+	end(f);
+}
+
+/* A full backlog: the kernel drops what comes. */
+static void connect_timeout(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), filler[4];
+	struct job j;
+	begin(f, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+	for (size_t i = 0; i < ROWS(filler); i++) {
+		filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		(void)!connect(filler[i], (struct sockaddr *)&a, n);
+	}
+	job_init(f, &j);
+	j.request.port = ntohs(a.sin_port);
+	job_run(&j);
+	assert_int_equal(j.outcome.reason, REASON_CONNECT_FAILED);
+	assert_non_null(strstr(j.outcome.detail, "no connection within"));
+	for (size_t i = 0; i < ROWS(filler); i++)
+		close(filler[i]);
+	close(fd);
+	end(f);
+}
+
+struct end_row {
+	struct fake_rule rule;
+	enum reason reason;
+};
+
+static const struct end_row ends[] = {
+    {{0, 0, "greeting", ""}, REASON_TIMEOUT},
+    {{0, 0, "EHLO", ""}, REASON_TIMEOUT},
+    {{0, 0, "MAIL", ""}, REASON_TIMEOUT},
+    {{0, 0, "RCPT", "25"}, REASON_TIMEOUT},
+    {{0, 0, "DATA", ""}, REASON_TIMEOUT},
+    {{0, 0, ".", ""}, REASON_LOST_AFTER_DATA},
+    {{0, 0, "greeting", NULL}, REASON_CONNECTION_LOST},
+    {{0, 0, "MAIL", NULL}, REASON_CONNECTION_LOST},
+    {{0, 0, "DATA", NULL}, REASON_CONNECTION_LOST},
+    {{0, 0, ".", NULL}, REASON_LOST_AFTER_DATA},
+    {{0, 0, "MAIL", "421 bye\r\n"}, REASON_SMTP_DEFERRED},
+    {{0, 0, "MAIL", "hello\r\n"}, REASON_PROTOCOL_ERROR},
+    {{0, 0, "greeting", "554 no\r\n"}, REASON_SMTP_DEFERRED},
+};
+
+/* The first message of a connection is tried once, whatever happens. */
+static void end_rows(void **state)
+{
+	struct fixture *f = *state;
+	for (size_t i = 0; i < ROWS(ends); i++) {
+		struct job j;
+		begin(f, KEEP_MS);
+		f->fake.rule[0] = ends[i].rule;
+		job_init(f, &j);
+		job_run(&j);
+		if (j.outcome.reason != ends[i].reason)
+			fail_msg("row %zu: %s", i, reason_name(j.outcome.reason));
+		run_for(f, 20);
+		assert_int_equal(f->fake.n, 1);
+		assert_int_equal(j.told, 1);
+		end(f);
+	}
+}
+
+static void freed_while_running(void **state)
+{
+	struct fixture *f = *state;
+	struct job j;
+	begin(f, KEEP_MS);
+	f->fake.rule[0] = (struct fake_rule){0, 0, "MAIL", ""};
+	job_init(f, &j);
+	job_start(&j);
+	run_for(f, 50);
+	session_free(&j.session);
+	run_for(f, LIMIT_MS + 50);
+	assert_int_equal(j.told, 0);
+	assert_int_equal(fake_count_open(&f->fake), 0);
+	end(f);
+}
+
+/* --- The final dot --- */
+
+static void dot_allowed(void **state)
+{
+	struct fixture *f = *state;
+	begin(f, KEEP_MS);
+	for (int later = 0; later < 2; later++) {
+		struct job j;
+		job_init(f, &j);
+		j.finish_later = later == 1;
+		j.request.before_dot = on_dot;
+		j.request.before_dot_arg = &j;
+		job_start(&j);
+		if (later == 1) {
+			run_for(f, PATIENCE_MS); /* up to the question */
+			run_for(f, 50);
+			assert_true(fake_heard(&f->fake.connection[0], "hello\n"));
+			assert_int_equal(fake_messages(&f->fake), 1);
+			session_finish_text(j.session, true);
+			assert_int_equal(j.told, 0);
+		}
+		job_wait(&j);
+		assert_int_equal(j.outcome.reason, REASON_OK);
+		assert_int_equal(j.dots, 1);
+	}
+	assert_int_equal(fake_messages(&f->fake), 2);
+	assert_int_equal(f->fake.n, 1);
+	end(f);
+}
+
+static void dot_forbidden(void **state)
+{
+	struct fixture *f = *state;
+	struct job j;
+	begin(f, KEEP_MS);
+	job_init(f, &j);
+	j.go = false;
+	j.request.before_dot = on_dot;
+	j.request.before_dot_arg = &j;
+	job_run(&j);
+	assert_int_equal(j.outcome.reason, REASON_LOCAL_ERROR);
+	run_for(f, 20);
+	assert_int_equal(fake_messages(&f->fake), 0);
+	assert_int_equal(fake_count_open(&f->fake), 0);
+	end(f);
+}
+
+/* --- Kept connections (T9) --- */
+
+static void kept(void **state)
+{
+	struct fixture *f = *state;
+	struct job j;
+	begin(f, KEEP_MS);
+	for (int i = 0; i < 3; i++) {
+		send_one(f, &j);
+		assert_int_equal(j.outcome.reused, i > 0);
+		run_for(f, KEEP_MS / 3);
+	}
+	assert_int_equal(f->fake.n, 1);
+	assert_int_equal(fake_messages(&f->fake), 3);
+	assert_false(fake_heard(&f->fake.connection[0], "RSET"));
+	assert_false(fake_heard(&f->fake.connection[0], "QUIT"));
+	run_for(f, KEEP_MS + 50); /* its time is over */
+	assert_true(fake_heard(&f->fake.connection[0], "QUIT\n"));
+	assert_int_equal(fake_count_open(&f->fake), 0);
+	send_one(f, &j);
+	assert_int_equal(f->fake.n, 2);
+	assert_false(j.outcome.reused);
+	end(f);
+}
+
+static void at_most_four(void **state)
+{
+	struct fixture *f = *state;
+	static struct job j[JOBS];
+	begin(f, 2000);
+	for (int i = 0; i < JOBS; i++) {
+		job_init(f, &j[i]);
+		job_start(&j[i]);
+	}
+	for (int i = 0; i < JOBS; i++)
+		job_wait(&j[i]);
+	run_for(f, 50);
+	assert_int_equal(f->fake.n, JOBS);
+	assert_int_equal(fake_count_open(&f->fake), POOL_PEER_MAX);
+	assert_int_equal(f->engine->pool.n, POOL_PEER_MAX);
+	end(f); /* says QUIT to the rest */
+}
+
+/* The second message comes on other terms: never over the connection of the first. */
+enum other { OTHER_SNI, OTHER_POLICY, OTHER_CLEAR, OTHER_KIND, OTHER_FRESH, OTHER_PROBE, OTHERS };
+
+static void change_terms(struct job *j, enum other what)
+{
+	switch (what) {
+	case OTHER_SNI:
+		j->terms.sni = "other.example.org";
+		break;
+	case OTHER_POLICY:
+		j->terms.policy = HOST_ENCRYPT;
+		j->request.smtp.tls = SMTPC_TLS_MUST;
+		break;
+	case OTHER_CLEAR:
+		j->request.smtp.tls = SMTPC_TLS_NONE;
+		break;
+	case OTHER_KIND:
+		j->request.kind = TLS_CERT_RSA;
+		break;
+	case OTHER_FRESH:
+		j->request.no_resumption = true;
+		break;
+	case OTHER_PROBE:
+		j->request.smtp.message = NULL;
+		break;
+	case OTHERS:
+		break;
+	}
+}
+
+static void other_terms(void **state)
+{
+	struct fixture *f = *state;
+	for (int what = 0; what < OTHERS; what++) {
+		struct job j;
+		begin(f, KEEP_MS);
+		send_one(f, &j);
+		job_init(f, &j);
+		change_terms(&j, (enum other)what);
+		job_run(&j);
+		assert_false(j.outcome.reused);
+		assert_int_equal(f->fake.n, 2);
+		assert_int_equal(fake_messages(&f->fake),
+				 what == OTHER_POLICY || what == OTHER_PROBE ? 1 : 2);
+		/* and neither a probe nor a fresh session leaves one behind */
+		if (what == OTHER_FRESH || what == OTHER_PROBE)
+			assert_int_equal(f->engine->pool.n, 1);
+		end(f);
+	}
+}
+
+static const struct fake_rule not_kept[] = {
+    {1, 1, "RCPT", "550 no\r\n"},        {1, 1, "MAIL", "451 later\r\n"},
+    {1, 1, ".", "451 later\r\n"},        {1, 1, ".", "554 no\r\n"},
+    {1, 1, ".", "250 ok\r\n250 ok\r\n"}, {1, 1, ".", "250 ok\r\n421 bye\r\n"},
+};
+
+static void never_after_trouble(void **state)
+{
+	struct fixture *f = *state;
+	for (size_t i = 0; i < ROWS(not_kept); i++) {
+		struct job j;
+		begin(f, KEEP_MS);
+		f->fake.rule[0] = not_kept[i];
+		job_init(f, &j);
+		job_run(&j);
+		run_for(f, 20);
+		assert_int_equal(f->engine->pool.n, 0);
+		assert_int_equal(fake_count_open(&f->fake), 0);
+		send_one(f, &j);
+		assert_int_equal(f->fake.n, 2);
+		end(f);
+	}
+}
+
+static void closed_while_idle(void **state)
+{
+	struct fixture *f = *state;
+	for (int words = 0; words < 2; words++) {
+		struct job j;
+		begin(f, KEEP_MS);
+		send_one(f, &j);
+		if (words == 1)
+			fake_say(&f->fake.connection[0], "421 4.4.2 idle\r\n");
+		else
+			fake_hang_up(&f->fake.connection[0]);
+		run_for(f, 20);
+		assert_int_equal(f->engine->pool.n, 0);
+		assert_int_equal(fake_count_open(&f->fake), 0);
+		send_one(f, &j);
+		assert_false(j.outcome.reused);
+		end(f);
+	}
+}
+
+struct dead_row {
+	const char *what;
+	struct fake_rule rule;
+	int connections; /* in all */
+	bool reused;
+	enum reason reason;
+};
+
+/* What the old connection does with the second message. */
+static const struct dead_row deads[] = {
+    {"closed", {1, 2, "MAIL", NULL}, 2, false, REASON_OK},
+    {"421", {1, 2, "MAIL", "421 4.4.2 idle\r\n"}, 2, false, REASON_OK},
+    {"refused: an answer", {1, 2, "MAIL", "451 later\r\n"}, 1, true, REASON_SMTP_DEFERRED},
+    {"nonsense", {1, 2, "MAIL", "hello\r\n"}, 1, true, REASON_PROTOCOL_ERROR},
+    {"silence", {1, 2, "MAIL", ""}, 1, true, REASON_TIMEOUT},
+    {"closed after a reply", {1, 2, "RCPT", NULL}, 1, true, REASON_CONNECTION_LOST},
+    {"421 after a reply", {1, 2, "RCPT", "421 bye\r\n"}, 1, true, REASON_SMTP_DEFERRED},
+    {"closed before the text", {1, 2, "DATA", NULL}, 1, true, REASON_CONNECTION_LOST},
+    {"never twice", {1, 2, ".", NULL}, 1, true, REASON_LOST_AFTER_DATA},
+};
+
+static void dead_rows(void **state)
+{
+	struct fixture *f = *state;
+	for (size_t i = 0; i < ROWS(deads); i++) {
+		const struct dead_row *d = &deads[i];
+		struct job j;
+		begin(f, KEEP_MS);
+		f->fake.rule[0] = d->rule;
+		send_one(f, &j);
+		job_init(f, &j);
+		j.request.before_dot = on_dot;
+		j.request.before_dot_arg = &j;
+		job_run(&j);
+		if (j.outcome.reason != d->reason || j.outcome.reused != d->reused)
+			fail_msg("%s: %s", d->what, reason_name(j.outcome.reason));
+		run_for(f, 20);
+		assert_int_equal(f->fake.n, d->connections);
+		assert_int_equal(j.rcpt.state == RCPT_SENT, d->reason == REASON_OK);
+		assert_int_equal(j.dots, d->reason == REASON_OK || strcmp(d->rule.verb, ".") == 0);
+		if (d->reason == REASON_OK)
+			assert_int_equal(f->fake.connection[1].messages, 1);
+		end(f);
+	}
+}
+
+/* The host died before its last word was heard: known when the message starts, or soon after. */
+static void dead_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct job j;
+	begin(f, KEEP_MS);
+	send_one(f, &j);
+	fake_hang_up(&f->fake.connection[0]);
+	send_one(f, &j);
+	assert_false(j.outcome.reused);
+	assert_int_equal(f->fake.n, 2);
+	assert_int_equal(f->fake.connection[1].messages, 1);
+	end(f);
+}
+
+/* The old connection is dead and there is no new one: that is the outcome. */
+static void dead_and_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct job j;
+	begin(f, KEEP_MS);
+	send_one(f, &j);
+	job_init(f, &j);
+	fake_close(&f->fake);
+	job_run(&j);
+	assert_int_equal(j.outcome.reason, REASON_CONNECT_FAILED);
+	assert_false(j.outcome.reused);
+	fake_open(&f->fake, f->loop);
+	end(f);
+}
+
+static void kept_under_tls(void **state)
+{
+	struct fixture *f = *state;
+	struct job j;
+	begin_tls(f);
+	for (int i = 0; i < 3; i++) {
+		job_init(f, &j);
+		job_dane(&j, &f->ee);
+		job_run(&j);
+		assert_int_equal(j.outcome.reason, REASON_OK);
+		assert_true(j.authenticated && j.outcome.under_tls);
+		assert_int_equal(j.outcome.reused, i > 0);
+	}
+	assert_int_equal(f->fake.n, 1);
+	job_init(f, &j);
+	job_dane(&j, &f->more); /* another set of records: proven anew */
+	job_run(&j);
+	assert_int_equal(j.outcome.reason, REASON_OK);
+	assert_false(j.outcome.reused);
+	assert_int_equal(f->fake.n, 2);
+	send_one(f, &j); /* nor do lower terms share with higher ones */
+	assert_false(j.outcome.reused);
+	assert_int_equal(f->fake.n, 3);
+	run_for(f, KEEP_MS + 50);
+	for (int i = 0; i < 3; i++)
+		assert_true(fake_heard(&f->fake.connection[i], "QUIT\n"));
+	end(f);
+}
+
+static void dead_under_tls(void **state)
+{
+	struct fixture *f = *state;
+	struct job j;
+	begin_tls(f);
+	f->fake.rule[0] = (struct fake_rule){1, 2, "MAIL", NULL};
+	for (int i = 0; i < 2; i++) {
+		job_init(f, &j);
+		job_dane(&j, &f->ee);
+		job_run(&j);
+		assert_int_equal(j.outcome.reason, REASON_OK);
+		assert_true(j.authenticated);
+		assert_false(j.outcome.reused);
+	}
+	assert_int_equal(f->fake.n, 2);
+	end(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(good_and_closed),     cmocka_unit_test(refused),
+	    cmocka_unit_test(connect_timeout),     cmocka_unit_test(end_rows),
+	    cmocka_unit_test(freed_while_running), cmocka_unit_test(dot_allowed),
+	    cmocka_unit_test(dot_forbidden),       cmocka_unit_test(kept),
+	    cmocka_unit_test(at_most_four),        cmocka_unit_test(other_terms),
+	    cmocka_unit_test(never_after_trouble), cmocka_unit_test(closed_while_idle),
+	    cmocka_unit_test(dead_rows),           cmocka_unit_test(dead_at_once),
+	    cmocka_unit_test(dead_and_refused),    cmocka_unit_test(kept_under_tls),
+	    cmocka_unit_test(dead_under_tls),
+	};
+	return cmocka_run_group_tests(tests, setup_all, teardown_all);
+}
