@@ -17,7 +17,7 @@
 enum {
 	HEADER = 6,
 	TYPE_OCTETS = 2,
-	PAYLOAD_MAX = 1114112,
+	PAYLOAD_MAX = 8388608, /* 5000 recipients with all their parameters or replies */
 	/* What may wait for a peer that does not read. A process that lets this fill up is broken
 	   and is cut off. */
 	OUT_MAX = 64 * 1024 * 1024,

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { JOB_MEM_MAX = 16 * 1024 * 1024, TLS_TEXT_MAX = 1024, TELL_MS = 2000 };
+enum { JOB_MEM_MAX = 64 * 1024 * 1024, TLS_TEXT_MAX = 1024, TELL_MS = 2000, ORPHAN_MS = 10000 };
 
 struct courier;
 
@@ -36,7 +36,7 @@ struct courier {
 	struct channel *keeper;
 	struct carry *carry;
 	struct courier_stats stats, told;
-	struct loop_timer *tell;
+	struct loop_timer *tell, *orphan;
 };
 
 /* --- Results --- */
@@ -291,6 +291,7 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 		log_event(k->process.log, LOG_LEVEL_ERROR, "job", "error",
 			  "not understood, or out of memory", NULL);
 		keeper_lost(k);
+		process_exit(&k->process); /* the keeper has no other channel to us */
 	} else if (type == MSG_DOT_NOTED) {
 		dot_noted(k, payload);
 	}
@@ -298,9 +299,21 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 
 static void on_gone(void *arg, struct channel *c, const char *why)
 {
+	struct courier *k = arg;
 	(void)c;
 	(void)why;
-	keeper_lost(arg);
+	keeper_lost(k);
+	if (k->orphan != NULL)
+		loop_timer_set(k->orphan, ORPHAN_MS);
+}
+
+/* No new keeper came: ours lives and wants nothing more of us. The parent starts another courier.
+ */
+static void on_orphan(void *arg)
+{
+	struct courier *k = arg;
+	if (k->keeper == NULL)
+		process_exit(&k->process);
 }
 
 static void on_peer(void *self, enum role role, int fd)
@@ -361,6 +374,7 @@ int courier_main(const struct birth *b)
 		k.engine = engine_new(&e, error, sizeof(error));
 	}
 	k.tell = loop_timer_new(k.process.loop, on_tell, &k);
+	k.orphan = loop_timer_new(k.process.loop, on_orphan, &k);
 	if (k.tell != NULL)
 		loop_timer_set(k.tell, TELL_MS);
 	if (k.engine != NULL && process_confine(&k.process, SANDBOX_COURIER, NULL))
@@ -370,6 +384,7 @@ int courier_main(const struct birth *b)
 	while (k.carry != NULL)
 		drop(k.carry);
 	loop_timer_free(&k.tell);
+	loop_timer_free(&k.orphan);
 	channel_free(&k.keeper);
 	engine_free(&k.engine);
 	remote_free(&k.remote);

@@ -149,17 +149,18 @@ static void drop_peer(struct peer *p)
 static void on_message(void *arg, struct channel *c, enum message type, struct slice payload)
 {
 	struct peer *p = arg;
+	bool sane = true;
 	if (type == MSG_SUBMIT)
 		keeper_submit(p->keeper, p, payload, channel_take_fd(c));
 	else if (type == MSG_DOT)
 		keeper_dot(p->keeper, p, payload);
 	else if (type == MSG_RESULT)
-		keeper_result(p->keeper, p, payload);
+		sane = keeper_result(p->keeper, p, payload);
 	else if (type == MSG_STATS)
 		courier_stats_get(payload, &p->stats);
 	else if (type == MSG_LEAVING)
 		p->leaving = true;
-	if (p->leaving && p->jobs == 0)
+	if (!sane || (p->leaving && p->jobs == 0))
 		drop_peer(p);
 }
 

@@ -63,6 +63,7 @@ struct keeper {
 	struct ack *ack, **last_ack;
 	struct loop_deferred *commit;
 	struct loop_timer *wake, *maintain;
+	int64_t alarms_rest; /* a notification could not be queued: no alarms until then */
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;
 };
@@ -83,7 +84,8 @@ void keeper_land(struct keeper *k, int64_t delivery);
 void keeper_schedule(struct keeper *k);
 void keeper_dot(struct keeper *k, struct peer *p, struct slice payload);
 
-void keeper_result(struct keeper *k, struct peer *p, struct slice payload);
+/* False: the courier talks nonsense and is to be cut off. */
+bool keeper_result(struct keeper *k, struct peer *p, struct slice payload);
 /* The courier is gone: what it had is deferred, possibly delivered where the dot was out. */
 void keeper_courier_lost(struct keeper *k, struct peer *p);
 

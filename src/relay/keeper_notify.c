@@ -16,8 +16,8 @@
 
 enum {
 	NOTIFY_MEM_MAX = 16 * 1024 * 1024,
-	TEXT_MAX = 16 * 1024 * 1024,
-	FULL_MAX = 256 * 1024, /* larger originals come back as headers */
+	TEXT_MAX = 64 * 1024 * 1024, /* 5000 recipients, each with replies and records */
+	FULL_MAX = 256 * 1024,       /* larger originals come back as headers */
 	CHUNK = 32768,
 	DATE_MAX = 64,
 	NAME_MAX_TEXT = 64,

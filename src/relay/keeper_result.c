@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESULT_MEM_MAX = 16 * 1024 * 1024 };
+enum {
+	RESULT_MEM_MAX = 64 * 1024 * 1024, /* 5000 recipients with all their texts, twice */
+	ALARMS_REST_MS = 60000,            /* when a notification could not be queued */
+};
 
 static enum sched_class class_of(const struct result *r)
 {
@@ -26,16 +29,71 @@ static bool any_pending(const struct result *r)
 	return false;
 }
 
-static enum store_rcpt_state state_of(uint8_t status, bool expired)
+/* What the attempt ended, and may end: nobody fails before the sender could be told. */
+struct ending {
+	int64_t now;
+	bool expired; /* who is still pending has failed with the end of the lifetime */
+	bool told;
+};
+
+static enum store_rcpt_state state_of(uint8_t status, const struct ending *e)
 {
 	if (status == ATTEMPT_SENT)
 		return STORE_SENT;
-	return status == ATTEMPT_FAILED || expired ? STORE_FAILED : STORE_PENDING;
+	bool failed = status == ATTEMPT_FAILED || e->expired;
+	return failed && e->told ? STORE_FAILED : STORE_PENDING;
 }
 
-/* The store's form of the result. `expired`: who is still pending has failed with the end of the
- * lifetime. */
-static bool convert(struct arena *mem, const struct result *r, bool expired, int64_t now,
+/* Names come from other hosts' DNS and from another process: what the store would refuse is cut. */
+static const char *name_of(struct arena *mem, const char *s)
+{
+	if (s == NULL || strlen(s) <= STORE_NAME_MAX)
+		return s;
+	return arena_str(mem, slice_make(s, STORE_NAME_MAX));
+}
+
+/* The place of recipient n among those of the delivery; nrcpt: it has no such recipient. */
+static size_t place_of(const struct store_delivery *d, uint32_t n)
+{
+	if (n < d->nrcpt && d->rcpt[n].n == n)
+		return n;
+	for (size_t i = 0; i < d->nrcpt; i++) {
+		if (d->rcpt[i].n == n)
+			return i;
+	}
+	return d->nrcpt;
+}
+
+/* Is every recipient of the result one that is waited for, and named once? */
+static bool belongs(struct arena *mem, const struct store_delivery *d, const struct result *r)
+{
+	bool *seen = arena_array(mem, d->nrcpt, sizeof(*seen));
+	bool ok = seen != NULL;
+	for (size_t i = 0; i < r->nrcpt && ok; i++) {
+		size_t at = place_of(d, r->rcpt[i].n);
+		ok = at < d->nrcpt && d->rcpt[at].state == STORE_PENDING && !seen[at];
+		if (ok)
+			seen[at] = true;
+	}
+	return ok;
+}
+
+static struct store_try try_of(struct arena *mem, const struct result_try *t, int64_t now)
+{
+	return (struct store_try){
+	    .at = now,
+	    .host = name_of(mem, t->host),
+	    .address = name_of(mem, t->address),
+	    .policy = name_of(mem, t->policy),
+	    .reason = t->reason != NULL ? name_of(mem, t->reason) : reason_name(REASON_LOCAL_ERROR),
+	    .code = name_of(mem, t->code),
+	    .detail = t->detail,
+	    .tls = t->tls,
+	};
+}
+
+/* The store's form of the result. */
+static bool convert(struct arena *mem, const struct result *r, const struct ending *e,
 		    struct store_result *out)
 {
 	struct store_rcpt_result *rcpt = arena_array(mem, r->nrcpt, sizeof(*rcpt));
@@ -45,20 +103,17 @@ static bool convert(struct arena *mem, const struct result *r, bool expired, int
 	for (size_t i = 0; i < r->nrcpt; i++) {
 		const struct result_rcpt *x = &r->rcpt[i];
 		rcpt[i] = (struct store_rcpt_result){.n = x->n,
-						     .state = state_of(x->status, expired),
+						     .state = state_of(x->status, e),
 						     .reason = reason_name((enum reason)x->reason),
-						     .code = x->code,
+						     .code = name_of(mem, x->code),
 						     .reply = x->reply,
-						     .host = x->host};
+						     .host = name_of(mem, x->host)};
 	}
-	for (size_t i = 0; i < r->ntries; i++) {
-		const struct result_try *x = &r->tries[i];
-		tries[i] = (struct store_try){now,       x->host, x->address, x->policy,
-					      x->reason, x->code, x->detail,  x->tls};
-	}
-	const struct result_try *last = r->ntries > 0 ? &r->tries[r->ntries - 1] : NULL;
+	for (size_t i = 0; i < r->ntries; i++)
+		tries[i] = try_of(mem, &r->tries[i], e->now);
+	const struct store_try *last = r->ntries > 0 ? &tries[r->ntries - 1] : NULL;
 	*out = (struct store_result){.delivery = (int64_t)r->delivery,
-				     .at = now,
+				     .at = e->now,
 				     .unknown = r->unknown,
 				     .reason = reason_name((enum reason)r->reason),
 				     .code = reason_code((enum reason)r->reason),
@@ -68,7 +123,7 @@ static bool convert(struct arena *mem, const struct result *r, bool expired, int
 				     .nrcpt = r->nrcpt,
 				     .tries = tries,
 				     .ntries = r->ntries};
-	return true;
+	return !mem->failed;
 }
 
 static void log_result(struct keeper *k, const struct store_delivery *d, const struct result *r)
@@ -102,54 +157,64 @@ static void tell_destination(struct keeper *k, const struct sched_verdict *v,
 		keeper_fatal(k, "destination", s);
 }
 
-/* Records one result in the open group. False: the store failed, and said so. */
-static bool record(struct keeper *k, const struct result *r, struct arena *mem)
+/* Records one result in the open group. False: the store failed. */
+static bool record(struct keeper *k, const struct store_delivery *d, const struct result *r,
+		   struct arena *mem)
 {
 	int64_t now = keeper_now();
-	struct store_delivery d;
 	struct store_result x;
 	struct store_recorded recorded;
 	struct sched_end end = {.class = class_of(r), .pending = any_pending(r)};
 	struct sched_verdict v = {.fate = SCHED_FATE_RETRY,
 				  .due = now + k->sched_config.retry_first};
-	enum store_status s = store_show(k->store, (int64_t)r->delivery, mem, &d);
-	sched_ended(k->sched, now, (int64_t)r->delivery, &end, &v);
-	if (s != STORE_OK)
-		return s == STORE_NOT_FOUND; /* removed by an operator */
-	bool expired = v.fate == SCHED_FATE_EXPIRED && end.pending;
-	if (!convert(mem, r, expired, now, &x))
+	sched_ended(k->sched, now, d->id, &end, &v);
+	struct ending e = {.now = now, .expired = v.fate == SCHED_FATE_EXPIRED && end.pending};
+	/* Before the record: the text must still be there for what the notification returns. */
+	e.told = keeper_notify(k, d, r, e.expired);
+	if (!convert(mem, r, &e, &x))
 		return false;
 	x.due = v.fate == SCHED_FATE_RETRY ? v.due : now;
-	/* Before the record: the text must still be there for what the notification returns. */
-	if (!keeper_notify(k, &d, r, expired))
-		return false;
-	s = store_record(k->store, &x, &recorded);
+	if (!e.told && x.due == now)
+		x.due = now + k->sched_config.retry_first;
+	enum store_status s = store_record(k->store, &x, &recorded);
 	if (s != STORE_OK) {
 		keeper_fatal(k, "record", s);
 		return false;
 	}
-	log_result(k, &d, r);
+	log_result(k, d, r);
 	metrics_result(&k->metrics, r);
 	tell_destination(k, &v, r, now);
 	return true;
 }
 
-void keeper_result(struct keeper *k, struct peer *p, struct slice payload)
+/* False: this is no report on something that this courier has. */
+static bool take_result(struct keeper *k, struct peer *p, const struct result *r, struct arena *mem)
+{
+	struct store_delivery d;
+	struct flight *f = keeper_flight(k, (int64_t)r->delivery);
+	if (f == NULL || f->courier != p)
+		return false;
+	bool open = keeper_group(k);
+	enum store_status s = open ? store_show(k->store, f->delivery, mem, &d) : STORE_BUSY;
+	if (s == STORE_OK && !belongs(mem, &d, r))
+		return false;
+	keeper_land(k, (int64_t)r->delivery);
+	if (s != STORE_OK || !record(k, &d, r, mem))
+		keeper_fatal(k, "result", s);
+	return true;
+}
+
+bool keeper_result(struct keeper *k, struct peer *p, struct slice payload)
 {
 	struct arena mem;
 	struct result r;
 	arena_init(&mem, RESULT_MEM_MAX);
-	bool ok = result_get(payload, &mem, &r);
-	struct flight *f = ok ? keeper_flight(k, (int64_t)r.delivery) : NULL;
-	if (!ok) {
-		log_event(k->process.log, LOG_LEVEL_ERROR, "result", "error", "not understood",
+	bool ok = result_get(payload, &mem, &r) && take_result(k, p, &r, &mem);
+	if (!ok)
+		log_event(k->process.log, LOG_LEVEL_ERROR, "result", "error", "makes no sense",
 			  NULL);
-	} else if (f != NULL && f->courier == p) {
-		keeper_land(k, (int64_t)r.delivery);
-		if (!keeper_group(k) || !record(k, &r, &mem))
-			keeper_fatal(k, "result", store_health(k->store));
-	}
 	arena_free(&mem);
+	return ok;
 }
 
 /* What a courier had when it died: nothing is known but whether the end of the message was allowed
@@ -172,7 +237,7 @@ static void give_up(struct keeper *k, const struct flight *f)
 				    .reason = r.reason,
 				    .code = reason_code((enum reason)r.reason)};
 		}
-		record(k, &r, &mem);
+		record(k, &d, &r, &mem);
 	}
 	arena_free(&mem);
 }
@@ -198,51 +263,56 @@ void keeper_courier_lost(struct keeper *k, struct peer *p)
 
 /* --- Alarms --- */
 
-static void expire(struct keeper *k, int64_t delivery, int64_t now)
+/* What the end of the lifetime makes of a delivery that nobody tries. */
+static struct result end_of_lifetime(struct arena *mem, const struct store_delivery *d)
 {
-	struct arena mem;
-	struct store_delivery d;
-	arena_init(&mem, RESULT_MEM_MAX);
-	if (store_take(k->store, delivery, now, &mem, &d) == STORE_OK) {
-		struct result r = {.delivery = (uint64_t)delivery};
-		bool known = d.reason != NULL && reason_from_name(d.reason, &(enum reason){0});
-		enum reason why = REASON_TIMEOUT;
-		if (known)
-			reason_from_name(d.reason, &why);
-		r.reason = (uint16_t)why;
-		r.rcpt = arena_array(&mem, d.nrcpt, sizeof(*r.rcpt));
-		for (size_t i = 0; r.rcpt != NULL && i < d.nrcpt; i++)
-			r.rcpt[r.nrcpt++] =
-			    (struct result_rcpt){.n = d.rcpt[i].n,
-						 .status = ATTEMPT_DEFERRED,
-						 .reason = r.reason,
-						 .code = d.code != NULL ? d.code : reason_code(why),
-						 .reply = d.rcpt[i].reply,
-						 .host = d.rcpt[i].host};
-		struct store_result x;
-		struct store_recorded recorded;
-		sched_forget(k->sched, delivery);
-		if (!convert(&mem, &r, true, now, &x) || !keeper_notify(k, &d, &r, true) ||
-		    store_record(k->store, &x, &recorded) != STORE_OK)
-			keeper_fatal(k, "expire", store_health(k->store));
-		else
-			log_event(k->process.log, LOG_LEVEL_WARN, "expired", "id",
-				  d.envelope.queue_id, "next-hop", d.next_hop, "reason", d.reason,
-				  NULL);
+	enum reason why = REASON_TIMEOUT;
+	if (d->reason == NULL || !reason_from_name(d->reason, &why))
+		why = REASON_TIMEOUT;
+	struct result r = {.delivery = (uint64_t)d->id, .reason = (uint16_t)why};
+	r.rcpt = arena_array(mem, d->nrcpt, sizeof(*r.rcpt));
+	for (size_t i = 0; r.rcpt != NULL && i < d->nrcpt; i++) {
+		if (d->rcpt[i].state == STORE_PENDING)
+			r.rcpt[r.nrcpt++] = (struct result_rcpt){
+			    .n = d->rcpt[i].n,
+			    .status = ATTEMPT_DEFERRED,
+			    .reason = r.reason,
+			    .code = d->code != NULL ? d->code : reason_code(why),
+			    .reply = d->rcpt[i].reply,
+			    .host = d->rcpt[i].host};
 	}
-	arena_free(&mem);
+	return r;
 }
 
-static void warn(struct keeper *k, int64_t delivery)
+/* False: not now; it stays as it is. */
+static bool expire(struct keeper *k, int64_t delivery, int64_t now, struct arena *mem)
 {
-	struct arena mem;
 	struct store_delivery d;
-	arena_init(&mem, RESULT_MEM_MAX);
-	if (store_show(k->store, delivery, &mem, &d) == STORE_OK && d.attempts > 0)
+	struct store_result x;
+	struct store_recorded recorded;
+	struct ending e = {.now = now, .expired = true, .told = true};
+	if (store_show(k->store, delivery, mem, &d) != STORE_OK)
+		return false;
+	struct result r = end_of_lifetime(mem, &d);
+	if (!keeper_notify(k, &d, &r, true))
+		return false;
+	sched_forget(k->sched, delivery);
+	if (!convert(mem, &r, &e, &x) || store_take(k->store, delivery, now, mem, &d) != STORE_OK ||
+	    store_record(k->store, &x, &recorded) != STORE_OK)
+		keeper_fatal(k, "expire", store_health(k->store));
+	else
+		log_event(k->process.log, LOG_LEVEL_WARN, "expired", "id", d.envelope.queue_id,
+			  "next-hop", d.next_hop, "reason", d.reason, NULL);
+	return true;
+}
+
+static void warn(struct keeper *k, int64_t delivery, struct arena *mem)
+{
+	struct store_delivery d;
+	if (store_show(k->store, delivery, mem, &d) == STORE_OK && d.attempts > 0)
 		keeper_notify(k, &d, NULL, false);
 	if (store_warned(k->store, delivery) != STORE_OK)
 		keeper_fatal(k, "warned", store_health(k->store));
-	arena_free(&mem);
 }
 
 void keeper_alarms(struct keeper *k)
@@ -250,12 +320,17 @@ void keeper_alarms(struct keeper *k)
 	struct store_alarm alarm[64];
 	size_t n = 0;
 	int64_t now = keeper_now();
+	if (now < k->alarms_rest && now > k->alarms_rest - ALARMS_REST_MS)
+		return;
 	if (store_alarms(k->store, now, sizeof(alarm) / sizeof(alarm[0]), alarm, &n) != STORE_OK)
 		return;
 	for (size_t i = 0; i < n && keeper_group(k); i++) {
-		if (alarm[i].expired)
-			expire(k, alarm[i].delivery, now);
-		else
-			warn(k, alarm[i].delivery);
+		struct arena mem;
+		arena_init(&mem, RESULT_MEM_MAX);
+		if (!alarm[i].expired)
+			warn(k, alarm[i].delivery, &mem);
+		else if (!expire(k, alarm[i].delivery, now, &mem))
+			k->alarms_rest = now + ALARMS_REST_MS;
+		arena_free(&mem);
 	}
 }

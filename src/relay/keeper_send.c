@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SEND_MEM_MAX = 16 * 1024 * 1024, DUE_MAX = 256, BATCH = 64, FIRST_JOB_LEVELS = 3 };
+enum { SEND_MEM_MAX = 64 * 1024 * 1024, DUE_MAX = 256, BATCH = 64, FIRST_JOB_LEVELS = 3 };
 
 /* --- Flights --- */
 
