@@ -51,6 +51,10 @@ run: build
 bench: deps build
 	@bench/run
 
+# As root: the relay beside Postfix, about three minutes.
+bench-relay: deps build
+	@bench/relay
+
 fuzz: deps
 	@[ -e $(FUZZ)/build.ninja ] || CC=clang $(MESON) setup -Dfuzz=true $(FUZZ)
 	@$(NINJA) -C $(FUZZ)
@@ -73,4 +77,4 @@ check: build
 clean:
 	@rm -rf $(BUILD) $(ASAN) $(FUZZ)
 
-.PHONY: run all deps build test test-plain test-asan test-live demo bench fuzz install man fmt check clean
+.PHONY: run all deps build test test-plain test-asan test-live demo bench bench-relay fuzz install man fmt check clean
