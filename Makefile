@@ -3,6 +3,8 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+# yes: also the names sendmail, mailq and newaliases
+INSTALL_SENDMAIL ?= no
 MESON ?= meson
 NINJA ?= ninja
 BUILD = build
@@ -63,6 +65,13 @@ fuzz: deps
 install: build
 	@$(MESON) configure $(BUILD) --prefix $(PREFIX)
 	@DESTDIR='$(DESTDIR)' $(MESON) install -C $(BUILD)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' INSTALL_SENDMAIL='$(INSTALL_SENDMAIL)' packaging/install
+
+deb: build
+	@packaging/make-deb $(BUILD)/deb $(BUILD)
+
+test-deb: deb
+	@packaging/test-deb $(BUILD)/deb
 
 man: build
 	@$(BUILD)/src/conf/options-man <man/danelaw.conf.5.in >man/danelaw.conf.5.new
@@ -77,4 +86,4 @@ check: build
 clean:
 	@rm -rf $(BUILD) $(ASAN) $(FUZZ)
 
-.PHONY: run all deps build test test-plain test-asan test-live demo bench bench-relay fuzz install man fmt check clean
+.PHONY: run all deps build test test-plain test-asan test-live demo bench bench-relay fuzz install deb test-deb man fmt check clean
