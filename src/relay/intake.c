@@ -32,7 +32,7 @@ static size_t count_address(const struct intake *t, const struct ipaddr *a)
 {
 	size_t n = 0;
 	for (const struct client *c = t->client; c != NULL; c = c->next)
-		n += ipaddr_eq(&c->address, a);
+		n += intake_same_network(&c->address, a);
 	return n;
 }
 
@@ -279,6 +279,9 @@ static bool open_doors(struct intake *t)
 
 static bool start(struct intake *t)
 {
+	t->login_timer = loop_timer_new(t->process.loop, intake_login_turn, t);
+	if (t->login_timer == NULL)
+		return false;
 	if (getrandom(&t->last_token, sizeof(t->last_token), 0) != (ssize_t)sizeof(t->last_token))
 		return false;
 	t->last_token &= 0x7fffffffffffffffu;
@@ -309,6 +312,7 @@ int intake_main(const struct birth *b)
 		client_free(c);
 	}
 	close_doors(t);
+	loop_timer_free(&t->login_timer);
 	channel_free(&t->keeper);
 	tls_server_free(&t->tls_relay);
 	tls_server_free(&t->tls_submission);

@@ -84,25 +84,28 @@ static void decide_connect(struct client *c)
 	smtps_decide(c->smtp, 220, text);
 }
 
-static void decide_auth(struct client *c)
+bool client_login(struct client *c, bool check)
 {
 	enum users_verdict v = USERS_NO;
-	if (c->intake->users != NULL)
+	if (check && c->intake->users != NULL)
 		v = users_check(c->intake->users, slice_str(smtps_user(c->smtp)),
 				slice_str(smtps_password(c->smtp)));
 	log_client(c, v == USERS_YES ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
-		   v == USERS_YES ? "login" : "login-refused", "user", smtps_user(c->smtp));
-	switch (v) {
-	case USERS_YES:
+		   v == USERS_YES ? "login"
+		   : check        ? "login-refused"
+				  : "login-unchecked",
+		   "user", smtps_user(c->smtp));
+	c->login = 0;
+	if (!check)
+		smtps_decide(c->smtp, 421, "4.7.0 Too many failed logins from your network");
+	else if (v == USERS_YES)
 		smtps_decide(c->smtp, 235, "2.7.0 Authentication successful");
-		return;
-	case USERS_NO:
+	else if (v == USERS_NO)
 		smtps_decide(c->smtp, 535, "5.7.8 Authentication credentials invalid");
-		return;
-	case USERS_ERROR:
+	else
 		smtps_decide(c->smtp, 454, "4.7.0 Temporary authentication failure");
-		return;
-	}
+	pump(c);
+	return v != USERS_NO;
 }
 
 /* Can this address be delivered to at all? Its domain must be a name or an address literal. */
@@ -282,7 +285,7 @@ static void decide(struct client *c)
 		decide_connect(c);
 		return;
 	case SMTPS_Q_AUTH:
-		decide_auth(c);
+		intake_login(c);
 		return;
 	case SMTPS_Q_MAIL:
 		smtps_decide(c->smtp, 250, "2.1.0 Ok");
@@ -370,6 +373,8 @@ static void handshake_state(struct client *c, enum tls_state state)
 		log_client(c, LOG_LEVEL_INFO, "tls-failed", "detail", tlss_facts(c->tls)->detail);
 	}
 	smtps_tls_done(c->smtp, c->tls_up);
+	if (!c->tls_up && c->listener->implicit_tls) /* there was nothing before it */
+		smtps_closed(c->smtp);
 }
 
 static void take_cipher(struct client *c, struct slice bytes)
@@ -407,6 +412,12 @@ static void read_socket(struct client *c)
 		take_cipher(c, slice_make(bytes, (size_t)n));
 	else
 		smtps_recv(c->smtp, slice_make(bytes, (size_t)n));
+}
+
+/* Does the client wait for the keeper, or for its turn to log in? */
+static bool is_asked(const struct client *c)
+{
+	return c->token != 0 || c->login != 0;
 }
 
 static void say_goodbye(struct client *c)
@@ -455,8 +466,8 @@ static void pump(struct client *c)
 		if (want == SMTPS_WANT_DRAIN) {
 			smtps_drained(c->smtp);
 		} else if (want == SMTPS_WANT_DECISION) {
-			if (c->token != 0)
-				break; /* the keeper is asked */
+			if (is_asked(c))
+				break;
 			decide(c);
 		} else if (want == SMTPS_WANT_STARTTLS && c->tls == NULL &&
 			   buf_len(&c->wire) == 0) {
@@ -470,7 +481,7 @@ static void pump(struct client *c)
 		return;
 	/* While the keeper thinks, or the client does not read, nothing more is read: slow clients
 	 * cost memory only. */
-	unsigned read = c->token == 0 && buf_len(&c->wire) < WIRE_ENOUGH ? LOOP_READ : 0;
+	unsigned read = !is_asked(c) && buf_len(&c->wire) < WIRE_ENOUGH ? LOOP_READ : 0;
 	loop_io_want(c->io, read | (buf_len(&c->wire) > 0 ? LOOP_WRITE : 0));
 	if (smtps_progress(c->smtp) != c->progress) {
 		c->progress = smtps_progress(c->smtp);
@@ -497,7 +508,7 @@ static void on_timer(void *arg)
 		end(c);
 		return;
 	}
-	if (c->token != 0) { /* the keeper is slow: that is not the client's fault */
+	if (is_asked(c)) { /* we are slow: that is not the client's fault */
 		loop_timer_set(c->timer, smtps_timeout_ms(c->smtp));
 		return;
 	}

@@ -43,7 +43,16 @@ struct client {
 	struct mailtext text;
 	char queue_id[QUEUE_ID_LEN + 1];
 	uint64_t token; /* of the submission that is out; 0: none */
+	uint64_t login; /* waits for its turn since then; 0: does not */
 	struct client *next;
+};
+
+/* Where logins failed lately. */
+enum { FAILED_NETWORKS = 1024 };
+struct failed_network {
+	struct ipaddr address;
+	uint32_t failures; /* 0: the place is free */
+	uint64_t since;
 };
 
 struct intake {
@@ -60,6 +69,9 @@ struct intake {
 	size_t nnetwork;
 	struct tls_server *tls_relay, *tls_submission;
 	struct users *users;
+	struct loop_timer *login_timer;
+	uint64_t last_login, login_after;
+	struct failed_network failed[FAILED_NETWORKS];
 };
 
 /* intake.c */
@@ -73,6 +85,14 @@ void client_start(struct client *c);
 void client_submitted(struct client *c, uint16_t code, const char *text); /* the keeper's answer */
 void client_shutdown(struct client *c);
 void client_free(struct client *c); /* without telling anybody */
+
+/* False: refused. `check`: look at the password; else the client is sent away. */
+bool client_login(struct client *c, bool check);
+
+/* intake_login.c */
+bool intake_same_network(const struct ipaddr *a, const struct ipaddr *b);
+void intake_login(struct client *c); /* client_login() follows, from the loop */
+void intake_login_turn(void *arg);   /* of the timer */
 
 /* intake_text.c */
 void mailtext_init(struct mailtext *t);
