@@ -40,6 +40,7 @@ test-asan: $(ASAN)/build.ninja
 test-live: build
 	@lab/lab run -- lab/live_test.py
 	@lab/lab run -- lab/interop_test.py
+	@lab/lab run -- lab/relay_test.py
 
 demo: deps build
 	@lab/lab demo

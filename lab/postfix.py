@@ -41,6 +41,7 @@ max_idle = 60s
 tls_random_source = dev:/dev/urandom
 tls_disable_workarounds = 0xFFFFFFFFFFFFFFFF
 notify_classes =
+message_size_limit = 33554432
 virtual_mailbox_domains = texthash:/etc/postfix/domains
 virtual_mailbox_maps = texthash:/etc/postfix/mailboxes
 virtual_mailbox_base = /var/mail
