@@ -14,7 +14,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PAYLOAD = 64, HEADER = 6, SUBMIT_MAX = 1114112, TURNS_MAX = 10000 };
+enum { PAYLOAD = 64, HEADER = 6 };
+enum {
+#define MESSAGE(id, from, to, min, max, fd) MAX_##id = max,
+#include "relay/messages.tbl"
+#undef MESSAGE
+};
 
 struct got {
 	enum message type;
@@ -306,7 +311,7 @@ static const struct {
     {"no type", MSG_SUBMIT, 0},
     {"half a type", MSG_SUBMIT, 1},
     {"too short", MSG_SUBMIT, 33},
-    {"too long", MSG_SUBMIT, SUBMIT_MAX + 3},
+    {"too long", MSG_SUBMIT, MAX_SUBMIT + 3},
     {"much too long", MSG_SUBMIT, UINT32_MAX},
     {"a descriptor that does not come", MSG_SUBMIT | 0x8000u, 34},
 };
