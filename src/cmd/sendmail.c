@@ -10,6 +10,7 @@
 #include "cmd/sendmail.h"
 
 #include "wire/address.h"
+#include "wire/dname.h"
 #include "wire/header.h"
 
 #include <netdb.h>
@@ -64,6 +65,9 @@ static void set_host(struct sendmail *s)
 		snprintf(s->host, sizeof(s->host), "%s", info->ai_canonname);
 	if (info != NULL)
 		freeaddrinfo(info);
+	/* a machine may have a name that no address can have */
+	if (helo == NULL && !hostname_is_valid(slice_str(s->host)))
+		snprintf(s->host, sizeof(s->host), "localhost");
 }
 
 const char *sendmail_wire_address(struct sendmail *s, const char *text)
@@ -200,59 +204,58 @@ static int set_notification(struct sendmail *s, int letter, const char *value)
 /* Options that change nothing here: body type, error mode, debugging, hops, labels, protocols. */
 static const char option_letters[] = "A:B:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx";
 
+static int set_mode(struct sendmail *s, struct request *r, const char *value)
+{
+	r->mode = value[0];
+	if (strlen(value) == 1 && strchr("mspi", value[0]) != NULL)
+		return EX_OK;
+	return cmd_fail(s->cmd, EX_USAGE, "-b%s is not known here; the daemon is 'danelaw relay'",
+			value);
+}
+
+static int set_flush(struct sendmail *s, struct request *r, const char *value)
+{
+	r->flush = true;
+	if (value == NULL)
+		return EX_OK;
+	return cmd_fail(s->cmd, EX_USAGE, "-q%s is not known here; see 'danelaw queue --help'",
+			value);
+}
+
+/* Options of the message. True: it was one. */
+static bool take_flag(struct sendmail *s, struct request *r, int letter, const char *value)
+{
+	bool set = letter == 'o';
+	if (letter == 't' || (set && strcmp(value, "t") == 0))
+		s->from_header = true;
+	else if (letter == 'i' || (set && strcmp(value, "i") == 0))
+		s->ignore_dots = true;
+	else if (letter == 'f' || letter == 'r')
+		r->from = value;
+	else if (letter == 'F')
+		s->full_name = value;
+	else if (letter == 'v')
+		s->verbose = true;
+	else
+		return set; /* others behind -o ask for nothing */
+	return true;
+}
+
 static int take_option(struct sendmail *s, struct request *r, int letter, const char *value)
 {
-	switch (letter) {
-	case 't':
-		s->from_header = true;
-		break;
-	case 'i':
-		s->ignore_dots = true;
-		break;
-	case 'o':
-		s->ignore_dots = s->ignore_dots || strcmp(value, "i") == 0;
-		s->from_header = s->from_header || strcmp(value, "t") == 0;
-		break;
-	case 'f':
-	case 'r':
-		r->from = value;
-		break;
-	case 'F':
-		s->full_name = value;
-		break;
-	case 'N':
-	case 'R':
-	case 'V':
+	if (take_flag(s, r, letter, value))
+		return EX_OK;
+	if (strchr("NRV", letter) != NULL)
 		return set_notification(s, letter, value);
-	case 'b':
-		r->mode = value[0];
-		if (strlen(value) != 1 || strchr("mspi", value[0]) == NULL)
-			return cmd_fail(s->cmd, EX_USAGE,
-					"-b%s is not known here; the daemon is 'danelaw relay'",
-					value);
-		break;
-	case 'I':
-		r->mode = 'i';
-		break;
-	case 'q':
-		r->flush = value == NULL;
-		if (value != NULL)
-			return cmd_fail(s->cmd, EX_USAGE,
-					"-q%s is not known here; see 'danelaw queue --help'",
-					value);
-		break;
-	case 'v':
-		s->verbose = true;
-		break;
-	case '?':
-	case ':':
+	if (letter == 'b' || letter == 'I')
+		return set_mode(s, r, letter == 'b' ? value : "i");
+	if (letter == 'q')
+		return set_flush(s, r, value);
+	if (letter == '?' || letter == ':')
 		return cmd_fail(s->cmd, EX_USAGE, "%s -%c; see 'danelaw sendmail --help'",
 				letter == ':' ? "a value is missing behind" : "unknown option",
 				optopt);
-	default: /* accepted: it asks for nothing */
-		break;
-	}
-	return EX_OK;
+	return EX_OK; /* accepted: it asks for nothing */
 }
 
 /* --- Modes --- */
