@@ -4,9 +4,11 @@
  * (RFC 5321 s4.5.4.1; a delivery is one message at one next-hop domain.)
  *
  * Pure: times are milliseconds since 1970 UTC and arguments; a time smaller than one given before
- * counts as that one. All memory is taken in sched_new() and never grows: the durable store holds
- * the queue, this holds a bounded number of active destinations with a bounded look-ahead each, and
- * asks for more. Equal calls with an equal seed give equal answers. Not thread-safe.
+ * counts as that one, but by more than a minute: then the clock was set back, and who rests goes on
+ * for as long as he would have. All memory is taken in sched_new() and never grows: the durable
+ * store holds the queue, this holds a bounded number of active destinations with a bounded
+ * look-ahead each, and asks for more. Equal calls with an equal seed give equal answers. Not
+ * thread-safe.
  *
  * The driver (keeper) reports events and fulfils wishes:
  *   a delivery is due (from intake or the store)  sched_delivery_due()

@@ -476,11 +476,38 @@ static void equal_seeds_equal_worlds(void **state)
 	teardown(&sim_b);
 }
 
+/* A clock that ran a year ahead is set right: who rests does not rest for a year. */
+static void a_clock_set_back(void **state)
+{
+	(void)state;
+	const int64_t year = (int64_t)365 * 24 * HOUR, now = 50 * year;
+	struct sched *s = sched_new(&SCHED_CONFIG_DEFAULT, 1);
+	struct sched_delivery v = {.id = 7, .destination = 3, .cost = 1, .expires = now + 2 * year};
+	struct sched_end lost = {.class = SCHED_POSSIBLY_DELIVERED, .pending = true};
+	struct sched_verdict verdict;
+	struct sched_wish w;
+	assert_non_null(s);
+	assert_int_equal(sched_delivery_due(s, now + year, &v, NULL), SCHED_TAKEN);
+	sched_next(s, now + year, &w);
+	assert_int_equal(w.kind, SCHED_WISH_START);
+	assert_true(sched_ended(s, now + year, 7, &lost, &verdict));
+	assert_int_equal(verdict.news, SCHED_NEWS_BACK_OFF);
+	sched_next(s, now, &w); /* the clock is set back here */
+	assert_in_range(sched_next_wakeup(s) - now, 1, HOUR);
+	assert_int_equal(sched_delivery_due(s, now + HOUR, &v, NULL), SCHED_TAKEN);
+	sched_next(s, now + HOUR, &w);
+	assert_int_equal(w.kind, SCHED_WISH_START);
+	assert_true(sched_ended(s, now + HOUR, 7, &lost, &verdict));
+	assert_in_range(verdict.due - now, HOUR, 24 * HOUR);
+	sched_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_world_of_destinations),
 	    cmocka_unit_test(equal_seeds_equal_worlds),
+	    cmocka_unit_test(a_clock_set_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
