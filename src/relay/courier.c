@@ -71,8 +71,10 @@ static void fill_tries(struct arena *mem, struct attempt *a, struct result *r,
 	r->tries = arena_array(mem, r->ntries, sizeof(*r->tries));
 	for (size_t i = 0; r->tries != NULL && i < r->ntries; i++) {
 		const struct attempt_try *t = attempt_try(a, i);
-		stats->handshakes += t->tls != NULL && t->tls->version[0] != '\0';
-		stats->resumed += t->tls != NULL && t->tls->resumed;
+		bool spoke_tls = t->tls != NULL && t->tls->version[0] != '\0';
+		stats->reused += t->reused;
+		stats->handshakes += spoke_tls && !t->reused;
+		stats->resumed += spoke_tls && !t->reused && t->tls->resumed;
 		r->tries[i] = (struct result_try){.host = t->host,
 						  .address = t->address,
 						  .policy = host_policy_name(t->policy),
@@ -370,7 +372,8 @@ int courier_main(const struct birth *b)
 		struct engine_config e = {.conf = b->conf,
 					  .log = k.process.log,
 					  .resolver = &resolver,
-					  .loop = k.process.loop};
+					  .loop = k.process.loop,
+					  .keep_ms = MAIL_KEEP_MS};
 		k.engine = engine_new(&e, error, sizeof(error));
 	}
 	k.tell = loop_timer_new(k.process.loop, on_tell, &k);

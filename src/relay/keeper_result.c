@@ -165,6 +165,8 @@ static bool record(struct keeper *k, const struct store_delivery *d, const struc
 	struct store_result x;
 	struct store_recorded recorded;
 	struct sched_end end = {.class = class_of(r), .pending = any_pending(r)};
+	if (end.class == SCHED_SENT)
+		end.keep_until = now + MAIL_KEEP_MS;
 	struct sched_verdict v = {.fate = SCHED_FATE_RETRY,
 				  .due = now + k->sched_config.retry_first};
 	sched_ended(k->sched, now, d->id, &end, &v);

@@ -53,6 +53,16 @@ void keeper_land(struct keeper *k, int64_t delivery)
 	free(f);
 }
 
+/* The courier that has an open connection, if the scheduler names one and it is still there. */
+static struct peer *preferred_courier(struct keeper *k, uint32_t number, struct peer *otherwise)
+{
+	for (struct peer *p = k->peer; p != NULL && number != 0; p = p->next) {
+		if (p->role == ROLE_COURIER && !p->leaving && p->number == number)
+			return p;
+	}
+	return otherwise;
+}
+
 static struct peer *idlest_courier(struct keeper *k)
 {
 	struct peer *best = NULL;
@@ -284,7 +294,7 @@ void keeper_schedule(struct keeper *k)
 		else if (w.kind == SCHED_WISH_DESTINATIONS)
 			wish_destinations(k, &w, now);
 		else if (keeper_group(k))
-			wish_start(k, &w, courier, now);
+			wish_start(k, &w, preferred_courier(k, w.courier, courier), now);
 		else
 			break;
 		if (store_health(k->store) != STORE_OK)

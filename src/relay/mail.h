@@ -17,6 +17,7 @@ enum {
 	MAIL_RCPTS_MAX = 5000,   /* bounds what a broken peer can make us allocate */
 	MAIL_TRIES_MAX = 600,
 	MAIL_LEVEL_NONE = 255,
+	MAIL_KEEP_MS = 5000, /* a courier's connection waits so long for the next message (T9) */
 };
 
 struct mail_rcpt {

@@ -110,6 +110,8 @@ static void write_couriers(struct buf *b, const struct courier_stats *s)
 {
 	one(b, "tls_handshakes_total", "counter", "TLS handshakes with MX hosts.", s->handshakes);
 	one(b, "tls_resumed_total", "counter", "Of these, resumed sessions.", s->resumed);
+	one(b, "sessions_reused_total", "counter",
+	    "Sessions with MX hosts that carried a further message.", s->reused);
 	one(b, "dns_questions_total", "counter", "DNS questions answered.", s->questions);
 	head(b, "dns_seconds_total", "counter", "Time that DNS questions took, together.");
 	buf_addf(b, "danelaw_dns_seconds_total %" PRIu64 ".%03" PRIu64 "\n", s->question_ms / 1000,
