@@ -41,9 +41,13 @@ test-live: build
 	@lab/lab run -- lab/live_test.py
 	@lab/lab run -- lab/interop_test.py
 	@lab/lab run -- lab/relay_test.py
+	@lab/lab run -- lab/torture.py --short
 
 demo: deps build
 	@lab/lab demo
+
+torture: deps build
+	@lab/lab run -- lab/torture.py
 
 # The relay for real destinations, with its store in the current folder; nothing outside of it is touched.
 run: build
@@ -87,4 +91,4 @@ check: build
 clean:
 	@rm -rf $(BUILD) $(ASAN) $(FUZZ)
 
-.PHONY: run all deps build test test-plain test-asan test-live demo bench bench-relay fuzz install deb test-deb man fmt check clean
+.PHONY: run all deps build test test-plain test-asan test-live demo torture bench bench-relay fuzz install deb test-deb man fmt check clean
