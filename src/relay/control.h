@@ -4,12 +4,19 @@
  * permissions.
  *
  * The client connects, sends one line of fields separated by tabs, and reads JSON Lines until the
- * end of the stream. The last line is {"ok":true,...} or {"ok":false,"error":"..."}. list
- * KEY=VALUE...                     deliveries: next-hop, sender, recipient, id, state, limit show
- * QUEUE-ID                         its deliveries with recipients and tries stats totals, by
- * destination, by reason retry | hold | release | delete | bounce KEY=VALUE...   on all that match;
- * at least one key policy  PATTERN LEVEL SECONDS            an override that ends by itself policy
- * PATTERN clear policies
+ * end of the stream. The last line is {"ok":true,...} or {"ok":false,"error":"..."}.
+ *
+ *   list KEY=VALUE...           deliveries: next-hop, sender, recipient, id, state, limit
+ *
+ *   show QUEUE-ID               its deliveries with recipients and tries
+ *
+ *   stats                       totals, by destination, by reason
+ *
+ *   retry KEY=VALUE...          also hold, release, delete, bounce: all that match
+ *
+ *   policy PATTERN LEVEL SECS   an override that ends by itself; LEVEL clear ends it
+ *
+ *   policies                    what is in force
  */
 #ifndef RELAY_CONTROL_H
 #define RELAY_CONTROL_H

@@ -285,9 +285,7 @@ static bool start(struct intake *t)
 	if (getrandom(&t->last_token, sizeof(t->last_token), 0) != (ssize_t)sizeof(t->last_token))
 		return false;
 	t->last_token &= 0x7fffffffffffffffu;
-	snprintf(t->host, sizeof(t->host), "%s",
-		 t->process.birth.conf->smtp_helo != NULL ? t->process.birth.conf->smtp_helo
-							  : "localhost");
+	process_host(t->process.birth.conf, t->host, sizeof(t->host));
 	/* Keys are read before privileges go. */
 	return load_networks(t) && load_certificates(t) && load_users(t) && open_doors(t) &&
 	       process_drop(&t->process) && process_confine(&t->process, SANDBOX_INTAKE, NULL);

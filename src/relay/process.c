@@ -55,6 +55,16 @@ bool process_init(struct process *p, const struct birth *b, void *self)
 	return p->parent != NULL;
 }
 
+void process_host(const struct conf *c, char *out, size_t room)
+{
+	snprintf(out, room, "localhost");
+	if (c->smtp_helo != NULL)
+		snprintf(out, room, "%s", c->smtp_helo);
+	else if (gethostname(out, room) != 0)
+		snprintf(out, room, "localhost");
+	out[room - 1] = '\0';
+}
+
 bool process_drop(struct process *p)
 {
 	char error[256] = "";

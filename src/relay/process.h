@@ -50,6 +50,8 @@ bool process_init(struct process *p, const struct birth *b, void *self);
 /* Becomes relay.user for good, when started by root. Before anything of that user is opened. False:
  * logged. */
 bool process_drop(struct process *p);
+/* Our name in greetings and notifications: smtp.helo, else the machine's. */
+void process_host(const struct conf *c, char *out, size_t room);
 /* The last step of the set-up: from here on only what the profile allows. False: logged. */
 bool process_confine(struct process *p, enum sandbox_profile profile,
 		     const struct sandbox_paths *paths);
