@@ -315,6 +315,7 @@ static void set_times(struct keeper *k)
 static bool start(struct keeper *k)
 {
 	k->last_ack = &k->ack;
+	process_host(k->process.birth.conf, k->host, sizeof(k->host));
 	set_times(k);
 	const char *wrong = sched_config_error(&k->sched_config);
 	if (wrong != NULL) {

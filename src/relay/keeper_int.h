@@ -51,6 +51,7 @@ enum { FLIGHT_BUCKETS = 1024 };
 
 struct keeper {
 	struct process process;
+	char host[256]; /* our name: found before the sandbox closes */
 	struct store *store;
 	struct control *control;
 	struct loop_http *http;

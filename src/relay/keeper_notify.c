@@ -205,8 +205,7 @@ static bool notify(struct keeper *k, const struct store_delivery *d, struct dsn_
 	uint8_t random[12];
 	char id[NAME_MAX_TEXT], boundary[NAME_MAX_TEXT], date[DATE_MAX], arrived[DATE_MAX],
 	    until[DATE_MAX];
-	char host[256];
-	process_host(k->process.birth.conf, host, sizeof(host));
+	const char *host = k->host;
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return false;
 	hex_encode(slice_make(random, 8), id);
