@@ -452,7 +452,8 @@ def test_notifications(score, relay, claim):
     claim("DSN failure", failure)
 
 
-SMUGGLED = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\r\n\0.\r\n", b"\r\r\n.\r\r\n", b"\n.\r", b"\r.\n"]
+SMUGGLED = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\r\n\0.\r\n", b"\r\r\n.\r\r\n", b"\n.\r",
+            b"\r.\n"]
 
 
 def test_smuggling(score, relay):
@@ -597,6 +598,20 @@ def test_queue(score, folder):
     relay.stop()
 
 
+def test_fairness(score, folder):
+    """A hundred messages for servers that hang hold up nobody else."""
+    relay = Relay("fairness", 2670, **{"queue.parallel": 30}).start()
+    for n in range(100):
+        relay.send("x@stall-mail.test", letter(f"hang-{n}"))
+    time.sleep(1)
+    began = time.monotonic()
+    ids = {relay.send(f"x@{BACK}", letter(f"fair-{n}")) for n in range(20)}
+    wait_until(lambda: ids <= {e["id"] for e in relay.events("sent")}, 20)
+    took = time.monotonic() - began
+    score.add("fairness: hanging servers hold up nobody", [] if took < 4 else [f"{took:.1f} s"])
+    score.add("fairness: ends well", [] if relay.stop(70) == 0 else ["no"])
+
+
 def test_time(score, folder):
     """A warning after two seconds, the end after a minute."""
     relay = Relay("time", 2640, **{"queue.lifetime": 60, "queue.retry-first": 5, "queue.retry-max": 10,
@@ -693,7 +708,7 @@ def test_domains(score, folder, pattern="*"):
 
 
 TESTS = {"domains": test_domains, "clients": test_clients, "protocol": test_protocol, "reload": test_reload,
-         "queue": test_queue, "time": test_time, "start": test_start, "users": test_users}
+         "queue": test_queue, "time": test_time, "start": test_start, "users": test_users, "fairness": test_fairness}
 
 
 def guarded(score, name, folder):

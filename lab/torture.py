@@ -99,7 +99,15 @@ class Load:
 
 
 def kill_one(relay, kind):
-    """SIGKILL for one process, or for all of them and a new start."""
+    """SIGKILL for one process, or for all of them and a new start; or what an operator does."""
+    if kind == "reload":
+        relay.process.send_signal(signal.SIGHUP)
+        return True
+    if kind == "restart":
+        if relay.stop(70) != 0:
+            raise RuntimeError("SIGTERM did not end it well")
+        relay.start()
+        return True
     if kind == "all":
         pids = relay.children()
         relay.kill()
@@ -156,16 +164,22 @@ def memory(relay):
 
 # -- what is tried -----------------------------------------------------------------------------------------
 
-def torture(wanted, kills, seconds, seed):
+def order_of(kills, gentle):
+    """What is done, in a random order: every role, everything, the operator's signals."""
+    rota = ("reload", "restart") if gentle else (*ROLES, "all", "parent", *ROLES, "reload", "restart")
+    kinds = [rota[i % len(rota)] for i in range(kills)]
+    random.shuffle(kinds)
+    return kinds
+
+
+def torture(wanted, kills, seconds, seed, gentle):
     random.seed(seed)
     relay = Relay("torture", 2800, **{"queue.retry-first": 1, "queue.retry-max": 2}).start()
     with relay.client() as c:
         for n in range(20):
             give(c, f"t@{daemon.BACK}", f"x@{HANGS if n % 2 else NEVER}", letter(f"9{n:09}", 100))
     load, done = Load(relay, wanted, seconds).start(), collections.Counter()
-    kinds = [ROLES[i % 4] if i % 6 < 4 else "all" if i % 6 == 4 else "parent" for i in range(kills)]
-    random.shuffle(kinds)
-    for kind in kinds:
+    for kind in order_of(kills, gentle):
         time.sleep(seconds / kills * random.uniform(0.5, 1.2))
         done[kind] += kill_one(relay, kind)
     wait_until(load.is_over, 60 + seconds, 0.2)
@@ -185,6 +199,8 @@ def torture(wanted, kills, seconds, seed):
     wrong += [f"more delivered twice than known: {extra} > {doubt}"] if extra > doubt else []
     wrong += [f"not delivered in time: {sorted(left)[:5]}"] if left else []
     wrong += [] if load.is_over() and len(load.taken) >= wanted else [f"only {len(load.taken)} acknowledged"]
+    if gentle and doubt + extra + len(lost):
+        wrong.append("an operator's signals lose nothing and leave no doubt")
     wrong += rest(relay)
     if relay.stop(70) != 0:
         wrong.append("it did not end well")
@@ -258,13 +274,14 @@ def disk_full():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="500 messages and 12 kills instead of 10,000 and 60")
+    parser.add_argument("--gentle", action="store_true", help="SIGHUP and SIGTERM instead of kills")
     parser.add_argument("--messages", type=int)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=random.randrange(1000000))
     args = parser.parse_args()
     wanted = args.messages or (500 if args.short else 10000)
     kills = args.kills if args.kills is not None else 12 if args.short else 60
-    wrong = torture(wanted, kills, 18 if args.short else 180, args.seed) + disk_full()
+    wrong = torture(wanted, kills, 18 if args.short else 180, args.seed, args.gentle) + disk_full()
     for text in wrong:
         print(f"FAIL {text}")
     print(f"{0 if wrong else 1} passed, {len(wrong)} failed", flush=True)
