@@ -199,10 +199,16 @@ static bool print_one(struct keeper *k, const struct store_delivery *d, struct a
 	return ok;
 }
 
+struct change {
+	enum store_op op;
+	int64_t done, busy; /* busy: a courier has it, nothing was done */
+};
+
 static bool change_one(struct keeper *k, const struct store_delivery *d, struct arena *mem,
 		       FILE *out, void *arg)
 {
-	enum store_op op = *(const enum store_op *)arg;
+	struct change *change = arg;
+	enum store_op op = change->op;
 	(void)mem;
 	(void)out;
 	if (!keeper_group(k))
@@ -212,6 +218,8 @@ static bool change_one(struct keeper *k, const struct store_delivery *d, struct 
 		sched_forget(k->sched, d->id);
 	if (s == STORE_OK && op == STORE_OP_RETRY)
 		sched_retry_now(k->sched, d->destination);
+	change->done += s == STORE_OK;
+	change->busy += s == STORE_BUSY;
 	return s == STORE_OK || s == STORE_BUSY || s == STORE_STATE;
 }
 
@@ -247,17 +255,20 @@ static void command_change(struct keeper *k, const struct line *l, enum store_op
 			   struct arena *mem, FILE *out)
 {
 	struct query q;
-	int64_t count = 0;
+	int64_t count = 0; /* that match */
+	struct change change = {.op = op};
 	if (!parse_query(mem, l, &q) || !q.any) {
 		finish(out,
 		       "say which: next-hop=, sender=, recipient=, id=, state= or older-than=", 0);
 		return;
 	}
 	q.limit = UINT32_MAX;
-	const char *error = walk(k, &q, change_one, &op, out, &count);
+	const char *error = walk(k, &q, change_one, &change, out, &count);
 	if (error == NULL)
 		sched_destinations_due(k->sched);
-	finish(out, error, count);
+	if (error == NULL && change.busy > 0)
+		error = "what is being delivered just now stays; try again later";
+	finish(out, error, change.done);
 }
 
 static void stats_destinations(struct keeper *k, FILE *out)

@@ -191,13 +191,16 @@ static bool make_message(struct carry *c)
 	return true;
 }
 
-/* "[192.0.2.1]" is an address, everything else a domain. */
+/* "[192.0.2.1]" and "[ipv6:2001:db8::1]" are addresses, everything else a domain. */
 static void set_next_hop(struct carry *c, struct delivery_request *q)
 {
 	struct slice hop = slice_str(c->job.next_hop);
 	q->next_hop = c->job.next_hop;
 	if (hop.n > 2 && hop.p[0] == '[' && hop.p[hop.n - 1] == ']') {
+		static const char six[] = "ipv6:";
 		struct slice inside = slice_first(slice_from(hop, 1), hop.n - 2);
+		if (slice_starts_nocase(inside, six))
+			inside = slice_from(inside, sizeof(six) - 1);
 		if (ipaddr_from_text(inside, &q->literal))
 			q->next_hop = arena_str(&c->mem, inside);
 	}
