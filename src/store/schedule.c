@@ -7,6 +7,8 @@
  */
 #include "store/room.h"
 
+#include <stdlib.h>
+
 static const char *const delivery_names[] = {
     [STORE_WAITING] = "waiting",
     [STORE_HELD] = "held",
@@ -29,33 +31,52 @@ const char *store_rcpt_state_name(enum store_rcpt_state s)
 	return rcpt_names[s];
 }
 
-static bool contains(const int64_t *ids, size_t n, int64_t id)
+static int compare_ids(const void *a, const void *b)
 {
-	for (size_t i = 0; i < n; i++)
-		if (ids[i] == id)
-			return true;
-	return false;
+	const int64_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
 }
 
-/* The busy ones are passed over here: they are no more than there are couriers. Those that back
- * off are not in the index yet. */
+static enum store_status destination_by_id(struct store *s, int64_t id, struct arena *mem,
+					   struct store_destination *out)
+{
+	bool row;
+	sqlite3_stmt *st = sql_bind(s, SQL_DESTINATION_ROW, "i", id);
+	enum store_status status = sql_step(s, st, &row);
+	if (!row)
+		return status;
+	destination_row(st, mem, out);
+	sql_end(st);
+	return STORE_OK;
+}
+
+/* The busy ones are passed over here, by the index alone: they may be some thousands, and they come
+ * first. Those that back off are not in the index yet. */
 enum store_status store_ready(struct store *s, int64_t now, const int64_t *busy, size_t nbusy,
 			      size_t max, struct arena *mem, struct store_destination *out,
 			      size_t *n)
 {
-	sqlite3_stmt *st = sql_bind(s, SQL_READY, "i", now);
 	enum store_status status = STORE_OK;
+	bool row = true;
 	*n = 0;
-	while (*n < max) {
-		bool row;
+	int64_t *sorted = arena_array(mem, nbusy + 1, sizeof(*sorted));
+	if (sorted == NULL)
+		return arena_status(s, mem);
+	for (size_t i = 0; i < nbusy; i++)
+		sorted[i] = busy[i];
+	qsort(sorted, nbusy, sizeof(*sorted), compare_ids);
+	sqlite3_stmt *st = sql_bind(s, SQL_READY, "i", now);
+	while (*n < max && status == STORE_OK) {
 		status = sql_step(s, st, &row);
 		if (!row)
-			return status == STORE_OK ? arena_status(s, mem) : status;
-		if (!contains(busy, nbusy, sqlite3_column_int64(st, 0)))
-			destination_row(st, mem, &out[(*n)++]);
+			break;
+		int64_t id = sqlite3_column_int64(st, 0);
+		if (bsearch(&id, sorted, nbusy, sizeof(id), compare_ids) == NULL)
+			status = destination_by_id(s, id, mem, &out[(*n)++]);
 	}
-	sql_end(st);
-	return arena_status(s, mem);
+	if (row)
+		sql_end(st);
+	return status == STORE_OK ? arena_status(s, mem) : status;
 }
 
 enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
