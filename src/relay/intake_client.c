@@ -457,8 +457,12 @@ static void pump(struct client *c)
 		if (buf_len(smtps_text(c->smtp)) > 0)
 			take_text(c);
 		move_output(c);
-		flush(c);
 		enum smtps_want want = smtps_want(c->smtp);
+		/* The replies to pipelined commands leave together. */
+		if (want != SMTPS_WANT_DECISION || c->token != 0) {
+			flush(c);
+			want = smtps_want(c->smtp); /* it may have found the client gone */
+		}
 		if (want == SMTPS_WANT_CLOSE) {
 			say_goodbye(c);
 			return;
