@@ -26,6 +26,7 @@ import daemon       # noqa: E402
 import report       # noqa: E402
 from daemon import Relay, give, wait_until    # noqa: E402
 
+GROWTH_MIB = 8                          # between half way and the end, without kills
 TARGETS = 12                            # domains that take everything
 HANGS, NEVER = "stall-mail.test", "mail-451.test"
 ID = re.compile(rb"^Message-ID: <(torture-\d+)@", re.M | re.I)
@@ -182,8 +183,10 @@ def torture(wanted, kills, seconds, seed, gentle):
     for kind in order_of(kills, gentle):
         time.sleep(seconds / kills * random.uniform(0.5, 1.2))
         done[kind] += kill_one(relay, kind)
+    wait_until(lambda: len(load.taken) >= wanted // 2, seconds, 0.2)
+    half = memory(relay)
     wait_until(load.is_over, 60 + seconds, 0.2)
-    before = memory(relay)
+    end = memory(relay)
     left = settle(relay, load)
     time.sleep(1)
     count = arrivals()
@@ -194,13 +197,15 @@ def torture(wanted, kills, seconds, seed, gentle):
           f"({', '.join(f'{k} {n}' for k, n in sorted(done.items()))}), seed {seed}")
     print(f"{len(lost)} lost, {extra} delivered twice, {doubt} known as possibly delivered, "
           f"{len(left)} still in the queue")
-    print(f"memory, MiB: {before}")
+    print(f"memory, MiB: half way {half}, at the end {end}")
     wrong = [f"lost: {lost[:5]}"] if lost else []
     wrong += [f"more delivered twice than known: {extra} > {doubt}"] if extra > doubt else []
     wrong += [f"not delivered in time: {sorted(left)[:5]}"] if left else []
     wrong += [] if load.is_over() and len(load.taken) >= wanted else [f"only {len(load.taken)} acknowledged"]
     if gentle and doubt + extra + len(lost):
         wrong.append("an operator's signals lose nothing and leave no doubt")
+    wrong += [f"{role} grows: {half[role]} to {end[role]} MiB" for role in half
+              if not kills and end.get(role, 0) > half[role] + GROWTH_MIB]
     wrong += rest(relay)
     if relay.stop(70) != 0:
         wrong.append("it did not end well")
