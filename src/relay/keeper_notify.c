@@ -141,7 +141,8 @@ static bool add_original(struct keeper *k, const struct store_delivery *d, struc
 	struct buf piece;
 	bool ok = true;
 	buf_init(&piece, 4 * CHUNK + 256);
-	for (uint64_t offset = 0; ok;) {
+	/* Also of a header: somebody else may have made it as long as a message may be. */
+	for (uint64_t offset = 0; ok && offset < FULL_MAX;) {
 		size_t got = 0;
 		ok = store_text_read(k->store, d->message, offset, chunk, sizeof(chunk), &got) ==
 		     STORE_OK;
@@ -261,6 +262,9 @@ bool keeper_notify(struct keeper *k, const struct store_delivery *d, const struc
 	if (any)
 		ok = notify(k, d, rcpt, &mem);
 	ok = ok && rcpt != NULL;
+	if (!ok)
+		log_event(k->process.log, LOG_LEVEL_ERROR, "notification-postponed", "id",
+			  d->envelope.queue_id, NULL);
 	arena_free(&mem);
 	return ok;
 }
