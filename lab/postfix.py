@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""One real Postfix with one smtpd listener per MX host of the list.
+"""Several real Postfix instances; each MX host of the list is an smtpd listener of one of them.
 
-It never sees the machine's own Postfix: inside the lab's mount namespace its configuration, queue
+They never see the machine's own Postfix: inside the lab's mount namespace their configuration, queue
 and data folders lie over /etc/postfix, /var/spool/postfix and /var/lib/postfix, so that they work
 whatever the permissions of the folders above the project are.  Accepted mail goes to one maildir per
 domain under <state>/mail (seen as /var/mail inside).
@@ -15,9 +15,13 @@ import shutil
 import subprocess
 
 MASTER = "/usr/lib/postfix/sbin/master"
+INSTANCES = 3
 
 MAIN_CF = """compatibility_level = 3.6
-myhostname = postfix.lab
+myhostname = postfix{n}.lab
+config_directory = /etc/postfix/{n}
+queue_directory = /var/spool/postfix/{n}
+data_directory = /var/lib/postfix/{n}
 mydestination =
 inet_interfaces = all
 inet_protocols = all
@@ -42,8 +46,8 @@ tls_random_source = dev:/dev/urandom
 tls_disable_workarounds = 0xFFFFFFFFFFFFFFFF
 notify_classes =
 message_size_limit = 33554432
-virtual_mailbox_domains = texthash:/etc/postfix/domains
-virtual_mailbox_maps = texthash:/etc/postfix/mailboxes
+virtual_mailbox_domains = texthash:/etc/postfix/{n}/domains
+virtual_mailbox_maps = texthash:/etc/postfix/{n}/mailboxes
 virtual_mailbox_base = /var/mail
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
@@ -79,31 +83,35 @@ class Postfix:
         self.world, self.state = world, pathlib.Path(state)
         self.base = self.state / "postfix"
 
-    def servers(self):
-        return [s for s in self.world.servers if s.engine == "postfix"]
+    def servers(self, n):
+        return [s for s in self.world.servers if s.engine == "postfix"][n::INSTANCES]
 
     def build(self):
         shutil.rmtree(self.base, ignore_errors=True)
-        etc = self.base / "etc"
+        for n in range(INSTANCES):
+            self.build_instance(n)
+
+    def build_instance(self, n):
+        etc = self.base / "etc" / str(n)
         etc.mkdir(parents=True)
         owner = pwd.getpwnam("postfix")
-        (etc / "main.cf").write_text(MAIN_CF.format(uid=owner.pw_uid, gid=owner.pw_gid))
+        (etc / "main.cf").write_text(MAIN_CF.format(n=n, uid=owner.pw_uid, gid=owner.pw_gid))
         for name in ("dynamicmaps.cf", "postfix-files"):
             if os.path.exists(f"/etc/postfix/{name}"):
                 shutil.copy(f"/etc/postfix/{name}", etc / name)
         names = sorted({d.ascii for d in self.world.domains})
-        (etc / "domains").write_text("".join(f"{n} lab\n" for n in names))
-        (etc / "mailboxes").write_text("".join(f"@{n} {n}/\n" for n in names))
+        (etc / "domains").write_text("".join(f"{d} lab\n" for d in names))
+        (etc / "mailboxes").write_text("".join(f"@{d} {d}/\n" for d in names))
         tls = etc / "tls"
         tls.mkdir()
         lines = [MASTER_CF]
-        for server in self.servers():
+        for server in self.servers(n):
             files = []
             for path in server.chain_files:         # copied: the folder above may be private
                 copy = tls / pathlib.Path(path).name
                 shutil.copy(path, copy)
                 os.chmod(copy, 0o600)
-                files.append(f"/etc/postfix/tls/{copy.name}")
+                files.append(f"/etc/postfix/{n}/tls/{copy.name}")
             for address in server.addresses():
                 where = f"[{address}]" if ":" in address else address
                 lines.append(f"{where}:25 inet n - n - - smtpd\n"
@@ -120,13 +128,13 @@ class Postfix:
         return [(self.base / "etc", "/etc/postfix"), (None, "/var/spool/postfix"),
                 (None, "/var/lib/postfix"), (self.state / "mail", "/var/mail")]
 
-    def start(self):
-        """Inside the namespace, after the mounts.  Returns when master listens."""
+    def start(self, n):
+        """Starts instance n inside the namespace, after the mounts."""
         owner = pwd.getpwnam("postfix")
-        for folder in ("/var/lib/postfix", "/var/mail", "/var/mail/.log"):
+        for folder in (f"/var/lib/postfix/{n}", "/var/mail", "/var/mail/.log"):
             os.makedirs(folder, exist_ok=True)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-        spool = "/var/spool/postfix"
+        spool = f"/var/spool/postfix/{n}"
         os.makedirs(f"{spool}/pid", exist_ok=True)
         for sub in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming",
                     "private", "saved", "trace"):
@@ -138,11 +146,11 @@ class Postfix:
             os.makedirs(f"{spool}/{sub}", exist_ok=True)
             os.chown(f"{spool}/{sub}", owner.pw_uid, drop)
             os.chmod(f"{spool}/{sub}", mode)
-        log = open(self.state / "postfix-master.log", "wb")
+        log = open(self.state / f"postfix-{n}.log", "wb")
         # master itself: the `postfix` command would check and repair the machine's folders first
-        return subprocess.Popen([MASTER, "-c", "/etc/postfix", "-d"],
+        return subprocess.Popen([MASTER, "-c", f"/etc/postfix/{n}", "-d"],
                                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                env={**os.environ, "MAIL_CONFIG": "/etc/postfix"})
+                                env={**os.environ, "MAIL_CONFIG": f"/etc/postfix/{n}"})
 
 
     def leave(self):
@@ -154,4 +162,6 @@ class Postfix:
 
 
 def listeners(world):
-    return [(a, 25) for s in world.servers if s.engine == "postfix" for a in s.addresses()]
+    """One address of each instance."""
+    hosts = [s for s in world.servers if s.engine == "postfix"]
+    return [(s.addresses()[0], 25) for s in hosts[:INSTANCES]]

@@ -318,9 +318,9 @@ def start_all(state):
                 run_quiet("mount", "-t", "tmpfs", "-o", "mode=755", "lab", target)
             else:
                 bind(source, target)
-        daemons["postfix-master"] = real.start()
-        address = postfix.listeners(world)[0]
-        wait_for("postfix", lambda: listens(*address), daemons)
+        for n, address in enumerate(postfix.listeners(world)):
+            daemons[f"postfix-{n}"] = real.start(n)
+            wait_for("postfix", lambda where=address: listens(*where), daemons)
     say("waiting for the name servers")
     for zone in world.zones.values():
         tier = zones.Zones._tier(zone)
@@ -353,8 +353,10 @@ def inside(state, command):
         say(f"{command[0]}: {e.strerror}")
         return 127
     finally:
-        if "postfix-master" in daemons:
-            daemons["postfix-master"].kill()
+        masters = [d for name, d in daemons.items() if name.startswith("postfix-")]
+        for master in masters:
+            master.kill()
+        if masters:
             postfix.Postfix(None, state).leave()
 
 
