@@ -90,6 +90,13 @@ class Postfix:
         shutil.rmtree(self.base, ignore_errors=True)
         for n in range(INSTANCES):
             self.build_instance(n)
+        # For Postfix's tools (posttls-finger), which read the default folder.
+        others = ", ".join(f"/etc/postfix/{n}" for n in range(INSTANCES))
+        (self.base / "etc" / "main.cf").write_text("compatibility_level = 3.6\nmyhostname = postfix.lab\n"
+                                                   f"alternate_config_directories = {others}\n")
+        for name in ("dynamicmaps.cf", "postfix-files"):
+            if os.path.exists(f"/etc/postfix/{name}"):
+                shutil.copy(f"/etc/postfix/{name}", self.base / "etc" / name)
 
     def build_instance(self, n):
         etc = self.base / "etc" / str(n)
