@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Base64 on its way in: four characters, three octets.
+ * Base64: four characters, three octets.
  *
  * Knows the alphabet of RFC 4648 s4. Refuses to know line breaks, other alphabets and missing
  * padding.
@@ -59,4 +59,19 @@ bool base64_decode(struct slice text, uint8_t *out, size_t room, size_t *n)
 			out[(*n)++] = (uint8_t)(bits >> (16 - 8 * i) & 0xff);
 	}
 	return true;
+}
+
+void base64_encode(struct slice in, char *out)
+{
+	static const char alphabet[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	for (size_t at = 0; at < in.n; at += 3) {
+		struct slice group = slice_first(slice_from(in, at), 3);
+		uint32_t bits = 0;
+		for (size_t i = 0; i < 3; i++)
+			bits = bits << 8 | (i < group.n ? group.p[i] : 0);
+		for (size_t i = 0; i < 4; i++)
+			*out++ = i <= group.n ? alphabet[bits >> (18 - 6 * i) & 63] : '=';
+	}
+	*out = '\0';
 }

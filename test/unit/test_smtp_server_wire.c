@@ -197,6 +197,21 @@ static const struct {
     {base64_decode, "YQ=a", NULL},
 };
 
+/* Whatever can be decoded is how we write it. */
+static void test_base64_encode(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(decode_row); i++) {
+		char out[64];
+		if (decode_row[i].decode != base64_decode || decode_row[i].out == NULL)
+			continue;
+		struct slice octets = slice_str(decode_row[i].out);
+		assert_int_equal(BASE64_LEN(octets.n), strlen(decode_row[i].in));
+		base64_encode(octets, out);
+		assert_string_equal(out, decode_row[i].in);
+	}
+}
+
 /* Room to the octet: one less is refused. */
 static void test_decode(void **state)
 {
@@ -223,10 +238,9 @@ static void test_decode(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_line),
-	    cmocka_unit_test(test_path),
-	    cmocka_unit_test(test_param),
-	    cmocka_unit_test(test_decode),
+	    cmocka_unit_test(test_line),          cmocka_unit_test(test_path),
+	    cmocka_unit_test(test_param),         cmocka_unit_test(test_decode),
+	    cmocka_unit_test(test_base64_encode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
