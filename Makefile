@@ -42,6 +42,7 @@ test-live: build
 	@lab/lab run -- lab/interop_test.py
 	@lab/lab run -- lab/relay_test.py
 	@lab/lab run -- lab/torture.py --short
+	@lab/lab run -- lab/submit_test.py
 
 demo: deps build
 	@lab/lab demo

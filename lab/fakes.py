@@ -6,6 +6,7 @@ taken is stored as raw bytes after dot-unstuffing.  `accept` behaves well; it al
 Postfix where Postfix cannot run.
 """
 
+import base64
 import itertools
 import json
 import os
@@ -186,6 +187,7 @@ class Session:
             words = [self.host]
         if self.fault == "long-ehlo":
             words += [f"X-LAB-{n} " + "x" * 60 for n in range(80)]
+        words += self.more_words()
         if not self.tls and self.fault != "no-starttls":
             words.append("StartTLS" if self.fault == "lowercase" else "STARTTLS")
         if self.fault == "endless-reply":
@@ -193,6 +195,9 @@ class Session:
                 self.send("250-X-AGAIN " + "y" * 400)
         self.send("".join(f"250{'-' if i < len(words) - 1 else ' '}{w}\r\n"
                           for i, w in enumerate(words)).encode())
+
+    def more_words(self):
+        return []
 
     def do_helo(self, _):
         self.send(f"250 {self.host}")
@@ -286,20 +291,61 @@ class Session:
         raise Gone
 
 
-def listen(spec, address, log, store):
+class Submission(Session):
+    """A submission server.  Its spec also has `mechanisms` (with blanks; offered under TLS, and in clear
+    where there is no STARTTLS), `user` and `password` (without them nobody needs to log in) and
+    `implicit`: TLS before the greeting."""
+
+    user = None
+
+    def greet(self):
+        if self.spec.get("implicit"):
+            self.sock = self.context.wrap_socket(self.sock, server_side=True)
+            self.tls = True
+        super().greet()
+
+    def more_words(self):
+        offered = self.spec.get("mechanisms") and (self.tls or self.fault == "no-starttls")
+        return [f"AUTH {self.spec['mechanisms']}"] if offered else []
+
+    def answer(self, question):
+        self.send("334 " + base64.b64encode(question).decode())
+        return base64.b64decode(self.line())
+
+    def do_auth(self, text):
+        words = text.split(" ")
+        if words[1] == "PLAIN":
+            raw = base64.b64decode(words[2]) if len(words) > 2 else self.answer(b"")
+            _, user, password = raw.split(b"\0")
+        else:
+            user, password = self.answer(b"Username:"), self.answer(b"Password:")
+        if (user.decode(), password.decode()) == (self.spec.get("user"), self.spec.get("password")):
+            self.user = user
+            self.send("235 2.7.0 welcome")
+        else:
+            self.send("535 5.7.8 wrong")
+
+    def do_mail(self, text):
+        if self.spec.get("user") and not self.user:
+            self.send("530 5.7.0 log in first")
+            return
+        super().do_mail(text)
+
+
+def listen(spec, address, log, store, port=25, session=Session):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    sock.bind((address, 25))
+    sock.bind((address, port))
     sock.listen(64)
     context = context_for(spec)
 
     def loop():
         while True:
             client, _ = sock.accept()
-            threading.Thread(target=Session(spec, context, client, log, store).run,
+            threading.Thread(target=session(spec, context, client, log, store).run,
                              daemon=True).start()
     threading.Thread(target=loop, daemon=True).start()
 

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "cmd/send_report.h"
 #include "cmd/spool.h"
+#include "cmd/submit.h"
 #include "engine/engine.h"
 #include "wire/address.h"
 
@@ -28,11 +29,28 @@ static const struct opt options[] = {
     {0, "envid", "TEXT", "envelope identifier for delivery status notifications (RFC 3461)"},
     {0, "ret", "FULL|HDRS", "how much of the message a notification returns"},
     {0, "notify", "WHEN", "NEVER, or a list of SUCCESS, FAILURE and DELAY"},
+    {0, "submit", "HOST[:PORT]", "hand the message to this submission server (port 587)"},
+    {0, "user", "NAME", "log in there as this user"},
+    {0, "password-file", "FILE", "with the password in the first line of this file"},
+    {0, "mx", NULL, "look for MX and TLSA records of HOST and demand DANE"},
 };
-enum { OPT_FROM, OPT_JSON, OPT_IPV4, OPT_IPV6, OPT_ENVID, OPT_RET, OPT_NOTIFY };
+enum {
+	OPT_FROM,
+	OPT_JSON,
+	OPT_IPV4,
+	OPT_IPV6,
+	OPT_ENVID,
+	OPT_RET,
+	OPT_NOTIFY,
+	OPT_SUBMIT,
+	OPT_USER,
+	OPT_PASSWORD_FILE,
+	OPT_MX,
+};
 
 static const struct usage usage = {
     .synopsis = "send -f FROM [--json] [-4 | -6] [--envid TEXT] [--ret WHAT] [--notify WHEN] "
+		"[--submit HOST[:PORT] [--user NAME --password-file FILE] [--mx]] "
 		"RCPT... < MESSAGE",
     .summary = "Delivers the message on standard input now, in one attempt per destination, "
 	       "without a queue.",
@@ -61,6 +79,7 @@ struct send {
 	const char *from_text;
 	const char *from;
 	const char *envid, *ret, *notify;
+	struct submit submit;
 	bool json, only4, only6;
 	bool from_utf8; /* the sender's local part needs SMTPUTF8, wherever the message goes */
 	char id[ID_MAX];
@@ -184,6 +203,10 @@ static int take_rcpt(struct send *s, size_t nth, const char *text)
 	}
 	if (domain == NULL)
 		return cmd_fail(s->cmd, EX_OSERR, "out of memory");
+	if (s->submit.server != NULL) { /* one server for all */
+		domain = s->submit.host;
+		a.literal = false;
+	}
 	struct destination *d = destination_of(s, domain, &a);
 	if (is_double(s, d, address, nth))
 		return EX_OK;
@@ -269,6 +292,18 @@ static int take_option(struct send *s, int o, const char *value)
 			    "--notify: NEVER, or a list of SUCCESS, FAILURE, DELAY; not '%s'",
 			    value);
 		s->notify = value;
+		return EX_OK;
+	case OPT_SUBMIT:
+		s->submit.server = value;
+		return EX_OK;
+	case OPT_USER:
+		s->submit.user = value;
+		return EX_OK;
+	case OPT_PASSWORD_FILE:
+		s->submit.password_file = value;
+		return EX_OK;
+	case OPT_MX:
+		s->submit.mx = true;
 		return EX_OK;
 	default: /* OPTS_BAD */
 		return EX_USAGE;
@@ -363,11 +398,13 @@ static void start_more(struct send *s)
 	while (s->started < s->ndestination && s->started - s->finished < PARALLEL_MAX &&
 	       !s->failed) {
 		struct destination *d = &s->destination[s->started++];
-		struct delivery_request q = {.next_hop = d->next_hop,
-					     .literal = d->literal,
-					     .message = &d->message,
-					     .body = {.fd = s->spool.fd},
-					     .id = s->id};
+		struct delivery_request q = {
+		    .next_hop = d->next_hop,
+		    .literal = d->literal,
+		    .message = &d->message,
+		    .body = {.fd = s->spool.fd},
+		    .submission = s->submit.server != NULL ? &s->submit.submission : NULL,
+		    .id = s->id};
 		d->delivery = delivery_start(s->engine, &q, on_delivery, d);
 		if (d->delivery == NULL)
 			s->failed = true;
@@ -423,11 +460,14 @@ int cmd_send(struct cmd *c)
 	if (code == EX_OK && s.only4 && s.only6)
 		code = cmd_fail(c, EX_USAGE, "-4 and -6 exclude each other");
 	if (code == EX_OK)
+		code = submit_prepare(c, &s.submit);
+	if (code == EX_OK)
 		code = take_from(&s);
 	if (code == EX_OK)
 		code = take_rcpts(&s);
 	if (code == EX_OK)
 		code = run(&s);
+	submit_wipe(&s.submit);
 	arena_free(&s.mem);
 	return code;
 }

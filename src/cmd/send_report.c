@@ -29,7 +29,10 @@ static void explain(struct attempt *a, const struct attempt_rcpt *r, struct buf 
 	const struct attempt_try *t = deciding_try(a, r);
 	const struct mx_verdict *mx = plan_mx(attempt_plan(a));
 	if (r->status == ATTEMPT_SENT && t != NULL) {
-		if (t->tls != NULL && t->tls->authenticated)
+		if (t->tls != NULL && t->tls->authenticated && t->policy == HOST_PKIX)
+			buf_addf(out, "certificate for %s from a CA of this system",
+				 t->tls->match.name);
+		else if (t->tls != NULL && t->tls->authenticated)
 			match_to_text(&t->tls->match, out);
 		else
 			buf_add_str(out,

@@ -164,6 +164,8 @@ static void no_addresses(const struct dane_policy *p, const struct host_facts *f
 		skip(v, REASON_DNS_FAILED, failed);
 	else if (unproven != NULL && p->level == LEVEL_DANE_ONLY) /* M1: forged, for all we know */
 		skip(v, REASON_DANE_REQUIRED, unproven);
+	else if (unproven != NULL && f->pkix) /* S1: nobody on the line can make it bounce */
+		skip(v, REASON_ADDRESS_UNPROVEN, unproven);
 	else if (unproven != NULL && could_have_dane(p, f, unproven)) /* T7 */
 		skip(v, REASON_ADDRESS_UNPROVEN, unproven);
 	else if (f->no_ipv4 ||
@@ -191,6 +193,8 @@ static void decide_by_address(const struct dane_policy *p, const struct host_fac
 	const struct answer *addr = leading_answer(f);
 	if (addr == NULL) {
 		no_addresses(p, f, v);
+	} else if (f->pkix) {
+		settle(v, HOST_PKIX);
 	} else if (addr->naliases > 0 && p->mx_alias == MX_ALIAS_REFUSE && !f->implicit) {
 		skip(v, REASON_ALIAS_REFUSED, addr);
 	} else if (f->no_dane) {
@@ -205,6 +209,10 @@ static void decide_by_address(const struct dane_policy *p, const struct host_fac
 void host_decide(const struct dane_policy *p, const struct host_facts *f, struct host_verdict *out)
 {
 	*out = (struct host_verdict){.base = f->name, .tlsa = HOST_Q_COUNT};
+	if (f->literal && f->pkix) { /* S1: no name, nothing to verify */
+		skip(out, REASON_BAD_HOST_NAME, NULL);
+		return;
+	}
 	if (f->literal) { /* D10 */
 		without_tlsa(p, out);
 		return;
@@ -262,6 +270,7 @@ const char *host_policy_name(enum host_policy p)
 	static const char *const names[] = {[HOST_DANE] = "dane",
 					    [HOST_ENCRYPT] = "encrypt",
 					    [HOST_MAY] = "may",
-					    [HOST_SKIP] = "skip"};
+					    [HOST_SKIP] = "skip",
+					    [HOST_PKIX] = "pkix"};
 	return names[p];
 }

@@ -47,6 +47,7 @@ struct host_facts {
 	bool literal;          /* an address, not a name (D10) */
 	bool implicit;         /* the next-hop domain itself: mx-alias does not apply */
 	bool no_dane;          /* from mx_verdict */
+	bool pkix;             /* submission (S1): no TLSA lookups, HOST_PKIX */
 	bool mx_secure;        /* from mx_verdict: for mandatory DANE */
 	bool no_ipv4, no_ipv6; /* families we do not use: their query is not needed */
 	const struct answer *answer[HOST_Q_COUNT]; /* NULL: not known */

@@ -16,8 +16,9 @@ enum host_policy {
 	HOST_ENCRYPT, /* TLS required, not authenticated: secure TLSA records, none usable */
 	HOST_MAY,     /* opportunistic */
 	HOST_SKIP,    /* do not connect */
+	HOST_PKIX,    /* submission (S1): authenticate by the system's CAs, for one name */
 };
-const char *host_policy_name(enum host_policy p); /* "dane", "encrypt", "may", "skip" */
+const char *host_policy_name(enum host_policy p); /* "dane", "encrypt", "may", "skip", "pkix" */
 
 enum { REFERENCE_NAMES_MAX = 4 };
 
@@ -53,7 +54,7 @@ struct tls_match {
 /* What the TLS room reports of a handshake or an offline verification. Lives as long as its tls
  * object. */
 struct tls_facts {
-	bool authenticated; /* by a TLSA record */
+	bool authenticated; /* by a TLSA record; under HOST_PKIX by a CA of this system */
 	enum reason reason; /* REASON_OK, or why not */
 	const char *detail; /* one line: the library's or our own words; "" if nothing to add */
 	int x509_error;     /* X509_V_* of the verification, 0 ok */

@@ -285,9 +285,25 @@ static enum smtpc_tls tls_for(const struct attempt *a, enum host_policy p)
 	case HOST_DANE:
 	case HOST_ENCRYPT:
 	case HOST_SKIP:
+	case HOST_PKIX:
 		return SMTPC_TLS_MUST;
 	}
 	return SMTPC_TLS_MUST;
+}
+
+/* Who may see the password: the same care as above. */
+static bool authenticates(enum host_policy p)
+{
+	switch (p) {
+	case HOST_DANE:
+	case HOST_PKIX:
+		return true;
+	case HOST_ENCRYPT:
+	case HOST_MAY:
+	case HOST_SKIP:
+		return false;
+	}
+	return false;
 }
 
 void attempt_session(const struct attempt *a, struct attempt_session *out)
@@ -300,6 +316,8 @@ void attempt_session(const struct attempt *a, struct attempt_session *out)
 	    .terms = &h->terms,
 	    .smtp = {.helo = a->config.helo,
 		     .tls = tls_for(a, h->terms.policy),
+		     .implicit_tls = a->config.implicit_tls,
+		     .auth = authenticates(h->terms.policy) ? a->config.auth : NULL,
 		     .timeouts = a->config.timeouts,
 		     .rcpts_max = a->config.rcpts_max,
 		     .message = a->config.message},

@@ -22,6 +22,10 @@ struct attempt_config {
 	struct plan_config plan;
 	const char *helo;
 	const struct smtpc_timeouts *timeouts;
+	/* Submission (S1, S2): TLS before the greeting; credentials, which no host gets that is not
+	 * authenticated. NULL: none. */
+	bool implicit_tls;
+	const struct smtpc_auth *auth;
 	size_t rcpts_max;     /* per transaction; 0: default */
 	size_t addresses_max; /* addresses tried at most, over all hosts; 0: default; 256 at most */
 	struct smtpc_message

@@ -63,6 +63,8 @@ static void mail_loop(struct plan *p, enum reason r)
 
 struct plan *plan_new(const struct plan_config *c)
 {
+	if (c->pkix && !c->no_mx) /* S2: a bug of the caller, closed */
+		return NULL;
 	struct plan *p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return NULL;
@@ -118,6 +120,7 @@ static struct plan_host *add_host(struct plan *p, const char *name, uint16_t pre
 	h->culprit = HOST_Q_COUNT;
 	h->facts = (struct host_facts){.name = name,
 				       .no_dane = p->verdict.no_dane,
+				       .pkix = p->config.pkix,
 				       .mx_secure = p->verdict.secure,
 				       .no_ipv4 = p->config.no_ipv4,
 				       .no_ipv6 = p->config.no_ipv6};
@@ -314,6 +317,13 @@ static void set_terms(struct plan *p, struct plan_host *h)
 	struct tls_terms *t = &h->terms;
 	t->policy = v->policy;
 	t->sni = h->facts.literal ? NULL : v->base; /* T5 */
+	if (v->policy ==
+	    HOST_PKIX) { /* S1: the one name that the user gave, whatever its aliases */
+		t->sni = h->name;
+		t->reference_names[0] = h->name;
+		t->nreference_names = 1;
+		return;
+	}
 	t->tlsa = v->tlsa < HOST_Q_COUNT ? h->facts.tlsa[v->tlsa] : NULL;
 	const char *expanded = p->mx != NULL && p->mx->naliases > 0 ? p->mx->canonical : NULL;
 	bool names_count = p->verdict.secure || h->facts.implicit;

@@ -24,6 +24,7 @@ struct plan_config {
 	    *next_hop; /* A-labels, lower case, no trailing dot; or an address when literal */
 	struct ipaddr literal; /* family 0: next_hop is a name */
 	bool no_mx;            /* a [bracketed] route: next_hop is the host itself (D11) */
+	bool pkix;             /* with no_mx: a submission host, verified as HOST_PKIX (S1) */
 	const char *own_name;  /* D4: the list is cut there; NULL: no cut */
 	const struct ipaddr *own_address;
 	size_t nown_address;

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+enum { SUBMISSIONS_PORT = 465 }; /* RFC 8314 s3.3 */
+
 struct delivery {
 	struct engine *engine;
 	struct delivery_request request;
@@ -117,6 +119,18 @@ static void follow_route(struct delivery *d, struct plan_config *c)
 		c->policy.port = r.port;
 }
 
+static void use_submission(const struct submission *s, struct attempt_config *c)
+{
+	c->plan.next_hop = s->host;
+	c->plan.literal = (struct ipaddr){0};
+	c->plan.policy.port = s->port;
+	if (s->mx)
+		c->plan.policy.level = LEVEL_DANE_ONLY;
+	c->plan.no_mx = c->plan.pkix = !s->mx;
+	c->implicit_tls = s->port == SUBMISSIONS_PORT;
+	c->auth = s->auth;
+}
+
 struct delivery *delivery_start(struct engine *e, const struct delivery_request *r, delivery_cb *cb,
 				void *arg)
 {
@@ -135,7 +149,10 @@ struct delivery *delivery_start(struct engine *e, const struct delivery_request 
 	c.plan.no_mx = r->no_mx;
 	if (r->policy != NULL)
 		c.plan.policy = *r->policy;
-	follow_route(d, &c.plan);
+	if (r->submission != NULL)
+		use_submission(r->submission, &c);
+	else
+		follow_route(d, &c.plan);
 	d->attempt = attempt_new(&c);
 	if (d->attempt != NULL)
 		d->planner = planner_start(e, attempt_plan(d->attempt), on_plan, d);

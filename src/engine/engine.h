@@ -123,14 +123,25 @@ void session_finish_text(
 
 /* --- Deliveries --- */
 
+/* A submission server instead of the destination's own hosts (S1, S2). */
+struct submission {
+	const char *host; /* A-labels, lower case */
+	uint16_t port;    /* 465: TLS from the start; else STARTTLS */
+	/* Look for MX and TLSA records of `host`: then mandatory DANE; else HOST_PKIX for `host`.
+	 */
+	bool mx;
+	const struct smtpc_auth *auth; /* NULL: none */
+};
+
 struct delivery_request {
 	const char *next_hop;  /* A-labels, lower case; or an address literal without brackets */
 	struct ipaddr literal; /* family 0: next_hop is a domain */
 	struct smtpc_message *message; /* its recipients are all at this next hop */
 	struct body body;
-	const char *id;                   /* for the log */
-	const struct dane_policy *policy; /* NULL: the configuration's for this next hop */
-	bool no_mx;                       /* next_hop is the host itself (D11) */
+	const char *id;                      /* for the log */
+	const struct dane_policy *policy;    /* NULL: the configuration's for this next hop */
+	bool no_mx;                          /* next_hop is the host itself (D11) */
+	const struct submission *submission; /* NULL: none; then next_hop is for the log only */
 	void (*before_dot)(
 	    void *arg); /* as in session_request; answer with delivery_finish_text() */
 };

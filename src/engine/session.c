@@ -553,8 +553,8 @@ static bool make_place(const struct engine *e, const struct session_request *r,
 	*out = (struct pool_place){.tls = r->smtp.tls, .leave = leave};
 	snprintf(out->peer, sizeof(out->peer), "%s:%u", address, r->port);
 	struct tls_options o = {.kind = r->kind, .peer = out->peer};
-	return e->keep_ms > 0 && r->smtp.message != NULL && !r->no_resumption &&
-	       tls_terms_key_make(r->terms, &o, &out->key);
+	return e->keep_ms > 0 && r->smtp.message != NULL && r->smtp.auth == NULL &&
+	       !r->no_resumption && tls_terms_key_make(r->terms, &o, &out->key);
 }
 
 static struct session *take_kept(struct engine *e, const struct pool_place *like)

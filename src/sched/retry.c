@@ -141,6 +141,7 @@ enum sched_class sched_class_of(enum reason r)
 		return SCHED_HOST_TROUBLE;
 	case REASON_LOST_AFTER_DATA:
 		return SCHED_POSSIBLY_DELIVERED;
+	case REASON_AUTH_REFUSED: /* our own credentials */
 	case REASON_LOCAL_ERROR:
 	case REASON_COUNT:
 		return SCHED_LOCAL_TROUBLE;

@@ -7,6 +7,7 @@
 #include "smtp/client_int.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 const struct smtpc_timeouts SMTPC_TIMEOUTS_RFC = {
     .greeting = 300000,
@@ -34,6 +35,7 @@ static const struct step steps[] = {
     [PHASE_HELO] = {"HELO", smtpc_on_helo},
     [PHASE_STARTTLS] = {"STARTTLS", smtpc_on_starttls},
     [PHASE_HANDSHAKE] = {"TLS handshake", NULL},
+    [PHASE_AUTH] = {"AUTH", smtpc_on_auth},
     [PHASE_MAIL] = {"MAIL", smtpc_on_mail},
     [PHASE_RCPT] = {"RCPT", smtpc_on_rcpt},
     [PHASE_DATA] = {"DATA", smtpc_on_data},
@@ -61,7 +63,10 @@ struct smtpc *smtpc_new(const struct smtpc_config *config)
 	buf_init(&c->in, SMTPC_INPUT_MAX);
 	buf_init(&c->out, SMTPC_OUTPUT_MAX);
 	c->progress = 1;
-	c->expected = 1; /* the greeting comes unasked */
+	if (c->config.implicit_tls)
+		c->phase = PHASE_HANDSHAKE;
+	else
+		c->expected = 1; /* the greeting comes unasked */
 	return c;
 }
 
@@ -70,6 +75,8 @@ void smtpc_free(struct smtpc **c)
 	if (*c == NULL)
 		return;
 	buf_free(&(*c)->in);
+	if ((*c)->config.auth != NULL && (*c)->out.p != NULL)
+		explicit_bzero((*c)->out.p, (*c)->out.cap);
 	buf_free(&(*c)->out);
 	free((*c)->batch);
 	free(*c);
@@ -180,6 +187,7 @@ uint32_t smtpc_timeout_ms(const struct smtpc *c)
 		return t->starttls;
 	case PHASE_HANDSHAKE:
 		return t->handshake;
+	case PHASE_AUTH:
 	case PHASE_MAIL:
 	case PHASE_RSET:
 		return t->mail;
@@ -283,6 +291,11 @@ void smtpc_tls_done(struct smtpc *c, bool up)
 		return;
 	}
 	c->tls = true;
+	if (!c->spoke_smtp) { /* TLS from the start: now the host greets */
+		c->expected = 1;
+		smtpc_enter(c, PHASE_GREETING);
+		return;
+	}
 	c->cap =
 	    (struct capabilities){0}; /* RFC 3207 s4.2: what was learnt in clear is forgotten */
 	smtpc_enter(c, PHASE_EHLO);

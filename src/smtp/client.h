@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * smtp: SMTP as sans-I/O machines: bytes and events in, bytes and wishes out. No socket, clock or
- * log. This header: the client (RFC 5321, with STARTTLS, PIPELINING, SIZE, 8BITMIME, SMTPUTF8,
- * DSN).
+ * log. This header: the client (RFC 5321, with STARTTLS, PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN,
+ * and for submission AUTH and TLS from the start).
  *
  * The driver does, in a loop: write what smtpc_output() holds; do what smtpc_want() says; feed what
  * happened. Nothing calls back. A session carries one message at a time (in as many transactions as
@@ -53,9 +53,23 @@ struct smtpc_message {
 	size_t nrcpt;
 };
 
+/* For AUTH PLAIN (RFC 4616) or LOGIN; neither is empty. Not copied; what the machine made of them
+ * is wiped as soon as the host has answered. */
+enum { SMTPC_AUTH_MAX = 255 };
+struct smtpc_auth {
+	const char *user; /* each SMTPC_AUTH_MAX octets at most */
+	const char *password;
+};
+
 struct smtpc_config {
 	const char *helo;
 	enum smtpc_tls tls;
+	/* RFC 8314 s3.3: TLS before the greeting, smtpc_want() begins with STARTTLS; with
+	 * SMTPC_TLS_MUST only. */
+	bool implicit_tls;
+	/* NULL: none. Only under TLS: without it there is no mail either (S1). Never with a TLS
+	 * that authenticates nobody: that is the driver's to know. */
+	const struct smtpc_auth *auth;
 	const struct smtpc_timeouts *timeouts;
 	size_t rcpts_max; /* recipients in one transaction; 0: 100 (RFC 5321 s4.5.3.1.8) */
 	const struct smtpc_message
@@ -83,6 +97,7 @@ enum smtpc_end {
 	SMTPC_CLOSED,   /* by the peer */
 	SMTPC_TIMEOUT,
 	SMTPC_LOST_AFTER_DATA, /* closed or timed out between the final dot and its reply */
+	SMTPC_AUTH_REFUSED,    /* 5yz to AUTH, or no mechanism that we have */
 	SMTPC_LOCAL,           /* out of memory, message text failed, bad argument */
 };
 

@@ -20,6 +20,16 @@ void smtpc_on_greeting(struct smtpc *c, const struct reply *r)
 	smtpc_enter(c, PHASE_EHLO);
 }
 
+/*  auth-param = mechanism *( SP mechanism ) ; RFC 4954 s3 */
+static void parse_auth(struct slice mechanisms, struct capabilities *cap)
+{
+	while (mechanisms.n > 0) {
+		struct slice word = slice_cut(mechanisms, ' ', &mechanisms);
+		cap->auth_plain = cap->auth_plain || slice_eq_nocase_str(word, "PLAIN");
+		cap->auth_login = cap->auth_login || slice_eq_nocase_str(word, "LOGIN");
+	}
+}
+
 /*  ehlo-line = ehlo-keyword *( SP ehlo-param )  */
 static void parse_keyword(struct slice line, struct capabilities *cap)
 {
@@ -37,6 +47,8 @@ static void parse_keyword(struct slice line, struct capabilities *cap)
 		cap->dsn = true;
 	else if (slice_eq_nocase_str(keyword, "ENHANCEDSTATUSCODES"))
 		cap->enhanced = true;
+	else if (slice_eq_nocase_str(keyword, "AUTH"))
+		parse_auth(param, cap);
 	else if (slice_eq_nocase_str(keyword, "SIZE")) {
 		cap->size = true;
 		/* RFC 1870 s4: zero or nothing means no fixed maximum. */
@@ -59,7 +71,7 @@ static void after_ehlo(struct smtpc *c)
 	else if (!c->tls && c->config.tls == SMTPC_TLS_MUST)
 		smtpc_end(c, SMTPC_NO_STARTTLS); /* T7 */
 	else
-		smtpc_next_transaction(c);
+		smtpc_after_hello(c);
 }
 
 void smtpc_on_ehlo(struct smtpc *c, const struct reply *r)

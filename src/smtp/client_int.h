@@ -19,6 +19,7 @@ enum phase {
 	PHASE_HELO,
 	PHASE_STARTTLS,
 	PHASE_HANDSHAKE,
+	PHASE_AUTH, /* waits for 235, or for 334 and the next answer to it */
 	PHASE_MAIL, /* waits for the reply to MAIL; with PIPELINING the RCPTs are out too */
 	PHASE_RCPT, /* waits for the reply to the next RCPT of the transaction */
 	PHASE_DATA,
@@ -39,6 +40,7 @@ enum {
 
 struct capabilities {
 	bool starttls, pipelining, size, eight_bit, smtputf8, dsn, enhanced;
+	bool auth_plain, auth_login;
 	uint64_t size_max; /* 0: no limit declared */
 };
 
@@ -59,11 +61,12 @@ struct smtpc {
 	uint64_t progress;
 	uint64_t body_offset;
 	struct dotstuff stuff;
-	bool final_dot; /* given to the driver */
-	bool taken;     /* the host's last word was that it took a message */
-	bool odd;       /* it answered in a way that no sound host does: not to be kept */
-	bool further;   /* the message is not the first of this session */
-	bool heard;     /* a reply has come since the message began, 421 apart */
+	unsigned auth_given; /* answers to 334 */
+	bool final_dot;      /* given to the driver */
+	bool taken;          /* the host's last word was that it took a message */
+	bool odd;            /* it answered in a way that no sound host does: not to be kept */
+	bool further;        /* the message is not the first of this session */
+	bool heard;          /* a reply has come since the message began, 421 apart */
 	struct enhanced_code enhanced;
 	char reply[SMTPC_REPLY_MAX];
 };
@@ -80,6 +83,7 @@ void smtpc_on_greeting(struct smtpc *c, const struct reply *r);
 void smtpc_on_ehlo(struct smtpc *c, const struct reply *r);
 void smtpc_on_helo(struct smtpc *c, const struct reply *r);
 void smtpc_on_starttls(struct smtpc *c, const struct reply *r);
+void smtpc_on_auth(struct smtpc *c, const struct reply *r);
 void smtpc_on_mail(struct smtpc *c, const struct reply *r);
 void smtpc_on_rcpt(struct smtpc *c, const struct reply *r);
 void smtpc_on_data(struct smtpc *c, const struct reply *r);
@@ -87,6 +91,10 @@ void smtpc_on_data_done(struct smtpc *c, const struct reply *r);
 void smtpc_on_rset(struct smtpc *c, const struct reply *r);
 void smtpc_on_quit(struct smtpc *c, const struct reply *r);
 
+/* client_auth.c: AUTH, if the session is to have it, else the first transaction. */
+void smtpc_after_hello(struct smtpc *c);
+/* Overwrites what was written and taken by the driver. */
+void smtpc_wipe_output(struct smtpc *c);
 /* client_mail.c: starts the next transaction if recipients are pending, else ends the session well.
  */
 void smtpc_next_transaction(struct smtpc *c);

@@ -15,5 +15,5 @@ void smtpc_on_starttls(struct smtpc *c, const struct reply *r)
 	if (c->config.tls == SMTPC_TLS_MUST)
 		smtpc_end(c, SMTPC_STARTTLS_REFUSED);
 	else
-		smtpc_next_transaction(c);
+		smtpc_after_hello(c);
 }

@@ -108,12 +108,12 @@ static bool check_anchor(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl)
 	return anchor == NULL || anchor_in_time(k, ctx, anchor, depth);
 }
 
-int tls_check_run(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl)
+static bool verify(struct chain_check *k, X509_STORE_CTX *ctx)
 {
 	if (!tls_check_keep_served(k, ctx)) {
 		X509_STORE_CTX_set_error(ctx, X509_V_ERR_OUT_OF_MEM);
 		keep_error(k, ctx);
-		return 0;
+		return false;
 	}
 	k->ran = true;
 	k->valid_from = INT64_MIN;
@@ -122,7 +122,15 @@ int tls_check_run(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl)
 	if (ok <= 0 && X509_STORE_CTX_get_error(ctx) == X509_V_OK)
 		X509_STORE_CTX_set_error(ctx, X509_V_ERR_UNSPECIFIED);
 	keep_error(k, ctx);
-	if (ok <= 0 || k->error != X509_V_OK)
-		return 0;
-	return check_anchor(k, ctx, ssl) ? 1 : 0;
+	return ok > 0 && k->error == X509_V_OK;
+}
+
+int tls_check_run(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl)
+{
+	return verify(k, ctx) && check_anchor(k, ctx, ssl) ? 1 : 0;
+}
+
+int tls_check_run_pkix(struct chain_check *k, X509_STORE_CTX *ctx)
+{
+	return verify(k, ctx) ? 1 : 0;
 }

@@ -2,8 +2,8 @@
 /*
  * The client's SSL_CTX: which versions, suites, groups and signature algorithms we offer (T6, T11).
  *
- * Knows OpenSSL's knobs. Refuses to know: the system's CA store (nothing here ever loads one),
- * sockets, and who the peer is.
+ * Knows OpenSSL's knobs. Refuses to know: the system's CA store (no context ever has one; see
+ * pkix.c), sockets, and who the peer is.
  */
 #include "tls/room.h"
 
@@ -118,6 +118,7 @@ bool tls_context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind 
 	switch (policy) {
 	case HOST_DANE:
 	case HOST_ENCRYPT:
+	case HOST_PKIX:
 		break;
 	case HOST_MAY:
 		if (!restrict_may(ssl))

@@ -72,6 +72,7 @@ void tls_client_free(struct tls_client **c)
 		return;
 	tls_sessions_free(&(*c)->sessions);
 	SSL_CTX_free((*c)->ctx);
+	X509_STORE_free((*c)->cas);
 	free(*c);
 	*c = NULL;
 }
@@ -163,11 +164,28 @@ static bool conn_authenticate(struct tls_conn *t)
 	return true;
 }
 
+/* S1: never by resumption, so that the verification of this handshake speaks. */
+static bool conn_authenticate_pkix(struct tls_conn *t)
+{
+	struct tls_facts *f = &t->report->facts;
+	const struct chain_check *k = &t->report->check;
+	const char *name = tls_pkix_name(t->b.ssl);
+	if (SSL_get_verify_result(t->b.ssl) != X509_V_OK || SSL_session_reused(t->b.ssl) == 1 ||
+	    !k->ran || k->error != X509_V_OK || k->served == NULL || name == NULL)
+		return false;
+	f->match.name = arena_strdup(&t->report->mem, name);
+	f->authenticated = f->match.name != NULL;
+	f->x509_text = X509_verify_cert_error_string(X509_V_OK);
+	return f->authenticated;
+}
+
 static bool terms_met(struct tls_conn *t)
 {
 	switch (t->report->terms.policy) {
 	case HOST_DANE:
 		return conn_authenticate(t);
+	case HOST_PKIX:
+		return conn_authenticate_pkix(t);
 	case HOST_ENCRYPT:
 	case HOST_MAY:
 		t->proof.valid_from = INT64_MIN;
@@ -184,7 +202,7 @@ static enum tls_state conn_up(struct tls_conn *t)
 	struct tls_facts *f = &t->report->facts;
 	if (!terms_met(t))
 		return conn_fail(t, REASON_LOCAL_ERROR,
-				 "the handshake ended without proof that a TLSA record matched");
+				 "the handshake ended without proof of the server's identity");
 	t->state = TLS_UP;
 	f->reason = REASON_OK;
 	f->resumed = SSL_session_reused(t->b.ssl) == 1;
@@ -204,10 +222,20 @@ static int on_verify(X509_STORE_CTX *ctx, void *arg)
 	(void)arg;
 	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct tls_conn *t = SSL_get_app_data(ssl);
-	if (t->report->terms.policy == HOST_DANE)
-		return tls_check_run(&t->report->check, ctx, ssl);
-	/* Not an authentication and never reported as one: keep the chain for the audit. */
-	return tls_check_keep_served(&t->report->check, ctx) ? 1 : 0;
+	struct chain_check *k = &t->report->check;
+	switch (t->report->terms.policy) {
+	case HOST_DANE:
+		return tls_check_run(k, ctx, ssl);
+	case HOST_PKIX:
+		return tls_check_run_pkix(k, ctx);
+	case HOST_ENCRYPT:
+	case HOST_MAY:
+		/* Not an authentication and never reported as one: for the audit. */
+		return tls_check_keep_served(k, ctx) ? 1 : 0;
+	case HOST_SKIP:
+		return 0;
+	}
+	return 0;
 }
 
 /* TLS 1.2: at the end of the handshake. TLS 1.3: with each ticket, after it. 1 keeps a reference.
@@ -271,14 +299,24 @@ static bool copy_terms(struct arena *mem, const struct tls_terms *from, struct t
 static bool conn_verification(struct tls_conn *t, char *error, size_t room)
 {
 	const struct tls_terms *terms = &t->report->terms;
-	if (terms->policy != HOST_DANE) {
-		SSL_set_verify(t->b.ssl, SSL_VERIFY_NONE, NULL);
-		return tls_sni_load(t->b.ssl, terms->sni, error, room);
-	}
-	SSL_set_verify(t->b.ssl, SSL_VERIFY_PEER, NULL);
 	if (t->client->offset_s != 0)
 		X509_VERIFY_PARAM_set_time(SSL_get0_param(t->b.ssl), tls_client_now(t->client));
-	return tls_dane_load(t->b.ssl, terms, error, room);
+	switch (terms->policy) {
+	case HOST_DANE:
+		SSL_set_verify(t->b.ssl, SSL_VERIFY_PEER, NULL);
+		return tls_dane_load(t->b.ssl, terms, error, room);
+	case HOST_PKIX:
+		SSL_set_verify(t->b.ssl, SSL_VERIFY_PEER, NULL);
+		return tls_pkix_load(t->client, t->b.ssl, terms, error, room);
+	case HOST_ENCRYPT:
+	case HOST_MAY:
+		SSL_set_verify(t->b.ssl, SSL_VERIFY_NONE, NULL);
+		return tls_sni_load(t->b.ssl, terms->sni, error, room);
+	case HOST_SKIP:
+		break;
+	}
+	snprintf(error, room, "a host that is not to be connected to");
+	return false;
 }
 
 static bool proof_keep(struct tls_conn *t, const struct session_proof *p)
@@ -295,7 +333,8 @@ static bool proof_keep(struct tls_conn *t, const struct session_proof *p)
 static void conn_offer_session(struct tls_conn *t, const struct tls_options *o)
 {
 	const struct session_proof *proof = NULL;
-	if (t->client->sessions == NULL || o->no_resumption || o->peer == NULL)
+	if (t->client->sessions == NULL || o->no_resumption || o->peer == NULL ||
+	    t->report->terms.policy == HOST_PKIX)
 		return;
 	t->resumable = tls_terms_key_make(&t->report->terms, o, &t->key);
 	if (!t->resumable)

@@ -2,11 +2,11 @@
 /*
  * tls, inside: what the files of this room share. The only header of ours that shows OpenSSL.
  *
- * client.c makes the SSL_CTX, dane.c puts terms into an SSL, conn.c runs handshakes, bytes.c moves
- * their bytes (the server's too, whose own parts are in server_room.h), check.c runs one X.509
- * verification (the same for a handshake and offline), match.c compares records with certificates,
- * verdict.c turns the result into a reason and a sentence, facts.c describes chains, sessions.c
- * keeps resumable sessions, chain.c reads chains, verify.c is the offline verifier.
+ * client.c makes the SSL_CTX, dane.c and pkix.c put terms into an SSL, conn.c runs handshakes,
+ * bytes.c moves their bytes (the server's too, whose own parts are in server_room.h), check.c runs
+ * one X.509 verification (the same for a handshake and offline), match.c compares records with
+ * certificates, verdict.c turns the result into a reason and a sentence, facts.c describes chains,
+ * sessions.c keeps resumable sessions, chain.c reads chains, verify.c is the offline verifier.
  */
 #ifndef TLS_ROOM_H
 #define TLS_ROOM_H
@@ -67,6 +67,7 @@ struct tls_client {
 	SSL_CTX *ctx;
 	int64_t offset_s;
 	struct session_table *sessions; /* NULL: no resumption */
+	X509_STORE *cas;                /* the system's, once a submission server asked for it */
 };
 
 /* A context for DANE clients; `sigalgs` NULL: ours. */
@@ -84,6 +85,15 @@ bool tls_sni_load(SSL *ssl, const char *sni, char *error, size_t room);
 /* Loads the terms: reference names, SNI, counting records (T1-T5). false: T10, `error` says why. */
 bool tls_dane_load(SSL *ssl, const struct tls_terms *terms, char *error, size_t room);
 
+/* --- pkix.c --- */
+
+/* Loads the terms of a submission server (S1): SNI, its one name, the system's CAs, which no other
+ * connection sees. false: `error` says why. */
+bool tls_pkix_load(struct tls_client *c, SSL *ssl, const struct tls_terms *terms, char *error,
+		   size_t room);
+/* After a verification that succeeded: the name that the certificate has; NULL: none. */
+const char *tls_pkix_name(SSL *ssl);
+
 /* --- check.c --- */
 
 struct chain_check {
@@ -98,6 +108,8 @@ struct chain_check {
 
 /* Verifies ctx->cert under the DANE records of ssl; 1 or 0 as X509_verify_cert(). */
 int tls_check_run(struct chain_check *k, X509_STORE_CTX *ctx, SSL *ssl);
+/* The same under HOST_PKIX: against the CAs and the name that ctx has. */
+int tls_check_run_pkix(struct chain_check *k, X509_STORE_CTX *ctx);
 /* Only keeps the served chain: policies without authentication. */
 bool tls_check_keep_served(struct chain_check *k, X509_STORE_CTX *ctx);
 void tls_check_reset(struct chain_check *k);

@@ -3,8 +3,8 @@
  * tls: TLS with DANE over memory (OpenSSL 3): bytes in, bytes out, no socket (T1-T11).
  *
  * One struct tls_client per process and configuration; many struct tls_conn from it. The system's
- * CA store is never read in DANE mode. All strings in facts belong to the object that reports them.
- * Not thread-safe.
+ * CA store is read under HOST_PKIX only (S1). All strings in facts belong to the object that
+ * reports them. Not thread-safe.
  */
 #ifndef TLS_TLS_H
 #define TLS_TLS_H

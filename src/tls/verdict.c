@@ -47,7 +47,7 @@ enum reason tls_verdict_reason(const struct chain_check *k, const struct tls_ter
 		return REASON_LOCAL_ERROR;
 	if (k->error == X509_V_OK)
 		return REASON_OK;
-	if (!tls_match_any_served(terms->tlsa, k->served))
+	if (terms->policy != HOST_PKIX && !tls_match_any_served(terms->tlsa, k->served))
 		return REASON_TLSA_INVALID;
 	return reason_of_error(k->error);
 }

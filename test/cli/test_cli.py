@@ -126,6 +126,32 @@ def bad_sends():
     refused("bad ret", USAGE, ["--ret"], "send", "-f", "a@b.test", "--ret", "ALL", "c@d.test")
 
 
+def bad_submissions():
+    mail = b"Subject: x\n\nx\n"
+
+    def bad(what, code, words, *args):
+        refused(what, code, words, "send", "-f", "a@b.test", *args, "c@d.test", stdin=mail)
+    for words in (["--user", "me"], ["--password-file", "/dev/null"], ["--mx"]):
+        bad(f"{words[0]} without --submit", USAGE, ["--submit"], *words)
+    bad("--user without a password", USAGE, ["--password-file"], "--submit", "h.test", "--user", "me")
+    bad("a password without --user", USAGE, ["--user"], "--submit", "h.test", "--password-file", "/dev/null")
+    for server in ("192.0.2.1", "[192.0.2.1]:587", "2001:db8::1", "[2001:db8::1]"):
+        bad(f"--submit {server}", USAGE, ["server's name"], "--submit", server)
+    for server in ("h.test:", "h.test:0", "h.test:65536", "h.test:smtp", "h.test:5:87"):
+        bad(f"--submit {server}", USAGE, ["port"], "--submit", server)
+    for server in ("", ":587", "a b.test", "h..test"):
+        bad(f"--submit {server!r}", USAGE, ["--submit"], "--submit", server)
+    bad("an empty user", USAGE, ["--user"], "--submit", "h.test", "--user", "", "--password-file", "/dev/null")
+    login = ["--submit", "h.test", "--user", "me", "--password-file"]
+    bad("no password file", NOINPUT, ["/nonexistent"], *login, "/nonexistent")
+    bad("an empty password file", NOINPUT, ["/dev/null", "password"], *login, "/dev/null")
+    for content in (b"\n", b"\r\nx\n", b"a\0b\n", b"x" * 256 + b"\n", b"x" * 300):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(content)
+            f.flush()
+            bad(f"a password file of {content[:5]!r}", NOINPUT, [f.name, "password"], *login, f.name)
+
+
 def openssl(*args, stdin=None):
     return subprocess.run(["openssl", *args], input=stdin, capture_output=True, check=True).stdout
 
@@ -320,7 +346,7 @@ def help_texts():
     check("options", got == 0 and "dns.anchor" in out, out[:80])
 
 
-for part in (bad_command_lines, bad_configuration, bad_sends, offline_verifier, no_descriptors_left,
+for part in (bad_command_lines, bad_configuration, bad_sends, bad_submissions, offline_verifier, no_descriptors_left,
              passwords, passwords_on_a_terminal,
              help_texts):
     part()

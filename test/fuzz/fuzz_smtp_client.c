@@ -18,6 +18,7 @@ struct session {
 	enum smtpc_end end;
 };
 
+static const struct smtpc_auth auth = {"AUTH-user", "AUTH-password"};
 static const char text[] = "Subject: x\r\n\r\n.\r\n..a\r\nb.\r\n";
 
 static void session_init(struct session *s, struct slice *in)
@@ -45,7 +46,9 @@ static void session_init(struct session *s, struct slice *in)
 	    .rcpts_max = (flags >> 2) % 4,
 	    .message = (flags & 128) != 0 ? NULL : &s->message,
 	    .keep = (flags & 64) != 0,
+	    .auth = (flags & 16) != 0 ? &auth : NULL,
 	};
+	s->config.implicit_tls = (flags & 32) != 0 && s->config.tls == SMTPC_TLS_MUST;
 	s->further = (more >> 6) + 1;
 	s->c = smtpc_new(&s->config);
 }
@@ -59,6 +62,8 @@ static void flush(struct session *s, size_t max)
 	/* a command that is cut in two still begins with its verb */
 	if (s->config.tls == SMTPC_TLS_MUST && !s->up)
 		FUZZ_CHECK(!fuzz_has_envelope(buf_slice(out)));
+	if (s->config.auth != NULL && !s->up && part.n > 0)
+		FUZZ_CHECK(!fuzz_has_envelope(part) && memmem(part.p, part.n, "AUTH", 4) == NULL);
 	for (size_t i = 0; i < RCPTS; i++) {
 		char rcpt[64];
 		snprintf(rcpt, sizeof(rcpt), "RCPT TO:<%s>", s->rcpt[i].address);
@@ -173,7 +178,7 @@ static void check(struct session *s)
 	FUZZ_CHECK(smtpc_timeout_ms(s->c) > 0);
 	FUZZ_CHECK(smtpc_under_tls(s->c) <= s->up);
 	if (end != SMTPC_RUNNING && s->end == SMTPC_RUNNING && end == SMTPC_DONE)
-		FUZZ_CHECK(s->config.tls != SMTPC_TLS_MUST || s->up);
+		FUZZ_CHECK((s->config.tls != SMTPC_TLS_MUST && s->config.auth == NULL) || s->up);
 	s->end = end;
 }
 

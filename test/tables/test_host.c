@@ -29,7 +29,7 @@ struct host_row {
 	enum reason reason;
 	const char *base;              /* NULL: the host name */
 	enum dane_level level_instead; /* LEVEL_MAY stands for the default, level dane */
-	bool no_dane, insecure_mx, refuse_alias, implicit, no_ipv4, no_ipv6;
+	bool no_dane, insecure_mx, refuse_alias, implicit, no_ipv4, no_ipv6, pkix;
 };
 
 static const struct host_row addresses[] = {
@@ -166,6 +166,20 @@ static const struct host_row aliases[] = {
 };
 
 static const struct host_row policies[] = {
+    {"S1: submission: an address is enough, TLSA is never asked for", .a = A_SECURE, .aaaa = NONE,
+     .policy = HOST_PKIX, .pkix = true},
+    {"S1: the same over insecure DNS: the certificate decides", .a = A_INSECURE, .aaaa = NONE,
+     .policy = HOST_PKIX, .pkix = true},
+    {"S1: the same over an alias: the name is the one that was given", .a = A_INSECURE_ALIAS,
+     .aaaa = NONE, .policy = HOST_PKIX, .pkix = true},
+    {"S1: whatever the level, never may", .a = A_INSECURE, .aaaa = NONE, .policy = HOST_PKIX,
+     .pkix = true, .no_dane = true},
+    {"S1: no address", .a = FAILED, .aaaa = FAILED, .policy = HOST_SKIP,
+     .reason = REASON_DNS_FAILED, .pkix = true},
+    {"S1: an absence that anybody can forge is no reason to bounce", .a = NONE_INSECURE,
+     .aaaa = NONE_INSECURE, .policy = HOST_SKIP, .reason = REASON_ADDRESS_UNPROVEN, .pkix = true},
+    {"S1: a proven one is", .a = NONE, .aaaa = NONE, .policy = HOST_SKIP,
+     .reason = REASON_NO_ADDRESS, .pkix = true},
     {"T11: no_dane: may without a question about TLSA", .a = A_SECURE, .aaaa = NONE,
      .policy = HOST_MAY, .no_dane = true},
     {"T11: no_dane: the same over an alias", .a = A_INSECURE_ALIAS, .aaaa = NONE,
@@ -203,6 +217,7 @@ static void run_row(const struct host_row *r)
 	struct host_case c;
 	host_case_init(&c, text);
 	c.facts.no_dane = r->no_dane;
+	c.facts.pkix = r->pkix;
 	c.facts.mx_secure = !r->insecure_mx;
 	c.facts.implicit = r->implicit;
 	c.facts.no_ipv4 = r->no_ipv4;

@@ -209,6 +209,9 @@ static void check_point(struct sweep *s, struct point *x)
 	case HOST_SKIP:
 		check_skip(x);
 		break;
+	case HOST_PKIX: /* only for submission */
+		fail();
+		break;
 	}
 }
 
