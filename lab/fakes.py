@@ -178,7 +178,7 @@ class Session:
         if self.fault == "no-ehlo":
             self.send("502 5.5.1 EHLO unknown")
             return
-        words = [self.host, "PIPELINING", "SIZE 10485760", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"]
+        words = [self.host, "PIPELINING", "SIZE 33554432", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"]
         if self.fault == "size-2000":
             words[2] = "SIZE 2000"
         if self.fault == "no-pipelining":
