@@ -508,7 +508,7 @@ static void nonsense_is_ignored(void **state)
 	e.pending = true;
 	assert_true(sched_ended(s, 100ll * HOUR, 5, &e, &v));
 	assert_int_equal(v.fate, SCHED_FATE_EXPIRED);
-	assert_false(sched_ended(s, 0, 5, &e, &v)); /* twice */
+	assert_false(sched_ended(s, 0, 5, &e, &v));     /* twice */
 	assert_in_range(sched_next_wakeup(s), 1, HOUR); /* the clock was set back */
 	due(s, 6, 9, 1, 1, SCHED_TAKEN);
 	assert_int_equal(next(s, 0), 0); /* a clock that jumps back ends no rest */
