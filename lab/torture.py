@@ -34,10 +34,11 @@ ROLES = ("intake", "keeper", "courier", "resolver")
 
 
 def targets():
-    """Domains whose one server is a Postfix that is authenticated and takes everything."""
+    """Domains whose one server (Postfix or its stand-in) is authenticated and takes everything."""
     good = [d["name"] for d in report.load()["domains"]
             if d["expect"].get("verdict") == "protected" and d["send"].get("status") == "sent" and not d["rcpt"]
-            and not d["slow"] and len(d["servers"]) == 1 and d["servers"][0]["engine"] == "postfix"
+            and not d["slow"] and len(d["servers"]) == 1 and (
+                d["servers"][0]["engine"] == "postfix" or d["servers"][0]["fault"] == "accept")
             and d["name"].isascii() and d["message"] == "plain"]
     return good[:TARGETS]
 
@@ -134,7 +135,7 @@ def kill_one(relay, kind):
 def arrivals():
     """How often each message is in the maildirs."""
     count = collections.Counter()
-    for path in report.state().glob("mail/*/new/*"):
+    for path in [*report.state().glob("mail/*/new/*"), *report.state().glob("taken/*/*.eml")]:
         with open(path, "rb") as f:
             found = ID.search(f.read(4096))
         if found:
