@@ -10,8 +10,11 @@
 
 static enum reason reason_of_tls(const struct tls_facts *t)
 {
-	/* T10: TLS says it failed and does not say why, or was not even tried: never "ok". */
-	return t == NULL || t->reason == REASON_OK ? REASON_TLS_FAILED : t->reason;
+	/* T10: TLS says it failed and does not say why, or was not even tried: never "ok". T7: nor
+	 * can it say anything that bounces. */
+	if (t == NULL || t->reason == REASON_OK || reason_fate(t->reason) == FATE_FAIL)
+		return REASON_TLS_FAILED;
+	return t->reason;
 }
 
 static enum reason reason_of_end(enum smtpc_end end, const struct tls_facts *tls)

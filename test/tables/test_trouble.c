@@ -77,6 +77,8 @@ static const struct judge_row judges[] = {
      REASON_LOCAL_ERROR, ""},
     {"M2: TLS knows why", true, true, true, SMTPC_TLS_FAILED, REASON_TLSA_INVALID, NULL,
      REASON_TLSA_INVALID, "words of TLS"},
+    {"T7: no word of TLS bounces", true, true, true, SMTPC_TLS_FAILED, REASON_AUTH_REFUSED, NULL,
+     REASON_TLS_FAILED, "words of TLS"},
     {"M2: an expired certificate", true, true, true, SMTPC_TLS_FAILED, REASON_CERT_EXPIRED, NULL,
      REASON_CERT_EXPIRED, "words of TLS"},
     {"T10: TLS failed and says ok: never ok", true, true, true, SMTPC_TLS_FAILED, REASON_OK, NULL,
