@@ -10,8 +10,8 @@
 #include "tls/tls.h"
 
 enum {
-	POOL_MAX = 256,    /* idle connections of this process: each holds a descriptor */
-	POOL_PEER_MAX = 4, /* to one address and port: an idle connection costs the host, too */
+	POOL_MAX = 256,     /* idle connections of this process: each holds a descriptor */
+	POOL_PEER_MAX = 20, /* to one address and port: an idle connection costs the host, too */
 	POOL_PEER_TEXT_MAX = 64,
 };
 

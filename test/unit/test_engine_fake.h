@@ -7,7 +7,7 @@
 #include "loop/loop.h"
 #include "tls/tls_server.h"
 
-enum { FAKE_CONNECTIONS = 16, FAKE_RULES = 4 };
+enum { FAKE_CONNECTIONS = 32, FAKE_RULES = 4 };
 
 /* What to do instead when a connection (from 1, 0: any) hears a verb for the nth time (0: any). */
 struct fake_rule {

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { KEEP_MS = 150, LIMIT_MS = 300, PATIENCE_MS = 10000, JOBS = 6 };
+enum { KEEP_MS = 150, LIMIT_MS = 300, PATIENCE_MS = 10000, JOBS = POOL_PEER_MAX + 2 };
 
 static const char text[] = "Subject: x\r\n\r\nhello\r\n";
 
@@ -409,7 +409,7 @@ static void kept(void **state)
 	end(f);
 }
 
-static void at_most_four(void **state)
+static void at_most_so_many(void **state)
 {
 	struct fixture *f = *state;
 	static struct job j[JOBS];
@@ -653,7 +653,7 @@ int main(void)
 	    cmocka_unit_test(connect_timeout),     cmocka_unit_test(end_rows),
 	    cmocka_unit_test(freed_while_running), cmocka_unit_test(dot_allowed),
 	    cmocka_unit_test(dot_forbidden),       cmocka_unit_test(kept),
-	    cmocka_unit_test(at_most_four),        cmocka_unit_test(other_terms),
+	    cmocka_unit_test(at_most_so_many),     cmocka_unit_test(other_terms),
 	    cmocka_unit_test(never_after_trouble), cmocka_unit_test(closed_while_idle),
 	    cmocka_unit_test(dead_rows),           cmocka_unit_test(dead_at_once),
 	    cmocka_unit_test(dead_and_refused),    cmocka_unit_test(kept_under_tls),
