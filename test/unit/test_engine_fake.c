@@ -170,7 +170,7 @@ void fake_open(struct fake *f, struct loop *l)
 	memset(f, 0, sizeof(*f));
 	f->loop = l;
 	f->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	must(f->fd >= 0 && bind(f->fd, (struct sockaddr *)&a, n) == 0 && listen(f->fd, 16) == 0 &&
+	must(f->fd >= 0 && bind(f->fd, (struct sockaddr *)&a, n) == 0 && listen(f->fd, 128) == 0 &&
 		 getsockname(f->fd, (struct sockaddr *)&a, &n) == 0,
 	     "listen");
 	f->port = ntohs(a.sin_port);
