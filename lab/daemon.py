@@ -197,8 +197,13 @@ def open_files(pid):
 
 
 def memory_kib(pid):
-    text = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
+    """Resident memory; 0 for a process that is dying or gone."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"VmRSS:\s+(\d+)", text)
+    return int(found.group(1)) if found else 0
 
 
 def cpu_seconds(pid):
