@@ -8,6 +8,7 @@
  * is void; session_start() hands it to the next owner.
  */
 #include "engine/engine.h"
+#include "loop/net.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -496,28 +497,11 @@ void session_finish_text(struct session *s, bool go)
 
 /* --- The start --- */
 
-static socklen_t to_sockaddr(const struct ipaddr *a, uint16_t port, struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (a->family == 4) {
-		struct sockaddr_in *in = (struct sockaddr_in *)out;
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		memcpy(&in->sin_addr, a->b, 4);
-		return sizeof(*in);
-	}
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(port);
-	memcpy(&in6->sin6_addr, a->b, 16);
-	return sizeof(*in6);
-}
-
 /* Errors here are the network's, not ours: they end the session like a refused connection. */
 static void start_connect(struct session *s)
 {
 	struct sockaddr_storage to;
-	socklen_t len = to_sockaddr(&s->request.address, s->request.port, &to);
+	socklen_t len = net_sockaddr(&s->request.address, s->request.port, &to);
 	int one = 1;
 	if (setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0 ||
 	    (connect(s->fd, (struct sockaddr *)&to, len) != 0 && errno != EINPROGRESS)) {

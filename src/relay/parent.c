@@ -7,6 +7,7 @@
 
 #include "relay/network.h"
 #include "relay/process.h"
+#include "loop/net.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,24 +75,6 @@ static void on_watchdog(void *arg);
 
 /* --- Listeners --- */
 
-static socklen_t endpoint_sockaddr(const struct ipaddr *a, uint16_t port,
-				   struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (a->family == 4) {
-		struct sockaddr_in *in = (struct sockaddr_in *)out;
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		memcpy(&in->sin_addr, a->b, 4);
-		return sizeof(*in);
-	}
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(port);
-	memcpy(&in6->sin6_addr, a->b, 16);
-	return sizeof(*in6);
-}
-
 static int bind_endpoint(const char *text, char *error, size_t room)
 {
 	struct ipaddr address;
@@ -102,7 +85,7 @@ static int bind_endpoint(const char *text, char *error, size_t room)
 		snprintf(error, room, "'%s' is not ADDRESS:PORT or [ADDRESS]:PORT", text);
 		return -1;
 	}
-	socklen_t len = endpoint_sockaddr(&address, port, &to);
+	socklen_t len = net_sockaddr(&address, port, &to);
 	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0;
 	if (ok && to.ss_family == AF_INET6)
