@@ -703,6 +703,30 @@ def test_users(score, folder):
     score.add("as nobody: ends well", [] if relay.stop() == 0 else ["no"])
 
 
+def test_rate(score, folder):
+    """P3: a user may hand in so many messages a minute; this machine's own programs are not counted."""
+    relay = Relay("rate", 2680, **tls_options(folder, 2680),
+                  **{"relay.messages-per-minute": 3, "relay.intakes": 1}).start()
+    tls = daemon.trusting(folder / "ca.pem")
+    with smtplib.SMTP(HOME, relay.port + 1, timeout=20) as c:
+        c.starttls(context=tls)
+        c.login(NAME, PASSWORD)
+        codes = []
+        for _ in range(5):
+            codes.append(c.docmd(f"MAIL FROM:<a@{BACK}>")[0])
+            c.rset()
+    score.add("rate: the fourth message of a user waits", [] if codes == [250] * 3 + [450] * 2 else [codes])
+    score.add("rate: it is logged", [] if relay.event("too-many-messages", user=NAME) else ["it is not"])
+    with relay.client() as c:
+        c.ehlo()
+        codes = []
+        for _ in range(9):
+            codes.append(c.docmd(f"MAIL FROM:<a@{BACK}>")[0])
+            c.rset()
+    score.add("rate: this machine is not counted", [] if codes == [250] * 9 else [codes])
+    relay.stop()
+
+
 def came_back(relay, role, before):
     now = relay.roles().get(role, [])
     return len(now) == len(before) and before[0] not in now
@@ -728,7 +752,8 @@ def test_domains(score, folder, pattern="*"):
 
 
 TESTS = {"domains": test_domains, "clients": test_clients, "protocol": test_protocol, "reload": test_reload,
-         "queue": test_queue, "time": test_time, "start": test_start, "users": test_users, "fairness": test_fairness}
+         "queue": test_queue, "time": test_time, "start": test_start, "users": test_users, "fairness": test_fairness,
+         "rate": test_rate}
 
 
 def guarded(score, name, folder):

@@ -280,7 +280,10 @@ static bool open_doors(struct intake *t)
 static bool start(struct intake *t)
 {
 	t->login_timer = loop_timer_new(t->process.loop, intake_login_turn, t);
-	if (t->login_timer == NULL)
+	uint32_t limit = (uint32_t)t->process.birth.conf->relay_messages_per_minute;
+	if (limit > 0)
+		t->rate = rate_new(limit);
+	if (t->login_timer == NULL || (limit > 0 && t->rate == NULL))
 		return false;
 	if (getrandom(&t->last_token, sizeof(t->last_token), 0) != (ssize_t)sizeof(t->last_token))
 		return false;
@@ -315,6 +318,7 @@ int intake_main(const struct birth *b)
 	tls_server_free(&t->tls_relay);
 	tls_server_free(&t->tls_submission);
 	users_free(&t->users);
+	rate_free(&t->rate);
 	process_free(&t->process);
 	free(t);
 	return code;

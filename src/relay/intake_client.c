@@ -133,6 +133,32 @@ static bool has_route(const struct client *c, const char *path)
 	       conf_route_for(c->intake->process.birth.conf, ascii) != NULL;
 }
 
+/* P3: how many messages a user, else a client network, hands in. This machine is not counted. */
+static bool too_many(struct client *c)
+{
+	char address[IPADDR_TEXT_MAX];
+	struct ipaddr network = c->address;
+	bool user = smtps_authenticated(c->smtp);
+	if (c->intake->rate == NULL || (!user && ipaddr_is_loopback(&c->address)))
+		return false;
+	if (network.family == 6)
+		memset(network.b + 8, 0, 8); /* who has one address has its /64 */
+	ipaddr_to_text(&network, address);
+	return !rate_take(c->intake->rate, slice_str(user ? smtps_user(c->smtp) : address),
+			  loop_now_ms());
+}
+
+static void decide_mail(struct client *c)
+{
+	if (!too_many(c)) {
+		smtps_decide(c->smtp, 250, "2.1.0 Ok");
+		return;
+	}
+	log_client(c, LOG_LEVEL_WARN, "too-many-messages", "user",
+		   smtps_authenticated(c->smtp) ? smtps_user(c->smtp) : NULL);
+	smtps_decide(c->smtp, 450, "4.7.1 Too many messages from you, try again in a minute");
+}
+
 static void decide_rcpt(struct client *c)
 {
 	const char *rcpt = smtps_rcpt(c->smtp)->address;
@@ -288,7 +314,7 @@ static void decide(struct client *c)
 		intake_login(c);
 		return;
 	case SMTPS_Q_MAIL:
-		smtps_decide(c->smtp, 250, "2.1.0 Ok");
+		decide_mail(c);
 		return;
 	case SMTPS_Q_RCPT:
 		decide_rcpt(c);

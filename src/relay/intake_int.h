@@ -7,6 +7,7 @@
 #include "relay/mail.h"
 #include "relay/network.h"
 #include "relay/process.h"
+#include "relay/rate.h"
 #include "smtp/server.h"
 #include "tls/tls_server.h"
 #include "users/users.h"
@@ -72,6 +73,7 @@ struct intake {
 	struct loop_timer *login_timer;
 	uint64_t last_login, login_after;
 	struct failed_network failed[FAILED_NETWORKS];
+	struct rate *rate; /* NULL: no limit */
 };
 
 /* intake.c */

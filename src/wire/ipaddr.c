@@ -7,6 +7,7 @@
 #include "wire/ipaddr.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 
 bool ipaddr_from_text(struct slice text, struct ipaddr *out)
 {
@@ -39,4 +40,10 @@ bool ipaddr_eq(const struct ipaddr *a, const struct ipaddr *b)
 	size_t n = a->family == 6 ? 16 : a->family == 4 ? 4 : 0;
 
 	return a->family == b->family && memcmp(a->b, b->b, n) == 0;
+}
+
+bool ipaddr_is_loopback(const struct ipaddr *a)
+{
+	static const uint8_t one[16] = {[15] = 1};
+	return a->family == 4 ? a->b[0] == 127 : a->family == 6 && memcmp(a->b, one, 16) == 0;
 }

@@ -133,6 +133,24 @@ static void test_strerror(void **state)
 		assert_true(strlen(tlsa_text_strerror((enum tlsa_text_error)e)) > 5);
 }
 
+static void test_loopback(void **state)
+{
+	static const struct {
+		const char *text;
+		bool loopback;
+	} row[] = {
+	    {"127.0.0.1", true}, {"127.255.0.9", true}, {"128.0.0.1", false}, {"126.0.0.1", false},
+	    {"::1", true},       {"::", false},         {"::2", false},       {"7f00::1", false},
+	};
+	(void)state;
+	for (size_t i = 0; i < ROWS(row); i++) {
+		struct ipaddr a;
+		assert_true(ipaddr_from_text(slice_str(row[i].text), &a));
+		assert_int_equal(ipaddr_is_loopback(&a), row[i].loopback);
+	}
+	assert_false(ipaddr_is_loopback(&(struct ipaddr){0}));
+}
+
 static void test_ipaddr(void **state)
 {
 	static const struct {
@@ -191,6 +209,7 @@ int main(void)
 	    cmocka_unit_test(test_rdata),         cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_text_prefixes), cmocka_unit_test(test_order),
 	    cmocka_unit_test(test_strerror),      cmocka_unit_test(test_ipaddr),
+	    cmocka_unit_test(test_loopback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
