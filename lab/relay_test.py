@@ -432,6 +432,14 @@ def test_notifications(score, relay, claim):
             wrong.append("no Original-Envelope-Id")
         return wrong + ([] if f"other@{NO_DSN}" in str(fields.get("Original-Recipient")) else ["no ORCPT"])
 
+    def success_elsewhere():
+        """RFC 3461 s5.2.2: Postfix knows DSN, so that the success is its to report (here it drops what it reports)."""
+        got = relay.send(f"x@{BACK}", letter("dsn-elsewhere"), rcpt=("NOTIFY=SUCCESS",))
+        if not wait_until(lambda: relay.event("sent", id=got)) or not arrived("dsn-elsewhere"):
+            return ["not sent"]
+        time.sleep(1)
+        return ["told twice"] if dsns("dsn-elsewhere", 0) or relay.events("notification", to=f"tester@{BACK}") else []
+
     def never():
         got = relay.send(f"x@{REFUSES}", letter("dsn-never"), rcpt=("NOTIFY=NEVER",))
         wait_until(lambda: relay.event("failed", id=got))
@@ -448,6 +456,7 @@ def test_notifications(score, relay, claim):
             REFUSES in str(fields.get("Remote-MTA")) and "550" in str(fields.get("Diagnostic-Code"))
         return [] if ok and relay.event("failed", id=got) else [f"{fields}"]
     claim("DSN success", success)
+    claim("DSN success, told by the next host", success_elsewhere)
     claim("DSN never, null sender", never)
     claim("DSN failure", failure)
 

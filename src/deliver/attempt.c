@@ -132,6 +132,7 @@ static void collect(struct attempt *a, enum reason r, int by)
 		switch (s->state) {
 		case RCPT_SENT:
 			settle(a, i, ATTEMPT_SENT, REASON_OK, s->enhanced, by);
+			a->rcpt[i].dsn_passed = s->dsn_passed;
 			break;
 		case RCPT_REJECTED:
 			settle(a, i, ATTEMPT_FAILED, REASON_SMTP_REJECTED, s->enhanced, by);

@@ -55,6 +55,7 @@ struct attempt_rcpt {
 	char code[CODE_TEXT_MAX];
 	int decided_by;    /* index of the try that decided, -1: none (the MX lookup did) */
 	const char *reply; /* the host's words to this recipient, "" if none */
+	bool dsn_passed;   /* SENT: that host knows DSN and will report itself (RFC 3461 s5.2.2) */
 };
 
 enum attempt_want { ATTEMPT_WANT_ANSWERS, ATTEMPT_WANT_SESSION, ATTEMPT_DONE };

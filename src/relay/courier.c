@@ -100,7 +100,8 @@ static void fill_rcpts(struct arena *mem, const struct carry *c, struct attempt 
 						  .reason = (uint16_t)x->reason,
 						  .code = x->code,
 						  .reply = or_null(x->reply),
-						  .host = t != NULL ? t->host : NULL};
+						  .host = t != NULL ? t->host : NULL,
+						  .dsn_passed = x->dsn_passed};
 		if (x->reason != REASON_OK)
 			r->reason = (uint16_t)reason_worse((enum reason)r->reason, x->reason);
 	}

@@ -102,7 +102,8 @@ static void fill_rcpt(struct arena *mem, const struct store_delivery *d, const s
 	const struct result_rcpt *x = result_of(r, s->n);
 	struct dsn_facts f = {.event = event_of(r, x, expired),
 			      .notify = notify_of(s->notify),
-			      .null_sender = d->envelope.reverse_path[0] == '\0'};
+			      .null_sender = d->envelope.reverse_path[0] == '\0',
+			      .next_knows_dsn = x != NULL && x->dsn_passed};
 	enum reason reason = REASON_TIMEOUT;
 	const char *name = x != NULL           ? reason_name((enum reason)x->reason)
 			   : s->reason != NULL ? s->reason

@@ -178,6 +178,7 @@ void result_put(struct buf *b, const struct result *r)
 		put_str(b, x->code);
 		put_str(b, x->reply);
 		put_str(b, x->host);
+		put_u8(b, x->dsn_passed);
 	}
 }
 
@@ -189,6 +190,7 @@ static void rcpt_get(struct cursor *c, struct arena *mem, struct result_rcpt *x)
 	x->code = get_some(c, mem);
 	x->reply = get_str(c, mem);
 	x->host = get_str(c, mem);
+	x->dsn_passed = get_bool(c);
 	if (x->status < ATTEMPT_SENT || x->status > ATTEMPT_FAILED || x->reason >= REASON_COUNT)
 		c->failed = true;
 }
@@ -204,7 +206,7 @@ bool result_get(struct slice payload, struct arena *mem, struct result *out)
 	out->tries = arena_array(mem, out->ntries, sizeof(*out->tries));
 	for (size_t i = 0; out->tries != NULL && i < out->ntries; i++)
 		try_get(&c, mem, &out->tries[i]);
-	out->nrcpt = get_count(&c, MAIL_RCPTS_MAX, 19);
+	out->nrcpt = get_count(&c, MAIL_RCPTS_MAX, 20);
 	out->rcpt = arena_array(mem, out->nrcpt, sizeof(*out->rcpt));
 	for (size_t i = 0; out->rcpt != NULL && i < out->nrcpt; i++)
 		rcpt_get(&c, mem, &out->rcpt[i]);

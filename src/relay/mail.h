@@ -63,6 +63,7 @@ struct result_rcpt {
 	uint8_t status; /* enum attempt_status */
 	uint16_t reason;
 	const char *code, *reply, *host;
+	bool dsn_passed; /* sent: that host reports success itself (RFC 3461 s5.2.2) */
 };
 
 struct result {

@@ -40,6 +40,9 @@ struct smtpc_rcpt {
 	enum rcpt_state state;
 	struct enhanced_code enhanced;
 	char reply[SMTPC_REPLY_MAX]; /* the reply that decided, on one line */
+	/* The host offers DSN and was given what is in `params`: reports of success are its
+	 * matter when it takes the message (RFC 3461 s5.2.2). */
+	bool dsn_passed;
 };
 
 struct smtpc_message {

@@ -6,7 +6,8 @@
 
 static void send_rcpt(struct smtpc *c, size_t nth)
 {
-	const struct smtpc_rcpt *rcpt = &c->config.message->rcpt[c->batch[nth]];
+	struct smtpc_rcpt *rcpt = &c->config.message->rcpt[c->batch[nth]];
+	rcpt->dsn_passed = c->cap.dsn;
 	command_rcpt(&c->out, rcpt->address, c->cap.dsn ? &rcpt->params : &(struct rcpt_params){0});
 	c->expected++;
 }

@@ -72,6 +72,8 @@ static bool rcpt_word(struct judge *j, const struct attempt_rcpt *r, struct slic
 		got = r->code;
 	} else if (is(key, "via")) {
 		got = t != NULL ? t->host : "nobody";
+	} else if (is(key, "dsn")) {
+		got = r->dsn_passed ? "passed" : "ours";
 	} else if (is(key, "address")) {
 		got = t != NULL && t->address != NULL ? t->address : "none";
 	} else if (is(key, "reply")) { /* takes the rest of the line */

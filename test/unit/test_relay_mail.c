@@ -89,8 +89,8 @@ static struct result_try tries[] = {
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 static struct result_rcpt results[] = {
-    {0, ATTEMPT_SENT, REASON_OK, "2.0.0", "250 ok", "mx1.example.org"},
-    {9, ATTEMPT_FAILED, REASON_TIMEOUT, "5.1.1", NULL, NULL},
+    {0, ATTEMPT_SENT, REASON_OK, "2.0.0", "250 ok", "mx1.example.org", true},
+    {9, ATTEMPT_FAILED, REASON_TIMEOUT, "5.1.1", NULL, NULL, false},
 };
 
 static void put_submit(struct buf *b)
@@ -202,6 +202,7 @@ static void what_was_put_comes_out(void **state)
 	assert_int_equal(r.rcpt[1].n, 9);
 	assert_int_equal(r.rcpt[1].status, ATTEMPT_FAILED);
 	assert_same(r.rcpt[0].reply, "250 ok");
+	assert_true(r.rcpt[0].dsn_passed && !r.rcpt[1].dsn_passed);
 	buf_reset(&f->b);
 	put_answered(&f->b);
 	assert_true(answered_get(buf_slice(&f->b), &f->mem, &a));
