@@ -63,6 +63,7 @@ struct channel {
 	size_t nin_fd;
 	int current_fd; /* of the message in the callback */
 	bool dead;
+	int broken;  /* errno: the peer reads no more; 0: it does */
 	bool busy;   /* inside on_io(): freeing has to wait */
 	bool doomed; /* freed meanwhile */
 };
@@ -115,13 +116,20 @@ struct channel *channel_new(struct loop *l, int fd, enum role self, enum role pe
 	return c;
 }
 
+static void drop_output(struct channel *c)
+{
+	for (size_t i = 0; i < c->nout_fd; i++)
+		close(c->out_fd[i].fd);
+	c->nout_fd = 0;
+	buf_reset(&c->out);
+}
+
 static void release(struct channel *c)
 {
 	loop_io_free(&c->io);
 	for (size_t i = 0; i < c->nin_fd; i++)
 		close(c->in_fd[i]);
-	for (size_t i = 0; i < c->nout_fd; i++)
-		close(c->out_fd[i].fd);
+	drop_output(c);
 	if (c->current_fd >= 0)
 		close(c->current_fd);
 	free(c->out_fd);
@@ -151,7 +159,16 @@ static void die(struct channel *c, const char *why)
 		return;
 	c->dead = true;
 	loop_io_want(c->io, 0);
-	c->closed(c->arg, c, why);
+	c->closed(c->arg, c, c->broken != 0 ? strerror(c->broken) : why);
+}
+
+/* The peer takes nothing more. What it said before is still in the socket, a result perhaps: that
+ * is read first, and its end tells the end. */
+static void cannot_write(struct channel *c, int why)
+{
+	c->broken = why;
+	drop_output(c);
+	loop_io_want(c->io, LOOP_READ);
 }
 
 /* --- Output --- */
@@ -203,7 +220,11 @@ bool channel_send(struct channel *c, int fd)
 		return false;
 	size_t payload = buf_len(&c->draft) - HEADER;
 	if (payload < r->min || payload > r->max || (fd >= 0 && r->fd == FD_NO) ||
-	    buf_room(&c->out) < buf_len(&c->draft) || (fd >= 0 && !queue_fd(c, fd)))
+	    buf_room(&c->out) < buf_len(&c->draft))
+		return false;
+	if (c->broken != 0) /* as if it had left before the peer ended */
+		return true;
+	if (fd >= 0 && !queue_fd(c, fd))
 		return false;
 	fill_header(c, (uint32_t)payload, fd >= 0);
 	buf_add_slice(&c->out, buf_slice(&c->draft));
@@ -261,7 +282,7 @@ static void write_out(struct channel *c)
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n < 0) {
-			die(c, strerror(errno));
+			cannot_write(c, errno);
 			return;
 		}
 		buf_consume(&c->out, (size_t)n);

@@ -33,7 +33,7 @@ struct channel;
  * channel_take_fd(). */
 typedef void channel_cb(void *arg, struct channel *c, enum message type, struct slice payload);
 /* The peer is gone or broke the rules (`why` says which); the channel is dead and may be freed in
- * the callback. */
+ * the callback. Whole messages that a peer sent before it was gone have been handed on by then. */
 typedef void channel_closed_cb(void *arg, struct channel *c, const char *why);
 
 /* Takes fd over. self is our role, peer the other end's. NULL: out of memory (fd is closed). */
@@ -45,7 +45,7 @@ void channel_free(struct channel **c);
 struct buf *channel_begin(struct channel *c, enum message type);
 /* Sends what was filled in since channel_begin(); fd >= 0 is duplicated into the message (and stays
  * the caller's). False: the message broke the table's bounds or memory ran out; nothing was sent.
- */
+ * True says nothing about the peer: when it is gone, the end follows. */
 bool channel_send(struct channel *c, int fd);
 /* Octets that wait for the peer: a producer that minds it stays bounded. */
 size_t channel_backlog(const struct channel *c);

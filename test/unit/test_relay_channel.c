@@ -380,6 +380,35 @@ static void whole_frames_before_the_end_still_count(void **state)
 	assert_string_equal(f->why, "closed");
 }
 
+/* A courier reports and dies while a job is on its way to it: the report counts. */
+static void what_a_dead_peer_had_said_counts_when_writing_breaks(void **state)
+{
+	enum { LONG = 30000, FRAMES = 4 }; /* more than one read takes */
+	static uint8_t octets[LONG + HEADER];
+	struct fixture *f = *state;
+	int fd = file_with("x");
+	for (int i = 0; i < FRAMES; i++)
+		write_with_fd(f->peer, octets,
+			      frame(octets, MSG_SUBMIT | 0x8000u, LONG, (char)('a' + i)), fd);
+	put_bytes(channel_begin(f->channel, MSG_SUBMITTED), slice_str("never read"));
+	assert_true(channel_send(f->channel, -1));
+	turn(f, 0);
+	close(f->peer); /* with something unread: the kernel resets */
+	f->peer = -1;
+	put_bytes(channel_begin(f->channel, MSG_SUBMITTED), slice_str("into the void"));
+	assert_true(channel_send(f->channel, -1));
+	f->until = FRAMES + 1;
+	turn(f, 1000);
+	assert_int_equal(f->ngot, FRAMES);
+	for (int i = 0; i < FRAMES; i++) {
+		assert_int_equal(f->got[i].text[0], 'a' + i);
+		assert_true(holds(f->got[i].fd, "x"));
+	}
+	assert_non_null(f->why);
+	assert_int_equal(channel_backlog(f->channel), 0);
+	close(fd);
+}
+
 static void it_may_be_freed_in_its_callbacks(void **state)
 {
 	uint8_t octets[256];
@@ -419,6 +448,7 @@ int main(void)
 	    CLAIM(a_flood_of_descriptors_ends_the_channel),
 	    CLAIM(the_end_is_told_once),
 	    CLAIM(whole_frames_before_the_end_still_count),
+	    CLAIM(what_a_dead_peer_had_said_counts_when_writing_breaks),
 	    CLAIM(it_may_be_freed_in_its_callbacks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
