@@ -41,6 +41,7 @@ test-live: build
 	@lab/lab run -- lab/live_test.py
 	@lab/lab run -- lab/interop_test.py
 	@lab/lab run -- lab/relay_test.py
+	@lab/lab run -- lab/endure_test.py
 	@lab/lab run -- lab/torture.py --short
 	@lab/lab run -- lab/submit_test.py
 

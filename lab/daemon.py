@@ -12,6 +12,7 @@ import signal
 import smtplib
 import ssl
 import subprocess
+import threading
 import time
 
 import report
@@ -34,6 +35,22 @@ def wait_until(test, seconds=15.0, pause=0.05):
 
 def fields_of(line):
     return {key: value[1:-1] if value.startswith('"') else value for key, value in FIELD.findall(line)}
+
+
+class Score:
+    def __init__(self, verbose):
+        self.passed, self.failed, self.verbose = 0, 0, verbose
+        self.lock = threading.Lock()
+
+    def add(self, name, complaints):
+        with self.lock:
+            if complaints:
+                self.failed += 1
+                print(f"FAIL {name}: {'; '.join(map(str, complaints))}", flush=True)
+            else:
+                self.passed += 1
+                if self.verbose:
+                    print(f"ok   {name}", flush=True)
 
 
 class Relay:

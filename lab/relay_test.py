@@ -28,7 +28,7 @@ sys.dont_write_bytecode = True
 import certs        # noqa: E402
 import daemon       # noqa: E402
 import report       # noqa: E402
-from daemon import BACK, HOME, Relay, expect, give, wait_until    # noqa: E402
+from daemon import BACK, HOME, Relay, Score, expect, give, wait_until    # noqa: E402
 
 HOST = "client.lab.test"
 NAME, PASSWORD = "ada", "correct horse battery"
@@ -37,22 +37,6 @@ REFUSES = "rcpt-550.test"               # refuses every recipient
 NO_DSN = "sni.test"                     # takes mail, does not know DSN
 TEXT = "From: <a@ee-311.test>\r\nTo: <b@ee-311.test>\r\nSubject: test\r\n\r\nhello\r\n"
 report.TRACE = re.compile(rb"Received: from [^\n]*\n\tby client\.lab\.test \(Danelaw\)[^\n]*\n(?:[ \t][^\n]*\n)*")
-
-
-class Score:
-    def __init__(self, verbose):
-        self.passed, self.failed, self.verbose = 0, 0, verbose
-        self.lock = threading.Lock()
-
-    def add(self, name, complaints):
-        with self.lock:
-            if complaints:
-                self.failed += 1
-                print(f"FAIL {name}: {'; '.join(map(str, complaints))}", flush=True)
-            else:
-                self.passed += 1
-                if self.verbose:
-                    print(f"ok   {name}", flush=True)
 
 
 # -- material ------------------------------------------------------------------------------------------

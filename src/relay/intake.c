@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_AT_ONCE = 32, PAUSE_MS = 200 };
+enum { ACCEPTS_AT_ONCE = 32, PAUSE_MS = 200, LACKING_MS = 2000 };
 
 struct door {
 	struct intake *intake;
@@ -151,11 +151,24 @@ static void on_gone(void *arg, struct channel *ch, const char *why)
 	(void)ch;
 	(void)why;
 	channel_free(&t->keeper);
+	loop_timer_set(t->lacking, LACKING_MS);
 	for (struct client *c = t->client, *next; c != NULL; c = next) {
 		next = c->next;
 		if (c->token != 0)
 			client_submitted(c, 451, "4.3.0 Queue trouble, try again later");
 	}
+}
+
+/* A keeper that died has a successor by now; one that cut us off lives, and only the parent can
+ * bring us together again. */
+static void on_lacking(void *arg)
+{
+	struct intake *t = arg;
+	if (t->keeper != NULL)
+		return;
+	put_u8(channel_begin(t->process.parent, MSG_LACKING), ROLE_KEEPER);
+	channel_send(t->process.parent, -1);
+	loop_timer_set(t->lacking, LACKING_MS);
 }
 
 static void on_peer(void *self, enum role role, int fd)
@@ -168,6 +181,8 @@ static void on_peer(void *self, enum role role, int fd)
 	if (t->keeper != NULL)
 		on_gone(t, t->keeper, "replaced");
 	t->keeper = channel_new(t->process.loop, fd, ROLE_INTAKE, role, on_message, on_gone, t);
+	if (t->keeper == NULL)
+		loop_timer_set(t->lacking, LACKING_MS);
 }
 
 /* --- Life --- */
@@ -280,10 +295,11 @@ static bool open_doors(struct intake *t)
 static bool start(struct intake *t)
 {
 	t->login_timer = loop_timer_new(t->process.loop, intake_login_turn, t);
+	t->lacking = loop_timer_new(t->process.loop, on_lacking, t);
 	uint32_t limit = (uint32_t)t->process.birth.conf->relay_messages_per_minute;
 	if (limit > 0)
 		t->rate = rate_new(limit);
-	if (t->login_timer == NULL || (limit > 0 && t->rate == NULL))
+	if (t->login_timer == NULL || t->lacking == NULL || (limit > 0 && t->rate == NULL))
 		return false;
 	if (getrandom(&t->last_token, sizeof(t->last_token), 0) != (ssize_t)sizeof(t->last_token))
 		return false;
@@ -314,6 +330,7 @@ int intake_main(const struct birth *b)
 	}
 	close_doors(t);
 	loop_timer_free(&t->login_timer);
+	loop_timer_free(&t->lacking);
 	channel_free(&t->keeper);
 	tls_server_free(&t->tls_relay);
 	tls_server_free(&t->tls_submission);

@@ -63,7 +63,8 @@ struct intake {
 	bool retired; /* no doors any more, but clients */
 	struct client *client;
 	size_t nclient;
-	struct channel *keeper;
+	struct channel *keeper;     /* NULL: none; then */
+	struct loop_timer *lacking; /* asks the parent for one */
 	uint64_t last_token;
 	char host[256];
 	struct network network[NETWORKS_MAX];

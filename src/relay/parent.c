@@ -7,6 +7,8 @@
 
 #include "relay/network.h"
 #include "relay/process.h"
+#include "relay/service.h"
+#include "relay/watch.h"
 #include "loop/net.h"
 
 #include <errno.h>
@@ -19,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ struct child {
 	pid_t pid;           /* 0: dead, to be restarted */
 	uint64_t born_ms;
 	bool ready, leaving;
+	struct watch watch;
 	struct channel *channel;
 	struct loop_timer *restart;
 	struct child *next;
@@ -61,16 +63,14 @@ struct parent {
 	uint32_t restarts_of[ROLE_COUNT];
 	bool draining;
 	uint64_t restarts;
-	struct loop_timer *drain_limit, *watchdog;
-	uint32_t watchdog_ms; /* 0: nobody watches */
-	int notify_fd;
-	struct sockaddr_un notify_to;
-	socklen_t notify_len;
+	struct loop_timer *drain_limit, *watchdog, *look;
+	uint64_t last_look;
+	bool helpless; /* a child hangs and cannot be ended: the service manager is to know */
+	struct service service;
 	struct loop_signal *sig_term, *sig_int, *sig_hup, *sig_chld;
 };
 
 static bool spawn(struct parent *p, enum role role);
-static void notify(struct parent *p, const char *text);
 static void on_watchdog(void *arg);
 
 /* --- Listeners --- */
@@ -201,18 +201,35 @@ static void look_if_started(struct parent *p)
 	}
 	p->started = true;
 	log_event(p->log, LOG_LEVEL_INFO, "started", NULL);
-	notify(p, "READY=1");
-	if (p->watchdog_ms > 0)
+	service_tell(&p->service, "READY=1");
+	if (p->service.watchdog_ms > 0)
 		on_watchdog(p);
+}
+
+/* The other end is alive and has cut the channel, else it would have a successor by now. */
+static void give_again(struct child *c, unsigned role)
+{
+	struct child *other = role == ROLE_KEEPER ? find_role(c->parent, ROLE_KEEPER) : NULL;
+	char pid[LOG_INT_TEXT];
+	if (other == NULL || c->parent->draining)
+		return;
+	log_event(c->parent->log, LOG_LEVEL_WARN, "reconnected", "role", role_name(c->role), "pid",
+		  log_int(pid, c->pid), "to", role_name(other->role), NULL);
+	connect_children(c->parent, c, other);
 }
 
 static void on_message(void *arg, struct channel *ch, enum message type, struct slice payload)
 {
 	struct child *c = arg;
 	(void)ch;
-	(void)payload;
-	if (type == MSG_READY)
+	if (type == MSG_READY) {
 		c->ready = true;
+		watch_ready(&c->watch);
+	} else if (type == MSG_PONG) {
+		watch_answered(&c->watch);
+	} else if (type == MSG_LACKING) {
+		give_again(c, payload.p[0]);
+	}
 	if (!c->parent->started)
 		look_if_started(c->parent);
 }
@@ -222,7 +239,8 @@ static void on_channel_closed(void *arg, struct channel *ch, const char *why)
 	struct child *c = arg;
 	(void)ch;
 	(void)why;
-	channel_free(&c->channel); /* SIGCHLD follows */
+	channel_free(&c->channel); /* SIGCHLD follows, or the watch */
+	watch_cut_off(&c->watch, loop_now_ms());
 }
 
 /* In the child: what belongs to the parent alone is closed, except what this role needs. */
@@ -317,6 +335,7 @@ static bool give_birth(struct child *c)
 		  log_int(number, c->number), "pid", log_int(text, pid), NULL);
 	c->ready = false;
 	c->born_ms = loop_now_ms();
+	watch_born(&c->watch, c->born_ms);
 	c->channel =
 	    channel_new(p->loop, pair[0], ROLE_PARENT, c->role, on_message, on_channel_closed, c);
 	connect_new(p, c);
@@ -503,7 +522,7 @@ static void on_sigterm(void *arg)
 		return;
 	p->draining = true;
 	log_event(p->log, LOG_LEVEL_INFO, "draining", NULL);
-	notify(p, "STOPPING=1");
+	service_tell(&p->service, "STOPPING=1");
 	loop_timer_set(p->drain_limit, DRAIN_MS);
 	drain_role(p, ROLE_INTAKE);
 	drain_role(p, ROLE_COURIER);
@@ -542,37 +561,65 @@ static void on_sighup(void *arg)
 	log_event(p->log, LOG_LEVEL_INFO, "reloaded", NULL);
 }
 
-/* sd_notify(3) without the library: one datagram. The socket is made before the sandbox closes. */
-static void notify_open(struct parent *p)
-{
-	const char *path = getenv("NOTIFY_SOCKET"), *usec = getenv("WATCHDOG_USEC");
-	uint64_t n = 0;
-	p->notify_fd = -1;
-	if (path == NULL || strlen(path) >= sizeof(p->notify_to.sun_path))
-		return;
-	p->notify_to.sun_family = AF_UNIX;
-	memcpy(p->notify_to.sun_path, path, strlen(path));
-	if (p->notify_to.sun_path[0] == '@')
-		p->notify_to.sun_path[0] = '\0';
-	p->notify_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	p->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (usec != NULL && slice_to_u64(slice_str(usec), UINT64_MAX, &n))
-		p->watchdog_ms = (uint32_t)(n / 2000 < UINT32_MAX ? n / 2000 : UINT32_MAX);
-}
-
-static void notify(struct parent *p, const char *text)
-{
-	if (p->notify_fd >= 0)
-		sendto(p->notify_fd, text, strlen(text), MSG_NOSIGNAL,
-		       (struct sockaddr *)&p->notify_to, p->notify_len);
-}
-
-/* Twice in each watchdog period, as long as this loop turns. */
+/* Twice in each watchdog period, as long as this loop turns and what hangs can be ended. */
 static void on_watchdog(void *arg)
 {
 	struct parent *p = arg;
-	notify(p, "WATCHDOG=1");
-	loop_timer_set(p->watchdog, p->watchdog_ms);
+	if (!p->helpless)
+		service_tell(&p->service, "WATCHDOG=1");
+	loop_timer_set(p->watchdog, p->service.watchdog_ms);
+}
+
+/* --- Who hangs --- */
+
+static void log_hang(const struct child *c, const char *event, uint64_t now)
+{
+	char number[LOG_INT_TEXT], pid[LOG_INT_TEXT], silent[LOG_INT_TEXT], limit[LOG_INT_TEXT];
+	log_event(c->parent->log, LOG_LEVEL_ERROR, event, "role", role_name(c->role), "n",
+		  log_int(number, c->number), "pid", log_int(pid, c->pid), "silent-for",
+		  log_int(silent, (int64_t)((now - c->watch.since) / 1000)), "limit",
+		  log_int(limit, c->parent->conf->relay_hang_limit), NULL);
+}
+
+/* True: it hangs, and nothing helps. */
+static bool look_at(struct child *c, uint64_t now)
+{
+	uint64_t limit = (uint64_t)c->parent->conf->relay_hang_limit * 1000;
+	switch (watch_judge(&c->watch, now, limit)) {
+	case WATCH_FINE:
+		return false;
+	case WATCH_ASK:
+		channel_begin(c->channel, MSG_PING);
+		channel_send(c->channel, -1);
+		return false;
+	case WATCH_KILL:
+		log_hang(c, "process-hangs", now);
+		kill(c->pid, SIGKILL);
+		return false;
+	case WATCH_LOST:
+		if (!c->parent->helpless)
+			log_hang(c, "process-cannot-be-ended", now);
+		return true;
+	}
+	return false;
+}
+
+static void on_look(void *arg)
+{
+	struct parent *p = arg;
+	uint64_t now = loop_now_ms();
+	uint32_t tick = watch_tick_ms((uint64_t)p->conf->relay_hang_limit * 1000);
+	uint64_t late = now - p->last_look > 2 * tick ? now - p->last_look - tick : 0;
+	bool helpless = false;
+	for (struct child *c = p->child; c != NULL; c = c->next) {
+		if (c->pid == 0)
+			continue;
+		watch_excuse(&c->watch, late); /* it was this process that did not turn */
+		helpless = look_at(c, now) || helpless;
+	}
+	p->helpless = helpless;
+	p->last_look = now;
+	loop_timer_set(p->look, tick);
 }
 
 /* Everything that only root may do is done; what the children will need they can still do under
@@ -598,14 +645,15 @@ static bool start(struct parent *p)
 		return false;
 	p->drain_limit = loop_timer_new(p->loop, on_drain_limit, p);
 	p->watchdog = loop_timer_new(p->loop, on_watchdog, p);
-	notify_open(p);
+	p->look = loop_timer_new(p->loop, on_look, p);
+	service_open(&p->service);
 	p->sig_term = loop_signal_new(p->loop, SIGTERM, on_sigterm, p);
 	p->sig_int = loop_signal_new(p->loop, SIGINT, on_sigterm, p);
 	p->sig_hup = loop_signal_new(p->loop, SIGHUP, on_sighup, p);
 	p->sig_chld = loop_signal_new(p->loop, SIGCHLD, on_sigchld, p);
-	return p->drain_limit != NULL && p->watchdog != NULL && p->sig_term != NULL &&
-	       p->sig_int != NULL && p->sig_hup != NULL && p->sig_chld != NULL &&
-	       open_listeners(p) && confine(p) && spawn_all(p, true);
+	return p->drain_limit != NULL && p->watchdog != NULL && p->look != NULL &&
+	       p->sig_term != NULL && p->sig_int != NULL && p->sig_hup != NULL &&
+	       p->sig_chld != NULL && open_listeners(p) && confine(p) && spawn_all(p, true);
 }
 
 static void stop(struct parent *p)
@@ -625,8 +673,8 @@ static void stop(struct parent *p)
 	loop_signal_free(&p->sig_chld);
 	loop_timer_free(&p->drain_limit);
 	loop_timer_free(&p->watchdog);
-	if (p->notify_fd >= 0)
-		close(p->notify_fd);
+	loop_timer_free(&p->look);
+	service_close(&p->service);
 	loop_free(&p->loop);
 	conf_free(&p->conf);
 }
@@ -634,9 +682,11 @@ static void stop(struct parent *p)
 int relay_run(const struct relay_config *c)
 {
 	struct parent p = {
-	    .config = *c, .conf = c->conf, .log = c->log, .notify_fd = -1, .metrics_fd = -1};
+	    .config = *c, .conf = c->conf, .log = c->log, .service = {.fd = -1}, .metrics_fd = -1};
 	bool ok = start(&p);
 	if (ok) {
+		p.last_look = loop_now_ms();
+		on_look(&p);
 		loop_run(p.loop);
 		log_event(p.log, LOG_LEVEL_INFO, "stopped", NULL);
 	}

@@ -16,6 +16,9 @@ static void on_parent(void *arg, struct channel *c, enum message type, struct sl
 			p->draining = true;
 			p->on_drain(p->self);
 		}
+	} else if (type == MSG_PING) {
+		channel_begin(c, MSG_PONG);
+		channel_send(c, -1);
 	} else if (type == MSG_RETIRE) {
 		if (p->on_retire != NULL)
 			p->on_retire(p->self);

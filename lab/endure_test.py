@@ -1,0 +1,174 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What the relay survives: processes that hang, channels that break, texts that cannot be read, operators who do
+not read.
+
+Run as: lab/lab run lab/endure_test.py [PATTERN...].  A test is one claim; PATTERN picks tests by name.
+"""
+
+import argparse
+import ctypes
+import fnmatch
+import os
+import signal
+import smtplib
+import socket
+import sys
+import time
+
+sys.dont_write_bytecode = True
+
+import daemon       # noqa: E402
+import report       # noqa: E402
+from daemon import BACK, Relay, Score, wait_until    # noqa: E402
+
+LIMIT = 5                               # the shortest relay.hang-limit
+PIDFD_OPEN, PIDFD_GETFD = 434, 438
+
+
+def letter(word, body="hello"):
+    return f"From: <a@{BACK}>\r\nTo: <b>\r\nSubject: {word}\r\n\r\n{body}\r\n"
+
+
+def arrived(word, seconds=15):
+    def look():
+        paths = [*report.state().glob("mail/*/new/*"), *report.state().glob("taken/*/*.eml")]
+        return [p for p in paths if word.encode() in p.read_bytes()]
+    return wait_until(look, seconds, 0.1) or []
+
+
+def sends(relay, word, seconds=15):
+    """Mail with this word goes in and arrives, sooner or later."""
+    def go():
+        try:
+            return relay.send(f"x@{BACK}", letter(word))
+        except (OSError, smtplib.SMTPException):
+            return None
+    return bool(wait_until(go, seconds, 0.3) and arrived(word))
+
+
+# -- hanging -------------------------------------------------------------------------------------------
+
+def test_hang(score):
+    """A process that is stopped and does not die."""
+    relay = Relay("hang", 2800, **{"relay.hang-limit": LIMIT, "relay.intakes": 1, "relay.couriers": 1}).start()
+    for role in ("keeper", "courier", "intake", "resolver"):
+        pid = relay.roles()[role][0]
+        os.kill(pid, signal.SIGSTOP)
+        said = wait_until(lambda p=pid: relay.event("process-hangs", pid=str(p)), 4 * LIMIT, 0.2)
+        back = wait_until(lambda r=role, p=pid: relay.roles().get(r, [p])[0] != p, 10)
+        score.add(f"hang: the {role} is replaced", [] if said and back else [said, relay.roles()])
+        if said:
+            wrong = said["role"] != role or int(said["silent-for"]) < LIMIT or said["limit"] != str(LIMIT)
+            score.add(f"hang: why the {role} is replaced", [said] if wrong else [])
+        score.add(f"hang: mail goes on after the {role}", [] if sends(relay, f"hang-{role}") else ["no arrival"])
+    seen = len(relay.events("process-hangs"))
+    for role, pids in relay.roles().items():
+        os.kill(pids[0], signal.SIGSTOP)
+    time.sleep(LIMIT / 2)
+    for role, pids in relay.roles().items():
+        os.kill(pids[0], signal.SIGCONT)
+    score.add("hang: who is only slow is not killed", [] if sends(relay, "hang-slow") else ["no arrival"])
+    os.kill(relay.process.pid, signal.SIGSTOP)
+    time.sleep(2 * LIMIT)
+    os.kill(relay.process.pid, signal.SIGCONT)
+    time.sleep(LIMIT)
+    score.add("hang: a parent that slept blames nobody",
+              [] if len(relay.events("process-hangs")) == seen else relay.events("process-hangs"))
+    score.add("hang: ends well", [] if relay.stop() == 0 else ["no"])
+
+
+def test_watchdog(score):
+    """What the service manager hears."""
+    folder = report.state() / "relay"
+    folder.mkdir(exist_ok=True)
+    path = folder / "notify"
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(10)
+        os.environ.update(NOTIFY_SOCKET=str(path), WATCHDOG_USEC="1000000")
+        try:
+            relay = Relay("watchdog", 2805, **{"relay.hang-limit": LIMIT}).start()
+        finally:
+            del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
+        heard = [manager.recv(100).decode() for _ in range(4)]
+        score.add("watchdog: ready, then alive", [] if heard == ["READY=1"] + 3 * ["WATCHDOG=1"] else heard)
+        os.kill(relay.process.pid, signal.SIGSTOP)
+        manager.settimeout(3)
+        try:
+            late = [manager.recv(100) for _ in range(3)]
+            score.add("watchdog: silent when the parent hangs", late)
+        except TimeoutError:
+            score.add("watchdog: silent when the parent hangs", [])
+        os.kill(relay.process.pid, signal.SIGCONT)
+        manager.settimeout(10)
+        score.add("watchdog: and again", [] if manager.recv(100) == b"WATCHDOG=1" else ["no"])
+        relay.stop()
+
+
+# -- channels --------------------------------------------------------------------------------------------
+
+def shut_down(pid, number):
+    """shutdown(2) on a socket of another process."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = libc.syscall(PIDFD_OPEN, pid, 0)
+    fd = libc.syscall(PIDFD_GETFD, pidfd, number, 0)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    socket.socket(fileno=fd).shutdown(socket.SHUT_RDWR)
+    os.close(pidfd)
+
+
+def channels(pid):
+    """Numbers of the Unix stream sockets of a child."""
+    unix = {line.split()[6] for line in open(f"/proc/{pid}/net/unix").read().splitlines()[1:] if line.split()[4] == "0001"}
+    out = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:       # closed meanwhile
+            continue
+        if target.startswith("socket:[") and target[8:-1] in unix:
+            out.append(int(name))
+    return set(out)
+
+
+def test_channels(score):
+    """An intake and the keeper lose each other, and both live."""
+    relay = Relay("channels", 2810, **{"relay.intakes": 1, "relay.couriers": 1}).start()
+    before = relay.roles()
+    intake = before["intake"][0]
+    parent = max(channels(intake))      # it was born with that one; later ones fill gaps
+    if not sends(relay, "channel-before"):
+        score.add("channels: at all", ["no arrival"])
+    for n in range(3):
+        shut_down(intake, (channels(intake) - {parent}).pop())
+        score.add(f"channels: mail again after break {n}", [] if sends(relay, f"channel-{n}-") else ["no arrival"])
+    score.add("channels: nobody died", [] if relay.roles() == before else [before, relay.roles()])
+    score.add("channels: it was said", [] if len(relay.events("reconnected", role="intake")) == 3 else
+              [relay.events("reconnected")])
+    score.add("channels: ends well", [] if relay.stop() == 0 else ["no"])
+
+
+TESTS = {"hang": test_hang, "watchdog": test_watchdog, "channels": test_channels}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pattern", nargs="*", help=f"of {', '.join(TESTS)}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="also say what passed")
+    args = parser.parse_args()
+    chosen = [n for n in TESTS if not args.pattern or any(fnmatch.fnmatchcase(n, p) for p in args.pattern)]
+    score, began = Score(args.verbose), time.monotonic()
+    for name in chosen:
+        try:
+            TESTS[name](score)
+        except Exception as e:      # one broken test must not hide the others
+            score.add(name, [f"broke off: {e!r}"])
+    print(f"{len(chosen)} groups in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(f"{score.passed} passed, {score.failed} failed", flush=True)
+    return 1 if score.failed or not score.passed else 0
+
+
+sys.exit(main())

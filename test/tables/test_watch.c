@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* Which child of the relay hangs, from times alone. */
+#include "table.h"
+
+#include "relay/watch.h"
+
+enum { LIMIT = 300000, LONG = LIMIT * WATCH_START_FACTOR };
+
+/* b born, r ready, a answered, c cut off, j judged, e the parent slept for `more` */
+struct step {
+	char what;
+	uint64_t now, more;
+	enum watch_verdict verdict; /* j */
+};
+
+static const struct {
+	const char *claim;
+	struct step step[10];
+} rows[] = {
+    {"who is ready is asked at once, and again after each answer",
+     {{'b', 1000, 0, 0},
+      {'r', 2000, 0, 0},
+      {'j', 3000, 0, WATCH_ASK},
+      {'j', 4000, 0, WATCH_FINE},
+      {'a', 5000, 0, 0},
+      {'j', 6000, 0, WATCH_ASK}}},
+    {"an answer at the last moment counts",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'j', 1000 + LIMIT, 0, WATCH_FINE},
+      {'a', 0, 0, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_ASK}}},
+    {"who does not answer is killed, once",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'j', 1001 + LIMIT, 0, WATCH_KILL},
+      {'j', 1002 + LIMIT, 0, WATCH_FINE}}},
+    {"who stays in spite of it is the system's fault",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'j', 1001 + LIMIT, 0, WATCH_KILL},
+      {'j', 1001 + LIMIT + WATCH_UNKILLABLE_MS, 0, WATCH_FINE},
+      {'j', 1002 + LIMIT + WATCH_UNKILLABLE_MS, 0, WATCH_LOST},
+      {'j', 1003 + LIMIT + WATCH_UNKILLABLE_MS, 0, WATCH_LOST}}},
+    {"the opening of a huge store takes its time",
+     {{'b', 1000, 0, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_FINE},
+      {'j', 1000 + LONG, 0, WATCH_FINE},
+      {'j', 1001 + LONG, 0, WATCH_KILL}}},
+    {"a child without a channel owes its end",
+     {{'b', 1000, 0, 0},
+      {'c', 2000, 0, 0},
+      {'j', 2000 + LIMIT, 0, WATCH_FINE},
+      {'j', 2001 + LIMIT, 0, WATCH_KILL}}},
+    {"what the parent slept through is nobody's fault",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'e', 0, 10 * LIMIT, 0},
+      {'j', 1000 + 11 * LIMIT, 0, WATCH_FINE},
+      {'j', 1001 + 11 * LIMIT, 0, WATCH_KILL},
+      {'e', 0, LIMIT, 0},
+      {'j', 1001 + 12 * LIMIT, 0, WATCH_FINE}}},
+    {"who owes nothing owes nothing after a sleep either",
+     {{'b', 1, 0, 0}, {'r', 1, 0, 0}, {'e', 0, LIMIT, 0}, {'j', 9 * LIMIT, 0, WATCH_ASK}}},
+    {"a new process starts anew",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'j', 1001 + LIMIT, 0, WATCH_KILL},
+      {'b', 2 * LIMIT, 0, 0},
+      {'j', 3 * LIMIT, 0, WATCH_FINE},
+      {'r', 3 * LIMIT, 0, 0},
+      {'j', 3 * LIMIT + 1, 0, WATCH_ASK}}},
+};
+
+static void take_step(const char *claim, size_t n, const struct step *s, struct watch *w)
+{
+	if (s->what == 'b')
+		watch_born(w, s->now);
+	else if (s->what == 'r')
+		watch_ready(w);
+	else if (s->what == 'a')
+		watch_answered(w);
+	else if (s->what == 'c')
+		watch_cut_off(w, s->now);
+	else if (s->what == 'e')
+		watch_excuse(w, s->more);
+	else {
+		enum watch_verdict v = watch_judge(w, s->now, LIMIT);
+		if (v != s->verdict)
+			fail_msg("%s: step %zu: %d instead of %d", claim, n, v, s->verdict);
+	}
+}
+
+static void verdicts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct watch w = {0};
+		for (size_t n = 0; rows[i].step[n].what != '\0'; n++)
+			take_step(rows[i].claim, n, &rows[i].step[n], &w);
+	}
+}
+
+static void looks_are_neither_rare_nor_many(void **state)
+{
+	static const uint64_t limits[] = {5000, 20000, LIMIT, 86400000};
+	static const uint32_t ticks[] = {1250, 5000, WATCH_TICK_MAX_MS, WATCH_TICK_MAX_MS};
+	(void)state;
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		assert_int_equal(watch_tick_ms(limits[i]), ticks[i]);
+	assert_int_equal(watch_tick_ms(0), WATCH_TICK_MIN_MS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(verdicts),
+	    cmocka_unit_test(looks_are_neither_rare_nor_many),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
