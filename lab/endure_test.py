@@ -13,6 +13,7 @@ import os
 import signal
 import smtplib
 import socket
+import sqlite3
 import sys
 import time
 
@@ -151,7 +152,52 @@ def test_channels(score):
     score.add("channels: ends well", [] if relay.stop() == 0 else ["no"])
 
 
-TESTS = {"hang": test_hang, "watchdog": test_watchdog, "channels": test_channels}
+# -- the store -------------------------------------------------------------------------------------------
+
+def test_damage(score):
+    """Texts that are not all there keep back their own message and no other."""
+    relay = Relay("damage", 2815, **{"queue.retry-first": 3600}).start()
+    small = relay.send("x@mail-451.test", letter("damage-small"))
+    big = relay.send("x@mail-451.test", letter("damage-big", "0123456789\r\n" * 60000))
+    sound = relay.send("x@mail-451.test", letter("damage-sound"))
+    wait_until(lambda: relay.event("deferred", id=sound))
+    relay.stop(70)
+    with sqlite3.connect(relay.store) as db:
+        ids = dict(db.execute("SELECT queue_id, id FROM message"))
+        db.execute("DELETE FROM body WHERE id = ?", (ids[small] * 4096,))
+        db.execute("DELETE FROM body WHERE id = ?", (ids[big] * 4096 + 1,))
+    db.close()
+    relay.start()
+    keeper = relay.roles()["keeper"]
+    relay.queue("retry", "next-hop=mail-451.test")
+    held = wait_until(lambda: {r["id"] for r in relay.rows("list", "state=held")} == {small, big}, 15)
+    score.add("damage: held", [] if held else relay.rows("list"))
+    score.add("damage: loudly", [] if {e["id"] for e in relay.events("held")} == {small, big} else relay.events("held"))
+    why = relay.queue("why", big)
+    score.add("damage: why says so", [] if "held" in why[1] and "incomplete" in why[1] and "bounce" in why[1] else [why])
+    score.add("damage: the sound one is tried", [] if wait_until(lambda: relay.event("deferred", id=sound), 20) else
+              relay.rows("list"))
+    score.add("damage: others come and go", [] if sends(relay, "damage-other") else ["no arrival"])
+    relay.queue("bounce", f"id={big}")
+    got = wait_until(lambda: relay.event("notification", status="ok"), 10)
+    score.add("damage: bounce tells the sender", [] if got and arrived("damage-big") else [got])
+    relay.queue("delete", f"id={small}")
+    score.add("damage: delete", [] if wait_until(lambda: [r["id"] for r in relay.rows("list")] == [sound], 10) else
+              relay.rows("list"))
+    score.add("damage: the keeper lives", [] if relay.roles()["keeper"] == keeper else [relay.roles()])
+    relay.stop(70)
+    # Behind the first page, which holds nothing but the schema's root.
+    with open(relay.store, "r+b") as f:
+        for page in range(1, os.path.getsize(relay.store) // 4096):
+            f.seek(page * 4096)
+            f.write(b"damage" * 100)
+    relay.launch()
+    code = relay.process.wait(20)
+    score.add("damage: a database that is broken is not used", [] if code != 0 and "corrupt" in relay.log_text() else
+              [code, relay.log_text()[-500:]])
+
+
+TESTS = {"hang": test_hang, "watchdog": test_watchdog, "channels": test_channels, "damage": test_damage}
 
 
 def main():

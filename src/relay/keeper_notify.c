@@ -145,9 +145,10 @@ static bool add_original(struct keeper *k, const struct store_delivery *d, struc
 	/* Also of a header: somebody else may have made it as long as a message may be. */
 	for (uint64_t offset = 0; ok && offset < FULL_MAX;) {
 		size_t got = 0;
-		ok = store_text_read(k->store, d->message, offset, chunk, sizeof(chunk), &got) ==
-		     STORE_OK;
-		if (!ok || got == 0)
+		enum store_status s =
+		    store_text_read(k->store, d->message, offset, chunk, sizeof(chunk), &got);
+		ok = s == STORE_OK || s == STORE_DAMAGED; /* then as much as is there */
+		if (got == 0)
 			break;
 		bool more = dsn_add_original(w, slice_make(chunk, got), &piece);
 		buf_add_slice(out, buf_slice(&piece));

@@ -186,36 +186,38 @@ static bool fill_mail(struct arena *mem, const struct store_delivery *d, struct 
 }
 
 /* The text inline when it is small, else as a descriptor. */
-static bool fill_text(struct keeper *k, const struct store_delivery *d, struct arena *mem,
-		      struct mail *m, int *fd)
+static enum store_status fill_text(struct keeper *k, const struct store_delivery *d,
+				   struct arena *mem, struct mail *m, int *fd)
 {
 	if (d->envelope.size <= MAIL_INLINE_MAX) {
 		size_t got = 0;
 		uint8_t *text = arena_alloc(mem, MAIL_INLINE_MAX + 1);
-		if (text == NULL || store_text_read(k->store, d->message, 0, text,
-						    MAIL_INLINE_MAX + 1, &got) != STORE_OK)
-			return false;
+		if (text == NULL)
+			return STORE_NO_MEMORY;
+		enum store_status s =
+		    store_text_read(k->store, d->message, 0, text, MAIL_INLINE_MAX + 1, &got);
 		m->text = slice_make(text, got);
-		return got == d->envelope.size;
+		return s == STORE_OK && got != d->envelope.size ? STORE_DAMAGED : s;
 	}
 	*fd = memfd_create("danelaw-message", MFD_CLOEXEC);
-	return *fd >= 0 && store_text_copy(k->store, d->message, *fd) == STORE_OK;
+	return *fd >= 0 ? store_text_copy(k->store, d->message, *fd) : STORE_SOURCE;
 }
 
-static bool send_job(struct keeper *k, struct peer *courier, const struct store_delivery *d,
-		     struct arena *mem)
+static enum store_status send_job(struct keeper *k, struct peer *courier,
+				  const struct store_delivery *d, struct arena *mem)
 {
 	int fd = -1;
 	struct job j = {.delivery = (uint64_t)d->id, .next_hop = d->next_hop};
-	bool ok = fill_mail(mem, d, &j.mail) && fill_text(k, d, mem, &j.mail, &fd);
-	if (ok) {
+	enum store_status s =
+	    fill_mail(mem, d, &j.mail) ? fill_text(k, d, mem, &j.mail, &fd) : STORE_NO_MEMORY;
+	if (s == STORE_OK) {
 		j.level = override_level(k, d->next_hop, keeper_now(), mem);
 		job_put(channel_begin(courier->channel, MSG_JOB), &j);
-		ok = channel_send(courier->channel, fd);
+		s = channel_send(courier->channel, fd) ? STORE_OK : STORE_LIMIT;
 	}
 	if (fd >= 0)
 		close(fd);
-	return ok;
+	return s;
 }
 
 /* It could not be handed over: back to the store, as after trouble on this side. */
@@ -234,6 +236,55 @@ static void give_back(struct keeper *k, int64_t delivery, bool taken)
 	store_record(k->store, &r, &recorded);
 }
 
+/* Its text is not all there: sent it would be another message, and trying again changes nothing.
+ * The delivery is kept back until somebody decides; the rest of the queue goes on. */
+static void hold_damaged(struct keeper *k, const struct store_delivery *d)
+{
+	int64_t now = keeper_now();
+	struct sched_end e = {.class = SCHED_LOCAL_TROUBLE, .pending = true};
+	struct sched_verdict v;
+	struct store_recorded recorded;
+	static const char words[] = "the text in the queue is incomplete, the delivery is held: "
+				    "bounce tells the sender, delete does not";
+	log_event(k->process.log, LOG_LEVEL_ERROR, "held", "id", d->envelope.queue_id, "next-hop",
+		  d->next_hop, "from", d->envelope.reverse_path, "why", words, NULL);
+	sched_ended(k->sched, now, d->id, &e, &v);
+	struct store_try t = {.at = now,
+			      .reason = reason_name(REASON_LOCAL_ERROR),
+			      .code = reason_code(REASON_LOCAL_ERROR),
+			      .detail = words};
+	struct store_result r = {.delivery = d->id,
+				 .at = now,
+				 .due = now,
+				 .reason = t.reason,
+				 .code = t.code,
+				 .detail = words,
+				 .tries = &t,
+				 .ntries = 1};
+	enum store_status s = store_change(k->store, STORE_OP_HOLD, d->id, now);
+	if (s == STORE_OK)
+		s = store_record(k->store, &r, &recorded);
+	if (s != STORE_OK)
+		keeper_fatal(k, "hold", s);
+}
+
+/* Into a courier's hands, or back. */
+static void hand_over(struct keeper *k, struct peer *courier, const struct store_delivery *d,
+		      struct arena *mem)
+{
+	enum store_status s =
+	    take_off(k, d->id, courier) != NULL ? send_job(k, courier, d, mem) : STORE_NO_MEMORY;
+	if (s == STORE_OK) {
+		sched_started(k->sched, d->id, courier->number);
+		return;
+	}
+	keeper_land(k, d->id);
+	if (s == STORE_DAMAGED)
+		hold_damaged(k, d);
+	else
+		give_back(k, d->id, true);
+}
+
 static void wish_start(struct keeper *k, const struct sched_wish *w, struct peer *courier,
 		       int64_t now)
 {
@@ -249,11 +300,8 @@ static void wish_start(struct keeper *k, const struct sched_wish *w, struct peer
 		give_back(k, w->delivery, false);
 		if (store_health(k->store) != STORE_OK)
 			keeper_fatal(k, "take", s);
-	} else if (take_off(k, d.id, courier) == NULL || !send_job(k, courier, &d, &mem)) {
-		keeper_land(k, d.id);
-		give_back(k, w->delivery, true);
 	} else {
-		sched_started(k->sched, d.id, courier->number);
+		hand_over(k, courier, &d, &mem);
 	}
 	arena_free(&mem);
 }

@@ -131,6 +131,7 @@ const char *store_status_name(enum store_status s)
 	    [STORE_LIMIT] = "limit",
 	    [STORE_SOURCE] = "source",
 	    [STORE_NO_MEMORY] = "no-memory",
+	    [STORE_DAMAGED] = "damaged",
 	    [STORE_MISUSE] = "misuse",
 	};
 	return names[s];

@@ -192,9 +192,7 @@ struct span {
 
 static enum store_status damaged(struct store *s, int64_t message)
 {
-	if (s->health == STORE_OK)
-		s->health = STORE_CORRUPT;
-	return store_fail(s, STORE_CORRUPT, "the text of message %lld is incomplete",
+	return store_fail(s, STORE_DAMAGED, "the text of message %lld is incomplete",
 			  (long long)message);
 }
 

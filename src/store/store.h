@@ -47,6 +47,7 @@ enum store_status {
 	STORE_SOURCE,    /* the caller's descriptor could not be read or written, or ended early */
 	STORE_NO_MEMORY, /* here or in the caller's arena: the call did nothing; if the transaction
 			    had to be undone, everything up to its commit returns the same */
+	STORE_DAMAGED,   /* the text of this message is not all there: concerns this message alone */
 	STORE_MISUSE,    /* a change outside a transaction, begin within one */
 };
 
@@ -153,7 +154,8 @@ struct store_new_message {
 enum store_status store_add(struct store *s, const struct store_new_message *m);
 
 /* Octets of the text of a message (by its id) into `out`; *got is less than `room` only at the end.
- */
+ * DAMAGED, here and below: parts are missing or too short. What SQLite itself finds broken is
+ * CORRUPT. */
 enum store_status store_text_read(struct store *s, int64_t message, uint64_t offset, uint8_t *out,
 				  size_t room, size_t *got);
 /* All of it to a descriptor, at its position. */
