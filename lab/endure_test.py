@@ -197,7 +197,116 @@ def test_damage(score):
               [code, relay.log_text()[-500:]])
 
 
-TESTS = {"hang": test_hang, "watchdog": test_watchdog, "channels": test_channels, "damage": test_damage}
+# -- the control socket ------------------------------------------------------------------------------------
+
+MANY = 20000
+LATER = 4102444800000                   # due in 2100
+
+
+def fill(store, n):
+    """So many messages in a queue that nobody has open."""
+    with sqlite3.connect(store) as db:
+        db.execute("INSERT INTO destination (name) VALUES ('mail-451.test')")
+        there = db.execute("SELECT id FROM destination WHERE name = 'mail-451.test'").fetchone()[0]
+        for i in range(1, n + 1):
+            db.execute("INSERT INTO message (id, queue_id, arrived, expires, reverse_path, origin, size, eight_bit, smtputf8) "
+                       "VALUES (?, ?, 1, ?, '', 'test', 1, 0, 0)", (i, f"{i:016x}", LATER))
+            db.execute("INSERT INTO body VALUES (?, x'78')", (i * 4096,))
+            db.execute("INSERT INTO delivery (id, message, destination, due, arrived, expires) VALUES (?, ?, ?, ?, 1, ?)",
+                       (i, i, there, LATER, LATER))
+            db.execute("INSERT INTO recipient (delivery, n, address) VALUES (?, 0, 'x@mail-451.test')", (i,))
+    db.close()
+
+
+def operator(relay, line):
+    """A connection to the control socket that has said this line."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(60)
+    s.connect(str(relay.control))
+    s.sendall(line.replace(" ", "\t").encode() + b"\n")
+    return s
+
+
+def last_line(s):
+    text = b""
+    while piece := s.recv(1 << 20):
+        text = (text + piece)[-4096:]
+    return text.splitlines()[-1] if text else b""
+
+
+def test_control(score):
+    """Long answers, large changes, operators who do not read and operators who hang up."""
+    relay = Relay("control", 2820).start()
+    relay.stop()
+    fill(relay.store, MANY)
+    relay.start()
+    keeper = relay.roles()["keeper"][0]
+    rows = relay.rows("list", "limit=1000000")
+    score.add("control: a long list", [] if len({r["id"] for r in rows}) == MANY else [len(rows)])
+    score.add("control: a limit", [] if [len(relay.rows("list", f"limit={n}")) for n in (0, 1, 200, 201)] ==
+              [0, 1, 200, 201] else ["another number"])
+    before = daemon.memory_kib(keeper)
+    stalled = [operator(relay, "list limit=1000000") for _ in range(20)]
+    score.add("control: mail goes on while nobody reads", [] if sends(relay, "control-stalled") else ["no arrival"])
+    score.add("control: others are answered", [] if len(relay.rows("list")) == 1000 else ["no"])
+    grown = daemon.memory_kib(keeper) - before
+    score.add("control: who does not read costs a page", [] if grown < 20 * 1024 else [f"{grown} KiB"])
+    score.add("control: who reads late gets all", [] if b'"ok":true' in last_line(stalled[0]) else ["no"])
+    for s in stalled[:10]:
+        s.close()
+    got = relay.queue("hold", "next-hop=mail-451.test", "limit=250")
+    score.add("control: a change with a limit", [] if got[1] == "hold: 250\n" else [got])
+    with operator(relay, "hold state=waiting") as s:
+        arrives = sends(relay, "control-during")
+        said = last_line(s)
+    relay.kill()                        # what was called "ok" is on the disk
+    score.add("control: a large change", [] if b'{"ok":true,"count":%d}' % (MANY - 250) == said else [said])
+    score.add("control: mail goes on meanwhile", [] if arrives else ["no arrival"])
+    relay.start()
+    held = relay.totals().get("held")
+    score.add("control: ok comes after the commit", [] if held == MANY else [held])
+    for _ in range(5):                  # unless it was done before we could hang up
+        with operator(relay, "release state=held"):
+            wait_until(lambda: relay.totals().get("held") < MANY, 10, 0)
+        time.sleep(1)
+        held = relay.totals().get("held")
+        if held:
+            break
+        relay.queue("hold", "state=waiting")
+    score.add("control: a client that hangs up stops its command", [] if 0 < held < MANY else [held])
+    score.add("control: no bare delete", [] if relay.queue("delete")[0] == 75 else [relay.queue("delete")])
+    test_policies(score, relay)
+    keeper = relay.roles()["keeper"][0]
+    with operator(relay, "list limit=1000000") as s:
+        gone = wait_until(lambda: len(relay.rows("list", "limit=1")) == 1 and is_over(s), 45, 1)
+        score.add("control: who never reads is sent away", [] if gone else ["still there"])
+    score.add("control: the keeper lives", [] if relay.roles()["keeper"] == [keeper] else [relay.roles()])
+    score.add("control: ends well", [] if relay.stop() == 0 else ["no"])
+
+
+def is_over(s):
+    """The other end is closed, whatever is still to be read here."""
+    try:
+        s.send(b"x")
+        return False
+    except (BrokenPipeError, ConnectionResetError):
+        return True
+
+
+def test_policies(score, relay):
+    for n in range(450):
+        with operator(relay, f"policy d{n:03}.test may 60") as s:
+            if b'"ok":true' not in last_line(s):
+                score.add("control: policies", ["refused"])
+                return
+    rules = relay.rows("policies")
+    score.add("control: all policies", [] if len({r["pattern"] for r in rules}) == 450 else [len(rules)])
+    got = relay.queue("policy", "nobody.test", "clear")
+    score.add("control: no such policy", [] if got[0] == 69 else [got])
+
+
+TESTS = {"hang": test_hang, "watchdog": test_watchdog, "channels": test_channels, "damage": test_damage,
+         "control": test_control}
 
 
 def main():

@@ -15,7 +15,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { REPLY_MAX = 256 * 1024 * 1024 };
+enum { LINE_MAX_OCTETS = 256 * 1024 * 1024, CHUNK = 65536 }; /* 5000 recipients in one line */
 
 static const struct opt options[] = {
     {'j', "json", NULL, "print the JSON Lines of the relay as they are"},
@@ -69,7 +69,7 @@ static int connect_control(struct cmd *c)
 	return -1;
 }
 
-static bool exchange(int fd, struct buf *line, struct buf *reply)
+static bool send_line(int fd, struct buf *line)
 {
 	while (buf_len(line) > 0) {
 		struct slice s = buf_slice(line);
@@ -78,15 +78,7 @@ static bool exchange(int fd, struct buf *line, struct buf *reply)
 			return false;
 		buf_consume(line, (size_t)n);
 	}
-	for (;;) {
-		uint8_t *p = buf_reserve(reply, 65536);
-		ssize_t n = p != NULL ? read(fd, p, 65536) : -1;
-		if (n < 0)
-			return false;
-		if (n == 0)
-			return true;
-		buf_commit(reply, (size_t)n);
-	}
+	return true;
 }
 
 /* --- Words --- */
@@ -191,28 +183,53 @@ static int print_end(struct cmd *c, struct json *j, const char *action)
 	return EX_OK;
 }
 
-static int print_reply(struct cmd *c, struct buf *reply, const char *action, bool json)
+struct reader {
+	struct cmd *cmd;
+	const char *action;
+	bool json, ended;
+	int code;
+};
+
+static void print_line(struct reader *r, struct slice line)
 {
-	int code = EX_TEMPFAIL;
-	bool whole = strcmp(action, "show") == 0, ended = false;
-	for (struct slice rest = buf_slice(reply); rest.n > 0;) {
-		struct slice line = slice_cut(rest, '\n', &rest);
-		struct json *j = json_parse((const char *)line.p, line.n);
-		ended = json_has_key(j, "ok");
-		if (json)
-			printf("%.*s\n", (int)line.n, (const char *)line.p);
-		if (ended)
-			code = json ? (json_get_bool(j, "ok") ? EX_OK : EX_TEMPFAIL)
-				    : print_end(c, j, action);
-		else if (!json && json_has_key(j, "delivery"))
-			print_delivery(j, whole);
-		else if (!json && j != NULL)
-			print_other(j);
-		json_free(&j);
+	struct json *j = json_parse((const char *)line.p, line.n);
+	bool ok = json_get_bool(j, "ok");
+	r->ended = json_has_key(j, "ok");
+	if (r->json)
+		printf("%.*s\n", (int)line.n, (const char *)line.p);
+	if (r->ended)
+		r->code = r->json ? (ok ? EX_OK : EX_TEMPFAIL) : print_end(r->cmd, j, r->action);
+	else if (!r->json && json_has_key(j, "delivery"))
+		print_delivery(j, strcmp(r->action, "show") == 0);
+	else if (!r->json && j != NULL)
+		print_other(j);
+	json_free(&j);
+}
+
+/* Prints lines as they come: the whole answer may be longer than memory. False: it broke off. */
+static bool print_reply(int fd, struct reader *r)
+{
+	struct buf text;
+	size_t seen = 0; /* octets without a line end */
+	ssize_t n = -1;
+	buf_init(&text, LINE_MAX_OCTETS);
+	for (uint8_t *p; (p = buf_reserve(&text, CHUNK)) != NULL;) {
+		n = read(fd, p, CHUNK);
+		if (n <= 0)
+			break;
+		buf_commit(&text, (size_t)n);
+		for (struct slice all; (all = buf_slice(&text)).n > seen;) {
+			size_t end = seen + slice_find(slice_from(all, seen), '\n');
+			seen = end;
+			if (end == all.n)
+				break;
+			print_line(r, slice_first(all, end));
+			buf_consume(&text, end + 1);
+			seen = 0;
+		}
 	}
-	if (!ended)
-		return cmd_fail(c, EX_TEMPFAIL, "the relay broke off");
-	return code;
+	buf_free(&text);
+	return n == 0;
 }
 
 /* --- Arguments --- */
@@ -264,21 +281,20 @@ static int make_line(struct cmd *c, const char *action, const char *duration, st
 
 static int run(struct cmd *c, const char *action, const char *duration, bool json)
 {
-	struct buf line, reply;
+	struct buf line;
+	struct reader r = {.cmd = c, .action = action, .json = json, .code = EX_TEMPFAIL};
 	buf_init(&line, CONTROL_LINE_MAX * 2);
-	buf_init(&reply, REPLY_MAX);
 	int code = make_line(c, action, duration, &line);
 	int fd = code == EX_OK ? connect_control(c) : -1;
 	if (code == EX_OK && fd < 0)
 		code = EX_TEMPFAIL;
-	else if (code == EX_OK && !exchange(fd, &line, &reply))
+	else if (code == EX_OK && (!send_line(fd, &line) || !print_reply(fd, &r)))
 		code = cmd_fail(c, EX_TEMPFAIL, "the relay broke off: %s", strerror(errno));
 	else if (code == EX_OK)
-		code = print_reply(c, &reply, action, json);
+		code = r.ended ? r.code : cmd_fail(c, EX_TEMPFAIL, "the relay broke off");
 	if (fd >= 0)
 		close(fd);
 	buf_free(&line);
-	buf_free(&reply);
 	return code;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control socket of the keeper: connections and lines. What a command does is in
- * control_command.c.
+ * The control socket of the keeper: connections, lines, and answers that go out piece by piece, so
+ * that a client that reads slowly, or not at all, costs one piece of memory and nobody's time. What
+ * a command does is in control_command.c.
  */
 #include "relay/control_int.h"
 
@@ -19,9 +20,12 @@ struct visitor {
 	struct control *control;
 	int fd;
 	struct loop_io *io;
-	struct loop_timer *timer;
+	struct loop_timer *timer; /* without progress */
 	struct buf line;
-	char *reply;
+	struct command *command;    /* NULL: the line is not whole */
+	enum command_state state;   /* after its last turn */
+	struct loop_deferred *turn; /* the next one is due */
+	char *piece;                /* of the answer, on its way; one at a time */
 	size_t length, written;
 	struct visitor *next;
 };
@@ -44,8 +48,11 @@ static void dismiss(struct visitor *o)
 	o->control->n--;
 	loop_io_free(&o->io);
 	loop_timer_free(&o->timer);
+	if (o->turn != NULL)
+		loop_defer_cancel(&o->turn);
+	command_free(&o->command);
 	buf_free(&o->line);
-	free(o->reply);
+	free(o->piece);
 	close(o->fd);
 	free(o);
 }
@@ -55,46 +62,113 @@ static void on_timer(void *arg)
 	dismiss(arg);
 }
 
-static void write_reply(struct visitor *o)
+static void on_turn(void *arg);
+
+/* The piece is out: what now? */
+static void go_on(struct visitor *o)
+{
+	switch (o->state) {
+	case COMMAND_DONE:
+		dismiss(o);
+		return;
+	case COMMAND_UNCOMMITTED: /* control_committed() follows */
+		loop_io_want(o->io, 0);
+		return;
+	case COMMAND_MORE:
+		loop_io_want(o->io, 0);
+		if (o->turn == NULL)
+			o->turn = loop_defer(o->control->keeper->process.loop, on_turn, o);
+		if (o->turn == NULL)
+			dismiss(o);
+		return;
+	}
+}
+
+static void write_piece(struct visitor *o)
 {
 	while (o->written < o->length) {
 		ssize_t n =
-		    send(o->fd, o->reply + o->written, o->length - o->written, MSG_NOSIGNAL);
+		    send(o->fd, o->piece + o->written, o->length - o->written, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
 			loop_io_want(o->io, LOOP_WRITE);
 			return;
 		}
-		if (n < 0)
-			break;
+		if (n < 0) {
+			dismiss(o);
+			return;
+		}
 		o->written += (size_t)n;
+		loop_timer_set(o->timer, OPERATOR_MS);
 	}
-	dismiss(o);
+	free(o->piece);
+	o->piece = NULL;
+	go_on(o);
 }
 
-static void answer(struct visitor *o)
+/* A client that hung up wants nothing more. One that has only said its last word still listens. */
+static bool is_gone(const struct visitor *o)
 {
-	struct slice rest;
-	struct slice line = slice_cut(buf_slice(&o->line), '\n', &rest);
-	FILE *f = open_memstream(&o->reply, &o->length);
+	return send(o->fd, "", 0, MSG_NOSIGNAL) < 0 && errno != EAGAIN && errno != EINTR;
+}
+
+static void take_turn(struct visitor *o)
+{
+	FILE *f = is_gone(o) ? NULL : open_memstream(&o->piece, &o->length);
 	if (f == NULL) {
 		dismiss(o);
 		return;
 	}
-	control_command(o->control->keeper, line, f);
+	o->written = 0;
+	o->state = command_turn(o->command, f);
+	loop_timer_set(o->timer, OPERATOR_MS);
 	if (fclose(f) != 0)
 		dismiss(o);
 	else
-		write_reply(o);
+		write_piece(o);
+}
+
+static void on_turn(void *arg)
+{
+	struct visitor *o = arg;
+	o->turn = NULL;
+	take_turn(o);
+}
+
+void control_committed(struct control *c, enum store_status s)
+{
+	for (struct visitor *o = c->visitor, *next; o != NULL; o = next) {
+		next = o->next;
+		if (o->command == NULL || o->state != COMMAND_UNCOMMITTED)
+			continue;
+		command_committed(o->command, s);
+		o->state = COMMAND_MORE;
+		if (s != STORE_OK && o->piece == NULL)
+			take_turn(o); /* now: this process is about to end */
+		else if (o->piece == NULL)
+			go_on(o);
+	}
+}
+
+static void start(struct visitor *o)
+{
+	struct slice rest;
+	struct slice line = slice_cut(buf_slice(&o->line), '\n', &rest);
+	o->command = command_new(o->control->keeper, line);
+	if (o->command != NULL)
+		take_turn(o);
+	else
+		dismiss(o);
 }
 
 static void on_io(void *arg, unsigned ready)
 {
 	struct visitor *o = arg;
 	uint8_t bytes[1024];
-	if (o->reply != NULL) {
-		write_reply(o);
+	if (o->command != NULL) {
+		if (o->piece != NULL)
+			write_piece(o);
 		return;
 	}
 	(void)ready;
@@ -106,7 +180,7 @@ static void on_io(void *arg, unsigned ready)
 	if (n <= 0 || !buf_ok(&o->line))
 		dismiss(o);
 	else if (slice_find(buf_slice(&o->line), '\n') < buf_len(&o->line))
-		answer(o);
+		start(o);
 }
 
 static void on_accept(void *arg, unsigned ready)

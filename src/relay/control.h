@@ -5,6 +5,8 @@
  *
  * The client connects, sends one line of fields separated by tabs, and reads JSON Lines until the
  * end of the stream. The last line is {"ok":true,...} or {"ok":false,"error":"..."}.
+ * "ok" after a change means that it is on the disk. A client that hangs up ends its command; what
+ * was changed by then stays.
  *
  *   list KEY=VALUE...           deliveries: next-hop, sender, recipient, id, state, limit
  *
@@ -21,6 +23,8 @@
 #ifndef RELAY_CONTROL_H
 #define RELAY_CONTROL_H
 
+#include "store/store.h"
+
 enum { CONTROL_LINE_MAX = 8192 };
 
 struct keeper;
@@ -29,5 +33,7 @@ struct control;
 /* NULL: logged. */
 struct control *control_open(struct keeper *k, const char *path);
 void control_close(struct control **c);
+/* The group was committed, or lost: who waited for that goes on. */
+void control_committed(struct control *c, enum store_status s);
 
 #endif

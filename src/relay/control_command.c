@@ -1,87 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* The operator's commands on the store, and their answers as JSON Lines. Knows no socket. */
+/*
+ * The operator's commands on the store, and their answers as JSON Lines, one page a turn: however
+ * much there is, the keeper goes on with the mail in between, and no more than a page is in memory.
+ * Knows no socket.
+ */
 #include "relay/control_int.h"
 
 #include "json/json.h"
+#include "relay/control_request.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { FIELDS_MAX = 16, COMMAND_MEM_MAX = 64 * 1024 * 1024, PAGE = 200, LIMIT_DEFAULT = 1000 };
-
-struct line {
-	const char *field[FIELDS_MAX];
-	size_t n;
+enum {
+	LINE_MEM_MAX = 64 * 1024,
+	PAGE_MEM_MAX = 64 * 1024 * 1024, /* one delivery with all its recipients and replies */
+	PAGE = 200,
+	REASONS_MAX = 64, /* more than the outcome table has */
 };
 
-struct query {
-	struct store_filter filter;
-	uint64_t limit;
-	bool any; /* some key was given */
+enum part { PART_TOTALS, PART_DESTINATIONS, PART_REASONS };
+
+struct command {
+	struct keeper *keeper;
+	struct arena mem; /* of the request */
+	struct control_request request;
+	char error[256];                  /* "": none */
+	int64_t after;                    /* where the next page begins: an id */
+	char pattern[STORE_NAME_MAX + 1]; /* policies: behind this one */
+	enum part part;                   /* stats */
+	uint64_t count;                   /* lines or deliveries so far */
+	uint64_t done, busy;              /* CHANGE: changed; at a courier, left alone */
+	bool over;                        /* nothing is left but the last line */
 };
-
-static void finish(FILE *out, const char *error, int64_t count)
-{
-	struct json *j = json_object();
-	json_set_bool(j, "ok", error == NULL);
-	if (error != NULL)
-		json_set_str(j, "error", error);
-	else
-		json_set_int(j, "count", count);
-	json_write_line(j, out);
-	json_free(&j);
-}
-
-/* --- Filters --- */
-
-static bool set_state(const char *value, struct store_filter *f)
-{
-	for (int s = STORE_WAITING; s <= STORE_DONE; s++) {
-		if (strcmp(store_delivery_state_name((enum store_delivery_state)s), value) == 0) {
-			f->by_state = true;
-			f->state = (enum store_delivery_state)s;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool set_key(struct arena *mem, const char *field, struct query *q)
-{
-	struct slice value;
-	struct slice key = slice_cut(slice_str(field), '=', &value);
-	const char *text = arena_str(mem, value);
-	uint64_t seconds;
-	q->any = q->any || !slice_eq_str(key, "limit");
-	if (text == NULL)
-		return false;
-	if (slice_eq_str(key, "next-hop"))
-		q->filter.next_hop = text;
-	else if (slice_eq_str(key, "sender"))
-		q->filter.sender = text;
-	else if (slice_eq_str(key, "recipient"))
-		q->filter.recipient = text;
-	else if (slice_eq_str(key, "id"))
-		q->filter.queue_id = text;
-	else if (slice_eq_str(key, "state"))
-		return set_state(text, &q->filter);
-	else if (slice_eq_str(key, "older-than") && slice_to_u64(value, UINT32_MAX, &seconds))
-		q->filter.arrived_before = keeper_now() - (int64_t)seconds * 1000;
-	else if (slice_eq_str(key, "limit"))
-		return slice_to_u64(value, 1000000, &q->limit);
-	else
-		return false;
-	return true;
-}
-
-static bool parse_query(struct arena *mem, const struct line *l, struct query *q)
-{
-	*q = (struct query){.limit = LIMIT_DEFAULT};
-	for (size_t i = 1; i < l->n; i++) {
-		if (!set_key(mem, l->field[i], q))
-			return false;
-	}
-	return true;
-}
 
 /* --- Rows as JSON --- */
 
@@ -147,180 +98,195 @@ static void tries_into(struct keeper *k, struct json *j, int64_t delivery, struc
 	}
 }
 
-/* --- Walks --- */
+/* --- Ends --- */
 
-/* What is done with each delivery that matches. False ends the walk. */
-typedef bool visit(struct keeper *k, const struct store_delivery *d, struct arena *mem, FILE *out,
-		   void *arg);
-
-static const char *walk(struct keeper *k, const struct query *q, visit *v, void *arg, FILE *out,
-			int64_t *count)
+static void fail(struct command *c, const char *words)
 {
-	int64_t after = 0;
-	*count = 0;
-	do {
-		struct arena mem;
-		size_t n = 0, want = q->limit - (uint64_t)*count < PAGE
-					 ? (size_t)(q->limit - (uint64_t)*count)
-					 : PAGE;
-		arena_init(&mem, COMMAND_MEM_MAX);
-		struct store_delivery *page = arena_array(&mem, PAGE, sizeof(*page));
-		enum store_status s = page != NULL ? store_list(k->store, &q->filter, after, want,
-								&mem, page, &n, &after)
-						   : STORE_NO_MEMORY;
-		for (size_t i = 0; s == STORE_OK && i < n; i++) {
-			if (!v(k, &page[i], &mem, out, arg)) {
-				arena_free(&mem);
-				return store_error(k->store);
-			}
-			(*count)++;
-		}
-		arena_free(&mem);
-		if (s != STORE_OK)
-			return store_status_name(s);
-	} while (after != 0 && (uint64_t)*count < q->limit);
-	return NULL;
+	if (c->error[0] == '\0')
+		snprintf(c->error, sizeof(c->error), "%s", words[0] != '\0' ? words : "failed");
+	c->over = true;
 }
 
-static bool print_one(struct keeper *k, const struct store_delivery *d, struct arena *mem,
-		      FILE *out, void *arg)
+static bool write_row(struct command *c, struct json **j, FILE *out)
 {
-	bool *whole = arg;
-	struct store_delivery full = *d;
-	if (*whole)
-		store_show(k->store, d->id, mem, &full);
-	struct json *j = delivery_json(&full);
-	if (*whole) {
-		recipients_into(j, &full);
-		tries_into(k, j, d->id, mem);
-	}
-	bool ok = json_write_line(j, out);
-	json_free(&j);
+	bool ok = json_write_line(*j, out);
+	json_free(j);
+	if (!ok)
+		fail(c, "out of memory");
 	return ok;
 }
 
-struct change {
-	enum store_op op;
-	int64_t done, busy; /* busy: a courier has it, nothing was done */
-};
-
-static bool change_one(struct keeper *k, const struct store_delivery *d, struct arena *mem,
-		       FILE *out, void *arg)
+static enum command_state finish(struct command *c, uint64_t count, FILE *out)
 {
-	struct change *change = arg;
-	enum store_op op = change->op;
+	struct json *j = json_object();
+	json_set_bool(j, "ok", c->error[0] == '\0');
+	if (c->error[0] != '\0')
+		json_set_str(j, "error", c->error);
+	else
+		json_set_int(j, "count", (int64_t)count);
+	json_write_line(j, out);
+	json_free(&j);
+	return COMMAND_DONE;
+}
+
+/* --- Pages of deliveries --- */
+
+/* What is done with each delivery that matches. False: it failed, the command is over. */
+typedef bool visit(struct command *c, const struct store_delivery *d, struct arena *mem, FILE *out);
+
+static void visit_page(struct command *c, size_t max, visit *v, FILE *out)
+{
+	struct arena mem;
+	size_t n = 0;
+	uint64_t left = c->request.limit - c->count;
+	arena_init(&mem, PAGE_MEM_MAX);
+	struct store_delivery *page = arena_array(&mem, max, sizeof(*page));
+	enum store_status s =
+	    page != NULL ? store_list(c->keeper->store, &c->request.filter, c->after,
+				      left < max ? (size_t)left : max, &mem, page, &n, &c->after)
+			 : STORE_NO_MEMORY;
+	if (s != STORE_OK)
+		fail(c, store_status_name(s));
+	for (size_t i = 0; i < n && !c->over; i++) {
+		if (v(c, &page[i], &mem, out))
+			c->count++;
+	}
+	c->over = c->over || c->after == 0 || c->count >= c->request.limit;
+	arena_free(&mem);
+}
+
+static bool print_one(struct command *c, const struct store_delivery *d, struct arena *mem,
+		      FILE *out)
+{
+	(void)mem;
+	struct json *j = delivery_json(d);
+	return write_row(c, &j, out);
+}
+
+static bool print_whole(struct command *c, const struct store_delivery *d, struct arena *mem,
+			FILE *out)
+{
+	struct store_delivery full;
+	enum store_status s = store_show(c->keeper->store, d->id, mem, &full);
+	if (s != STORE_OK) {
+		fail(c, store_status_name(s));
+		return false;
+	}
+	struct json *j = delivery_json(&full);
+	recipients_into(j, &full);
+	tries_into(c->keeper, j, d->id, mem);
+	return write_row(c, &j, out);
+}
+
+static enum command_state list_turn(struct command *c, FILE *out)
+{
+	visit_page(c, PAGE, print_one, out);
+	return c->over ? finish(c, c->count, out) : COMMAND_MORE;
+}
+
+/* One delivery at a time: it may have thousands of recipients. */
+static enum command_state show_turn(struct command *c, FILE *out)
+{
+	visit_page(c, 1, print_whole, out);
+	if (!c->over)
+		return COMMAND_MORE;
+	if (c->count == 0)
+		fail(c, "no such message in the queue");
+	return finish(c, c->count, out);
+}
+
+/* --- Changes --- */
+
+static bool change_one(struct command *c, const struct store_delivery *d, struct arena *mem,
+		       FILE *out)
+{
+	struct keeper *k = c->keeper;
+	enum store_op op = c->request.op;
 	(void)mem;
 	(void)out;
-	if (!keeper_group(k))
-		return false;
-	enum store_status s = store_change(k->store, op, d->id, keeper_now());
+	enum store_status s =
+	    keeper_group(k) ? store_change(k->store, op, d->id, keeper_now()) : STORE_BUSY;
 	if (s == STORE_OK && op != STORE_OP_RETRY && op != STORE_OP_RELEASE)
 		sched_forget(k->sched, d->id);
 	if (s == STORE_OK && op == STORE_OP_RETRY)
 		sched_retry_now(k->sched, d->destination);
-	change->done += s == STORE_OK;
-	change->busy += s == STORE_BUSY;
-	return s == STORE_OK || s == STORE_BUSY || s == STORE_STATE;
+	c->done += s == STORE_OK;
+	c->busy += s == STORE_BUSY;
+	if (s == STORE_OK || s == STORE_BUSY || s == STORE_STATE)
+		return true;
+	fail(c, store_error(k->store));
+	return false;
 }
 
-/* --- Commands --- */
-
-static void command_list(struct keeper *k, const struct line *l, struct arena *mem, FILE *out)
+/* One page, one commit; the last line says "ok" only when all of them are on the disk. */
+static enum command_state change_turn(struct command *c, FILE *out)
 {
-	struct query q;
-	bool whole = false;
-	int64_t count = 0;
-	if (!parse_query(mem, l, &q))
-		finish(
-		    out,
-		    "unknown filter; use next-hop, sender, recipient, id, state, older-than, limit",
-		    0);
-	else {
-		const char *error = walk(k, &q, print_one, &whole, out, &count);
-		finish(out, error, count);
+	uint64_t before = c->done;
+	if (!c->over)
+		visit_page(c, PAGE, change_one, out);
+	if (c->done != before) {
+		sched_destinations_due(c->keeper->sched);
+		return COMMAND_UNCOMMITTED;
 	}
+	if (!c->over)
+		return COMMAND_MORE;
+	if (c->busy > 0)
+		fail(c, "what is being delivered just now stays; try again later");
+	return finish(c, c->done, out);
 }
 
-static void command_show(struct keeper *k, const struct line *l, FILE *out)
+static enum command_state policy_turn(struct command *c, FILE *out)
 {
-	struct query q = {.filter = {.queue_id = l->n > 1 ? l->field[1] : ""},
-			  .limit = LIMIT_DEFAULT};
-	bool whole = true;
-	int64_t count = 0;
-	const char *error = walk(k, &q, print_one, &whole, out, &count);
-	finish(out, error == NULL && count == 0 ? "no such message in the queue" : error, count);
+	struct keeper *k = c->keeper;
+	const struct control_request *r = &c->request;
+	if (c->over)
+		return finish(c, 1, out);
+	int64_t now = keeper_now();
+	struct store_override o = {r->pattern, r->level, now, now + (int64_t)r->seconds * 1000};
+	char seconds[LOG_INT_TEXT];
+	enum store_status s = !keeper_group(k)   ? STORE_BUSY
+			      : r->level == NULL ? store_override_clear(k->store, r->pattern)
+						 : store_override_set(k->store, &o);
+	log_event(k->process.log, LOG_LEVEL_WARN, "policy-override", "pattern", r->pattern, "level",
+		  r->level != NULL ? r->level : "clear", "for",
+		  r->level != NULL ? log_int(seconds, (int64_t)r->seconds) : NULL, "status",
+		  store_status_name(s), NULL);
+	c->over = true;
+	if (s == STORE_OK)
+		return COMMAND_UNCOMMITTED;
+	fail(c, s == STORE_NOT_FOUND ? "no such policy" : store_status_name(s));
+	return finish(c, 0, out);
 }
 
-static void command_change(struct keeper *k, const struct line *l, enum store_op op,
-			   struct arena *mem, FILE *out)
+static enum command_state policies_turn(struct command *c, FILE *out)
 {
-	struct query q;
-	int64_t count = 0; /* that match */
-	struct change change = {.op = op};
-	if (!parse_query(mem, l, &q) || !q.any) {
-		finish(out,
-		       "say which: next-hop=, sender=, recipient=, id=, state= or older-than=", 0);
-		return;
-	}
-	q.limit = UINT32_MAX;
-	const char *error = walk(k, &q, change_one, &change, out, &count);
-	if (error == NULL)
-		sched_destinations_due(k->sched);
-	if (error == NULL && change.busy > 0)
-		error = "what is being delivered just now stays; try again later";
-	finish(out, error, change.done);
-}
-
-static void stats_destinations(struct keeper *k, FILE *out)
-{
-	for (int64_t after = 0;;) {
-		struct store_destination page[PAGE];
-		struct arena mem;
-		size_t n = 0;
-		arena_init(&mem, COMMAND_MEM_MAX);
-		if (store_stats_destinations(k->store, after, PAGE, &mem, page, &n, &after) !=
-		    STORE_OK)
-			after = 0;
-		for (size_t i = 0; i < n; i++) {
-			struct json *j = json_object();
-			json_set_str(j, "destination", page[i].name);
-			json_set_int(j, "waiting", (int64_t)page[i].waiting);
-			json_set_int(j, "held", (int64_t)page[i].held);
-			json_set_int(j, "active", (int64_t)page[i].active);
-			json_set_int(j, "failures", page[i].failures);
-			json_set_int(j, "backoff_until", page[i].backoff_until / 1000);
-			json_set_str(j, "reason", page[i].reason);
-			json_set_int(j, "oldest", page[i].oldest / 1000);
-			json_write_line(j, out);
-			json_free(&j);
-		}
-		arena_free(&mem);
-		if (after == 0)
-			return;
-	}
-}
-
-static void stats_reasons(struct keeper *k, struct arena *mem, FILE *out)
-{
-	struct store_reason_count reasons[64];
+	struct store_override page[PAGE];
+	struct arena mem;
 	size_t n = 0;
-	if (store_stats_reasons(k->store, 64, mem, reasons, &n) != STORE_OK)
-		return;
-	for (size_t i = 0; i < n; i++) {
+	arena_init(&mem, PAGE_MEM_MAX);
+	enum store_status s = store_overrides(c->keeper->store, c->pattern, PAGE, &mem, page, &n);
+	if (s != STORE_OK)
+		fail(c, store_status_name(s));
+	for (size_t i = 0; i < n && !c->over; i++) {
 		struct json *j = json_object();
-		json_set_str(j, "reason", reasons[i].reason);
-		json_set_int(j, "deliveries", (int64_t)reasons[i].deliveries);
-		json_set_int(j, "oldest", reasons[i].oldest / 1000);
-		json_write_line(j, out);
-		json_free(&j);
+		json_set_str(j, "pattern", page[i].pattern);
+		json_set_str(j, "policy", page[i].policy);
+		json_set_int(j, "expires", page[i].expires / 1000);
+		c->count += write_row(c, &j, out);
+		snprintf(c->pattern, sizeof(c->pattern), "%s", page[i].pattern);
 	}
+	arena_free(&mem);
+	c->over = c->over || n < PAGE;
+	return c->over ? finish(c, c->count, out) : COMMAND_MORE;
 }
 
-static void command_stats(struct keeper *k, struct arena *mem, FILE *out)
+/* --- Numbers --- */
+
+static void print_totals(struct command *c, FILE *out)
 {
 	struct store_totals t;
-	if (store_totals(k->store, &t) != STORE_OK) {
-		finish(out, store_error(k->store), 0);
+	if (store_totals(c->keeper->store, &t) != STORE_OK) {
+		fail(c, store_error(c->keeper->store));
 		return;
 	}
 	struct json *j = json_object();
@@ -332,101 +298,125 @@ static void command_stats(struct keeper *k, struct arena *mem, FILE *out)
 	json_set_int(j, "active", (int64_t)t.active);
 	json_set_int(j, "possibly_delivered", (int64_t)t.in_doubt);
 	json_set_int(j, "oldest", t.oldest / 1000);
-	json_write_line(j, out);
-	json_free(&j);
-	stats_destinations(k, out);
-	stats_reasons(k, mem, out);
-	finish(out, NULL, (int64_t)t.messages);
+	write_row(c, &j, out);
+	c->count = t.messages;
 }
 
-static void command_policy(struct keeper *k, const struct line *l, FILE *out)
+/* False: there are more. */
+static bool print_destinations(struct command *c, FILE *out)
 {
-	uint64_t seconds = 0;
-	bool clear = l->n == 3 && strcmp(l->field[2], "clear") == 0;
-	bool set = l->n == 4 && slice_to_u64(slice_str(l->field[3]), 31536000, &seconds) &&
-		   seconds > 0 &&
-		   (strcmp(l->field[2], "may") == 0 || strcmp(l->field[2], "dane") == 0 ||
-		    strcmp(l->field[2], "dane-only") == 0);
-	if (!clear && !set) {
-		finish(out, "policy PATTERN may|dane|dane-only SECONDS, or policy PATTERN clear",
-		       0);
-		return;
-	}
-	struct store_override o = {l->field[1], l->field[2], keeper_now(),
-				   keeper_now() + (int64_t)seconds * 1000};
-	bool open = keeper_group(k);
-	enum store_status s = !open   ? STORE_BUSY
-			      : clear ? store_override_clear(k->store, l->field[1])
-				      : store_override_set(k->store, &o);
-	log_event(k->process.log, LOG_LEVEL_WARN, "policy-override", "pattern", l->field[1],
-		  "level", l->field[2], "for", set ? l->field[3] : NULL, "status",
-		  store_status_name(s), NULL);
-	finish(out, s == STORE_OK ? NULL : store_status_name(s), 1);
-}
-
-static void command_policies(struct keeper *k, struct arena *mem, FILE *out)
-{
-	struct store_override page[PAGE];
-	size_t n = 0;
-	if (store_overrides(k->store, NULL, PAGE, mem, page, &n) != STORE_OK)
-		n = 0;
-	for (size_t i = 0; i < n; i++) {
-		struct json *j = json_object();
-		json_set_str(j, "pattern", page[i].pattern);
-		json_set_str(j, "policy", page[i].policy);
-		json_set_int(j, "expires", page[i].expires / 1000);
-		json_write_line(j, out);
-		json_free(&j);
-	}
-	finish(out, NULL, (int64_t)n);
-}
-
-static bool split(struct slice text, struct arena *mem, struct line *l)
-{
-	while (text.n > 0) {
-		struct slice field = slice_cut(text, '\t', &text);
-		if (l->n == FIELDS_MAX)
-			return false;
-		l->field[l->n] = arena_str(mem, field);
-		if (l->field[l->n++] == NULL)
-			return false;
-	}
-	return l->n > 0;
-}
-
-void control_command(struct keeper *k, struct slice text, FILE *out)
-{
-	static const struct {
-		const char *word;
-		enum store_op op;
-	} changes[] = {{"retry", STORE_OP_RETRY},
-		       {"hold", STORE_OP_HOLD},
-		       {"release", STORE_OP_RELEASE},
-		       {"delete", STORE_OP_REMOVE},
-		       {"bounce", STORE_OP_EXPIRE}};
+	struct store_destination page[PAGE];
 	struct arena mem;
-	struct line l = {0};
-	arena_init(&mem, COMMAND_MEM_MAX);
-	const char *word = split(text, &mem, &l) ? l.field[0] : "";
-	bool done = false;
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]) && !done; i++) {
-		done = strcmp(word, changes[i].word) == 0;
-		if (done)
-			command_change(k, &l, changes[i].op, &mem, out);
+	size_t n = 0;
+	arena_init(&mem, PAGE_MEM_MAX);
+	enum store_status s =
+	    store_stats_destinations(c->keeper->store, c->after, PAGE, &mem, page, &n, &c->after);
+	if (s != STORE_OK)
+		fail(c, store_status_name(s));
+	for (size_t i = 0; i < n && !c->over; i++) {
+		struct json *j = json_object();
+		json_set_str(j, "destination", page[i].name);
+		json_set_int(j, "waiting", (int64_t)page[i].waiting);
+		json_set_int(j, "held", (int64_t)page[i].held);
+		json_set_int(j, "active", (int64_t)page[i].active);
+		json_set_int(j, "failures", page[i].failures);
+		json_set_int(j, "backoff_until", page[i].backoff_until / 1000);
+		json_set_str(j, "reason", page[i].reason);
+		json_set_int(j, "oldest", page[i].oldest / 1000);
+		write_row(c, &j, out);
 	}
-	if (done)
-		;
-	else if (strcmp(word, "list") == 0)
-		command_list(k, &l, &mem, out);
-	else if (strcmp(word, "show") == 0)
-		command_show(k, &l, out);
-	else if (strcmp(word, "stats") == 0)
-		command_stats(k, &mem, out);
-	else if (strcmp(word, "policy") == 0)
-		command_policy(k, &l, out);
-	else if (strcmp(word, "policies") == 0)
-		command_policies(k, &mem, out);
-	else
-		finish(out, "unknown command", 0);
 	arena_free(&mem);
+	return c->after == 0;
+}
+
+static void print_reasons(struct command *c, FILE *out)
+{
+	struct store_reason_count reasons[REASONS_MAX];
+	struct arena mem;
+	size_t n = 0;
+	arena_init(&mem, PAGE_MEM_MAX);
+	enum store_status s = store_stats_reasons(c->keeper->store, REASONS_MAX, &mem, reasons, &n);
+	if (s != STORE_OK)
+		fail(c, store_status_name(s));
+	for (size_t i = 0; i < n && !c->over; i++) {
+		struct json *j = json_object();
+		json_set_str(j, "reason", reasons[i].reason);
+		json_set_int(j, "deliveries", (int64_t)reasons[i].deliveries);
+		json_set_int(j, "oldest", reasons[i].oldest / 1000);
+		write_row(c, &j, out);
+	}
+	arena_free(&mem);
+}
+
+static enum command_state stats_turn(struct command *c, FILE *out)
+{
+	switch (c->part) {
+	case PART_TOTALS:
+		print_totals(c, out);
+		c->part = PART_DESTINATIONS;
+		break;
+	case PART_DESTINATIONS:
+		if (print_destinations(c, out))
+			c->part = PART_REASONS;
+		break;
+	case PART_REASONS:
+		print_reasons(c, out);
+		c->over = true;
+		break;
+	}
+	return c->over ? finish(c, c->count, out) : COMMAND_MORE;
+}
+
+/* --- The command --- */
+
+struct command *command_new(struct keeper *k, struct slice line)
+{
+	struct command *c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return NULL;
+	c->keeper = k;
+	arena_init(&c->mem, LINE_MEM_MAX);
+	const char *wrong = control_parse(line, keeper_now(), &c->mem, &c->request);
+	if (wrong != NULL)
+		fail(c, wrong);
+	return c;
+}
+
+void command_free(struct command **cp)
+{
+	struct command *c = *cp;
+	if (c == NULL)
+		return;
+	arena_free(&c->mem);
+	free(c);
+	*cp = NULL;
+}
+
+enum command_state command_turn(struct command *c, FILE *out)
+{
+	if (c->error[0] != '\0')
+		return finish(c, 0, out);
+	switch (c->request.verb) {
+	case CONTROL_LIST:
+		return list_turn(c, out);
+	case CONTROL_SHOW:
+		return show_turn(c, out);
+	case CONTROL_STATS:
+		return stats_turn(c, out);
+	case CONTROL_CHANGE:
+		return change_turn(c, out);
+	case CONTROL_POLICY:
+		return policy_turn(c, out);
+	case CONTROL_POLICIES:
+		return policies_turn(c, out);
+	}
+	fail(c, "unknown command");
+	return finish(c, 0, out);
+}
+
+void command_committed(struct command *c, enum store_status s)
+{
+	if (s != STORE_OK)
+		fail(c, s == STORE_FULL ? "the disk is full: not changed"
+					: "the store failed: not changed");
 }

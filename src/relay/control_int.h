@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of the control socket: a line in, JSON Lines out. */
+/*
+ * Inside of the control socket: a command is a line, and then turns until it is done.
+ *
+ *   COMMAND_MORE         what was written goes out; then, in a later turn of the loop, again
+ *   COMMAND_UNCOMMITTED  changes are in the open group: command_committed(), then again
+ *   COMMAND_DONE         the last line was written
+ *
+ * A command may be freed after any turn; what it has changed by then stays.
+ */
 #ifndef RELAY_CONTROL_INT_H
 #define RELAY_CONTROL_INT_H
 
@@ -8,6 +16,12 @@
 
 #include <stdio.h>
 
-void control_command(struct keeper *k, struct slice line, FILE *out);
+struct command;
+enum command_state { COMMAND_MORE, COMMAND_UNCOMMITTED, COMMAND_DONE };
+
+struct command *command_new(struct keeper *k, struct slice line); /* NULL: out of memory */
+void command_free(struct command **c);
+enum command_state command_turn(struct command *c, FILE *out);
+void command_committed(struct command *c, enum store_status s);
 
 #endif

@@ -83,6 +83,7 @@ static void on_commit(void *arg)
 	k->group_open = false;
 	enum store_status s = store_commit(k->store);
 	answer_all(k, s);
+	control_committed(k->control, s);
 	/* Results and hand-overs were in the group too, and the scheduler has moved on: only the
 	 * disk knows the truth now. */
 	if (s != STORE_OK)
