@@ -260,6 +260,14 @@ static void on_drain(void *self)
 	process_exit(&k->process);
 }
 
+/* The operator can ask for each of them: danelaw queue why ID. */
+static void on_doubt(void *arg, const char *queue_id, const char *next_hop)
+{
+	const struct keeper *k = arg;
+	log_event(k->process.log, LOG_LEVEL_WARN, "possibly-delivered", "id", queue_id, "next-hop",
+		  next_hop, NULL);
+}
+
 static void report_recovery(struct keeper *k, const struct store_recovery *r)
 {
 	char interrupted[LOG_INT_TEXT], doubt[LOG_INT_TEXT];
@@ -273,7 +281,10 @@ static bool open_store(struct keeper *k)
 {
 	char error[512] = "";
 	struct store_recovery r;
-	struct store_config c = {.path = k->process.birth.conf->relay_store, .reserve = RESERVE};
+	struct store_config c = {.path = k->process.birth.conf->relay_store,
+				 .reserve = RESERVE,
+				 .on_doubt = on_doubt,
+				 .arg = k};
 	enum store_status s = store_open(&c, keeper_now(), &k->store, &r, error, sizeof(error));
 	if (s != STORE_OK) {
 		log_event(k->process.log, LOG_LEVEL_ERROR, "store-open", "path", c.path, "status",

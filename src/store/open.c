@@ -241,7 +241,21 @@ static enum store_status prepare(struct store *s)
 
 /* --- what a crash left ----------------------------------------------------------------------- */
 
-static enum store_status recover(struct store *s, int64_t now, struct store_recovery *r)
+static enum store_status tell_doubts(struct store *s, const struct store_config *c)
+{
+	sqlite3_stmt *st = s->statement[SQL_NEW_DOUBTS];
+	for (;;) {
+		bool row;
+		enum store_status status = sql_step(s, st, &row);
+		if (!row)
+			return status;
+		c->on_doubt(c->arg, (const char *)sqlite3_column_text(st, 0),
+			    (const char *)sqlite3_column_text(st, 1));
+	}
+}
+
+static enum store_status recover(struct store *s, const struct store_config *c, int64_t now,
+				 struct store_recovery *r)
 {
 	sqlite3_stmt *st = s->statement[SQL_COUNT_ACTIVE];
 	bool row;
@@ -253,7 +267,10 @@ static enum store_status recover(struct store *s, int64_t now, struct store_reco
 	sql_end(st);
 	if (r->interrupted == 0)
 		return STORE_OK;
-	status = store_begin(s);
+	if (r->in_doubt > 0 && c->on_doubt != NULL)
+		status = tell_doubts(s, c);
+	if (status == STORE_OK)
+		status = store_begin(s);
 	if (status == STORE_OK)
 		sql_run(s, sql_bind(s, SQL_INTERRUPTED, "i", now), NULL);
 	return status == STORE_OK ? store_commit(s) : status;
@@ -297,7 +314,7 @@ static enum store_status open_all(struct store *s, const struct store_config *c,
 		status = sync_directory(s);
 	if (status == STORE_OK)
 		status = prepare(s);
-	return status == STORE_OK ? recover(s, now, r) : status;
+	return status == STORE_OK ? recover(s, c, now, r) : status;
 }
 
 enum store_status store_open(const struct store_config *c, int64_t now, struct store **out,

@@ -75,6 +75,10 @@ struct store_config {
 				 results can still be written */
 	uint32_t cache_bytes; /* page cache; 0: 16 MiB */
 	bool check;           /* look at the whole file first (slow when it is big) */
+	/* Told of each delivery that a crash has put in doubt, while the store opens; NULL: nobody.
+	 * The names last as long as the call. */
+	void (*on_doubt)(void *arg, const char *queue_id, const char *next_hop);
+	void *arg;
 };
 
 struct store;

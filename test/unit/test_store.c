@@ -306,6 +306,34 @@ static void tries_are_bounded(void **state)
 
 /* --- a restart ------------------------------------------------------------------------------- */
 
+static void note_doubt(void *arg, const char *queue_id, const char *next_hop)
+{
+	char *out = arg;
+	size_t n = strlen(out);
+	snprintf(out + n, 64 - n, "%s %s;", queue_id, next_hop);
+}
+
+static void whoever_opens_is_told_each_new_doubt(void **state)
+{
+	struct fixture *f = *state;
+	char told[64] = "", error[256];
+	struct store_recovery r;
+	struct store_config c = {.path = f->path, .on_doubt = note_doubt, .arg = told};
+	add_one(f, "A", "a.example", T0);
+	add_one(f, "B", "b.example", T0);
+	taken(f, help_first_delivery(f->s, "A"));
+	taken(f, help_first_delivery(f->s, "B"));
+	OK(store_begin(f->s));
+	OK(store_mark_dot(f->s, help_first_delivery(f->s, "B")));
+	OK(store_commit(f->s));
+	store_close(&f->s);
+	OK(store_open(&c, T0, &f->s, &r, error, sizeof error));
+	assert_string_equal(told, "B b.example;");
+	store_close(&f->s); /* an old doubt is not told again */
+	OK(store_open(&c, T0, &f->s, &r, error, sizeof error));
+	assert_string_equal(told, "B b.example;");
+}
+
 static void what_was_active_is_due_again(void **state)
 {
 	struct fixture *f = *state;
@@ -656,6 +684,7 @@ int main(void)
 	    T(some_recipients_end_before_others),
 	    T(tries_are_bounded),
 	    T(what_was_active_is_due_again),
+	    T(whoever_opens_is_told_each_new_doubt),
 	    T(an_unknown_end_stays_in_doubt),
 	    T(a_change_needs_a_transaction),
 	    T(one_bad_mail_does_not_spoil_the_group),
