@@ -43,13 +43,16 @@ test-live: build
 	@lab/lab run -- lab/relay_test.py
 	@lab/lab run -- lab/endure_test.py
 	@lab/lab run -- lab/torture.py --short
+	@lab/lab run -- lab/powercut.py --short
 	@lab/lab run -- lab/submit_test.py
 
 demo: deps build
 	@lab/lab demo
 
+# The relay's promise, at length: at most ten minutes of trouble under load, then power cuts.
 torture: deps build
 	@lab/lab run -- lab/torture.py
+	@lab/lab run -- lab/powercut.py
 
 # The relay for real destinations, with its store in the current folder; nothing outside of it is touched.
 run: build

@@ -13,13 +13,8 @@ test could not see a loss.  What it cannot show: a disk that lies about its own 
 """
 
 import argparse
-import fcntl
-import os
 import pathlib
 import random
-import shutil
-import struct
-import subprocess
 import sys
 import time
 
@@ -27,68 +22,11 @@ sys.dont_write_bytecode = True
 
 import daemon       # noqa: E402
 import load         # noqa: E402
-import report       # noqa: E402
 from daemon import Relay, wait_until    # noqa: E402
+from disk import CannotHave, Disk, KINDS      # noqa: E402
 
-GOING_DOWN = 0x8004587D                 # XFS_IOC_GOINGDOWN and EXT4_IOC_SHUTDOWN: _IOR('X', 125, u32)
-NO_LOG_FLUSH = 2                        # the journal's tail in memory is dropped
-DISK_BYTES = 512 * 1024 * 1024
-MAKE = {"xfs": ["mkfs.xfs", "-q", "-f"], "ext4": ["mkfs.ext4", "-q", "-F"]}
 NO_SYNC = "libeatmydata.so"
 PORT = 2830
-
-
-class CannotCut(Exception):
-    """This machine has no disk that can be cut; the text says why."""
-
-
-class Disk:
-    """A file with a file system in it, and the folder where it is mounted."""
-
-    def __init__(self, kind):
-        self.kind = kind
-        # On ext4 (seen with 6.18) an fdatasync under way at the shutdown may succeed although its data
-        # never reach the disk.  No power failure can do that: nobody would be there to be told.
-        self.honest = kind == "xfs"
-        self.image = report.state() / f"disk-{kind}.img"
-        self.folder = report.state() / f"disk-{kind}"
-        if not shutil.which(MAKE[kind][0]):
-            raise CannotCut(f"{kind}: {MAKE[kind][0]} is not installed")
-        self.folder.mkdir(exist_ok=True)
-        self.image.unlink(missing_ok=True)
-        self.image.touch()
-        os.truncate(self.image, DISK_BYTES)
-        run(kind, [*MAKE[kind], str(self.image)])
-        self.mount()
-
-    def mount(self):
-        run(self.kind, ["mount", "-t", self.kind, "-o", "loop", str(self.image), str(self.folder)])
-
-    def cut(self):
-        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.ioctl(fd, GOING_DOWN, struct.pack("I", NO_LOG_FLUSH))
-        except OSError as e:
-            raise CannotCut(f"{self.kind}: the kernel cannot shut it down: {e.strerror}") from e
-        finally:
-            os.close(fd)
-
-    def unmount(self):
-        """Waits for the last process that has a file open there."""
-        done = wait_until(lambda: subprocess.run(["umount", str(self.folder)], capture_output=True).returncode == 0,
-                          20, 0.05)
-        if not done:
-            raise RuntimeError(f"{self.folder} stays in use")
-
-    def remove(self):
-        subprocess.run(["umount", "-l", str(self.folder)], capture_output=True)
-        self.image.unlink(missing_ok=True)
-
-
-def run(kind, command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise CannotCut(f"{kind}: {' '.join(command[:1])}: {done.stderr.strip() or done.stdout.strip()}")
 
 
 def no_sync_library():
@@ -174,19 +112,19 @@ def main():
     parser.add_argument("--short", action="store_true", help="5 cuts on each file system instead of 40")
     parser.add_argument("--cuts", type=int)
     parser.add_argument("--seed", type=int, default=random.randrange(1000000))
-    parser.add_argument("--kind", choices=list(MAKE), action="append")
+    parser.add_argument("--kind", choices=KINDS, action="append")
     args = parser.parse_args()
     random.seed(args.seed)
     number = args.cuts or (5 if args.short else 40)
     print(f"power cuts, seed {args.seed}", flush=True)
     wrong, passed = [], 0
-    for kind in args.kind or MAKE:
+    for kind in args.kind or KINDS:
         try:
             for part, n in ((with_sync, number), (without_sync, min(number, 3))):
                 found = part(kind, n)
                 wrong += found
                 passed += not found
-        except CannotCut as e:
+        except CannotHave as e:
             print(f"SKIP power cuts on {e}")
     for text in wrong:
         print(f"FAIL {text}")

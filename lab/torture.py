@@ -1,238 +1,268 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The relay under load while its processes are killed, one at a time and all at once: what was
-acknowledged arrives, and arrives twice only where the final reply was on its way.
+"""The relay under load while everything around it breaks: its processes are killed, one at a time and all
+at once, its disk fills up and fails, its resolver hangs, MX hosts hang, its clock jumps.  What was
+acknowledged arrives, and arrives twice only where the final reply was on its way: each of these is one
+that the relay itself has logged as possibly delivered.
 
-Run as: lab/lab run lab/torture.py [--short].  The receiving side is the lab's Postfix; each message
-has a Message-ID of its own, and what is in the maildirs at the end is counted.
+Run as: lab/lab run lab/torture.py [--short].  The receiving side is the lab's Postfix and its stand-ins;
+each message has a Message-ID of its own, and what is in the maildirs at the end is counted.
 """
 
 import argparse
 import collections
+import errno
+import mmap
 import os
 import pathlib
 import random
-import re
 import signal
 import smtplib
+import struct
 import subprocess
 import sys
-import threading
 import time
 
 sys.dont_write_bytecode = True
 
 import daemon       # noqa: E402
+import load         # noqa: E402
 import report       # noqa: E402
 from daemon import Relay, give, wait_until    # noqa: E402
+from disk import CannotHave, Disk       # noqa: E402
+from load import NEVER, letter          # noqa: E402
 
 GROWTH_MIB = 8                          # between half way and the end, without kills
-TARGETS = 12                            # domains that take everything
-HANGS, NEVER = "stall-mail.test", "mail-451.test"
-ID = re.compile(rb"^Message-ID: <(torture-\d+)@", re.M | re.I)
+HANGS, SILENT = "stall-mail.test", "stall-dot.test"     # before the text, after it
 ROLES = ("intake", "keeper", "courier", "resolver")
+KILLS = (*ROLES, "parent", "all")
+SIGNALS = ("reload", "restart")         # an operator's
+FAULTS = ("disk full", "sync error", "resolver hangs", "clock forward", "clock back")
+LIMIT = 600                             # seconds that the whole run may take
+ROOM = 150                              # of these, for what comes after the load
+PROGRESS = 30
 
 
-def targets():
-    """Domains whose one server (Postfix or its stand-in) is authenticated and takes everything."""
-    good = [d["name"] for d in report.load()["domains"]
-            if d["expect"].get("verdict") == "protected" and d["send"].get("status") == "sent" and not d["rcpt"]
-            and not d["slow"] and len(d["servers"]) == 1 and (
-                d["servers"][0]["engine"] == "postfix" or d["servers"][0]["fault"] == "accept")
-            and d["name"].isascii() and d["message"] == "plain"]
-    return good[:TARGETS]
+class Page:
+    """What test/live/faults.c reads in every process of the relay."""
+
+    LIBRARY = pathlib.Path(__file__).resolve().parent.parent / "build" / "test" / "live" / "faults.so"
+
+    def __init__(self):
+        self.path = report.state() / "faults.page"
+        self.path.write_bytes(bytes(mmap.PAGESIZE))
+        with open(self.path, "r+b") as f:
+            self.map = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+
+    def prefix(self):
+        return ("env", f"LD_PRELOAD={self.LIBRARY}", f"DANELAW_TEST_FAULTS={self.path}",
+                "ASAN_OPTIONS=verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""))
+
+    def clock(self, seconds):
+        struct.pack_into("q", self.map, 0, seconds)
+
+    def fail_sync(self, code, times):
+        struct.pack_into("ii", self.map, 8, code, times)
+
+    def pending(self):
+        return max(0, struct.unpack_from("i", self.map, 12)[0])
 
 
-def letter(number, size):
-    body = "x" * 70 + "\r\n"
-    return (f"From: <t@{daemon.BACK}>\r\nTo: <x@lab.test>\r\nSubject: torture\r\n"
-            f"Message-ID: <torture-{number}@client.lab.test>\r\n\r\n" + body * (size // 72 + 1))
+class World:
+    """The relay, its disk and its page."""
+
+    def __init__(self, name, port, **options):
+        self.page, self.disk = Page(), None
+        try:
+            self.disk = Disk("ext4")
+            options["relay.store"] = self.disk.folder / "queue.db"
+        except CannotHave as e:
+            print(f"SKIP disk full under load: {e}")
+        self.relay = Relay(name, port, prefix=self.page.prefix(), **options).start()
+
+    def remove(self):
+        if self.disk:
+            self.disk.remove()
 
 
-# -- load ----------------------------------------------------------------------------------------------
+# -- what is done to it ------------------------------------------------------------------------------------
 
-class Load:
-    """Threads that send until so many messages were acknowledged."""
-
-    def __init__(self, relay, wanted, seconds, threads=8):
-        self.relay, self.wanted, self.pause = relay, wanted, seconds * threads / wanted
-        self.lock = threading.Lock()
-        self.last, self.taken, self.refused = 0, {}, 0      # taken: {message: (domain, queue id)}
-        self.domains = targets()
-        self.threads = [threading.Thread(target=self.run) for _ in range(threads)]
-
-    def start(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def next(self):
-        """The number of a new message; None: enough."""
-        with self.lock:
-            if len(self.taken) >= self.wanted:
-                return None
-            self.last += 1
-            return self.last
-
-    def run(self):
-        client = None
-        while (number := self.next()) is not None:
-            domain = self.domains[number % len(self.domains)]
-            size = 100000 if number % 50 == 0 else 3000
-            began = time.monotonic()
-            try:
-                client = client or self.relay.client()
-                got = give(client, f"t@{daemon.BACK}", f"x{number % 7}@{domain}", letter(number, size))
-                with self.lock:
-                    self.taken[f"torture-{number}"] = (domain, got)
-            except (OSError, smtplib.SMTPException, ValueError):
-                # Not acknowledged: it may arrive or not, and is sent again under another number.
-                self.refused += 1
-                if client:
-                    client.close()
-                client = None
-                time.sleep(0.1)
-            time.sleep(max(0, self.pause - (time.monotonic() - began)))
-        if client:
-            client.close()
-
-    def is_over(self):
-        return not any(t.is_alive() for t in self.threads)
+def kill(relay, kind):
+    """SIGKILL for one process, or for all of them and a new start."""
+    pids = [relay.process.pid, *relay.children()]
+    if kind in ROLES:
+        mine = relay.roles().get(kind, [])
+        if mine:
+            daemon.signal_quietly(random.choice(mine), signal.SIGKILL)
+        return bool(mine)
+    if kind == "all":
+        relay.kill()
+    else:
+        os.kill(relay.process.pid, signal.SIGKILL)
+        relay.process.wait()
+    if not wait_until(lambda: not any(daemon.is_alive(pid) for pid in pids), 10, 0.01):
+        raise RuntimeError(f"a process outlives the end of {kind}")
+    relay.start()
+    return True
 
 
-def kill_one(relay, kind):
-    """SIGKILL for one process, or for all of them and a new start; or what an operator does."""
+def operate(relay, kind):
+    """What an operator does."""
     if kind == "reload":
         relay.process.send_signal(signal.SIGHUP)
         return True
-    if kind == "restart":
-        if relay.stop(70) != 0:
-            raise RuntimeError("SIGTERM did not end it well")
-        relay.start()
-        return True
-    if kind == "all":
-        pids = relay.children()
-        relay.kill()
-        wait_until(lambda: not any(daemon.is_alive(pid) for pid in pids), 5, 0.01)
-        relay.start()
-        return True
-    if kind == "parent":
-        pids = relay.children()
-        os.kill(relay.process.pid, signal.SIGKILL)
-        relay.process.wait()
-        if not wait_until(lambda: not any(daemon.is_alive(pid) for pid in pids), 10, 0.01):
-            raise RuntimeError("children outlive the parent")
-        relay.start()
-        return True
-    pids = relay.roles().get(kind, [])
-    if pids:
-        daemon.signal_quietly(random.choice(pids), signal.SIGKILL)
-    return bool(pids)
+    if relay.stop(70) != 0:
+        raise RuntimeError("SIGTERM did not end it well")
+    relay.start()
+    return True
 
 
-# -- counting --------------------------------------------------------------------------------------------
+def fault(world, kind):
+    """Something around it breaks, and is whole again a moment later."""
+    moment = random.uniform(0.5, 2)
+    if kind == "disk full":
+        if not world.disk:
+            return False
+        give_back = world.disk.fill()
+        time.sleep(moment)
+        give_back()
+    elif kind == "sync error":
+        world.page.fail_sync(random.choice((errno.EIO, errno.ENOSPC)), random.randint(1, 3))
+        wait_until(lambda: not world.page.pending(), 5)
+        world.page.fail_sync(0, 0)
+    elif kind == "resolver hangs":
+        pids = world.relay.roles().get("resolver", [])
+        for number, pause in ((signal.SIGSTOP, moment), (signal.SIGCONT, 0)):
+            for pid in pids:
+                daemon.signal_quietly(pid, number)
+            time.sleep(pause)
+    else:
+        hours = random.uniform(0.5, 3) * (1 if kind == "clock forward" else -1)
+        world.page.clock(int(hours * 3600))
+        time.sleep(moment)
+        world.page.clock(0)
+    return True
 
-def arrivals():
-    """How often each message is in the maildirs."""
-    count = collections.Counter()
-    for path in [*report.state().glob("mail/*/new/*"), *report.state().glob("taken/*/*.eml")]:
-        with open(path, "rb") as f:
-            found = ID.search(f.read(4096))
-        if found:
-            count[found.group(1).decode()] += 1
-    return count
+
+def do(world, kind):
+    if kind in KILLS:
+        return kill(world.relay, kind)
+    return operate(world.relay, kind) if kind in SIGNALS else fault(world, kind)
 
 
-def all_events(relay):
-    for path in relay.folder.glob("log.*"):
-        for line in path.read_text(errors="replace").splitlines():
-            yield daemon.fields_of(line)
-
-
-def doubts(relay):
-    """How many deliveries the relay itself calls possibly delivered."""
-    n = 0
-    for e in all_events(relay):
-        if e.get("event") == "recovered":
-            n += int(e["possibly-delivered"])
-        elif e.get("event") == "deferred" and e.get("reason") == "lost-after-data":
-            n += 1
-    return n
+def order_of(number, gentle):
+    """What is done, in a random order: every kind of end equally often, each fault a sixth as often."""
+    if gentle:
+        kinds = [SIGNALS[i % len(SIGNALS)] for i in range(number)]
+    else:
+        each = -(-number // len(KILLS)) if number else 0
+        kinds = [*KILLS] * each
+        for kind in (*SIGNALS, *FAULTS) if number else ():
+            kinds += [kind] * max(1, each // 6)
+    random.shuffle(kinds)
+    return kinds
 
 
 def memory(relay):
     return {role: max(daemon.memory_kib(pid) for pid in pids) // 1024 for role, pids in relay.roles().items()}
 
 
-# -- what is tried -----------------------------------------------------------------------------------------
+# -- the run ---------------------------------------------------------------------------------------------
 
-def order_of(kills, gentle):
-    """What is done, in a random order: every role, everything, the operator's signals."""
-    rota = ("reload", "restart") if gentle else (*ROLES, "all", "parent", *ROLES, "reload", "restart")
-    kinds = [rota[i % len(rota)] for i in range(kills)]
-    random.shuffle(kinds)
-    return kinds
+class Run:
+    """Load and trouble at the same time, until both are over or the time is."""
+
+    def __init__(self, args, wanted, kills, seconds):
+        self.began, self.seconds, self.done = time.monotonic(), seconds, collections.Counter()
+        self.wanted, self.args, self.kinds = wanted, args, order_of(kills, args.gentle)
+        self.world = World("torture", 2800, **{"queue.retry-first": 1, "queue.retry-max": 2})
+        self.load, self.said, self.half = None, 0, {}
+
+    def left(self):
+        return LIMIT - ROOM - (time.monotonic() - self.began)
+
+    def progress(self):
+        now = int(time.monotonic() - self.began)
+        if now >= self.said + PROGRESS:
+            self.said = now
+            print(f"{now:4} s: {len(self.load.taken)} acknowledged, {self.load.refused} not, "
+                  f"{sum(self.done.values())} times trouble", flush=True)
+
+    def go(self):
+        relay = self.world.relay
+        with relay.client() as c:
+            for n in range(30):
+                give(c, f"t@{daemon.BACK}", f"x@{(HANGS, NEVER, SILENT)[n % 3]}", letter(f"aside-{n}", 100))
+        self.load = load.Load(relay, load.targets(), self.wanted, self.seconds).start()
+        for kind in self.kinds:
+            time.sleep(self.seconds / len(self.kinds) * random.uniform(0, 0.8))
+            self.done[kind] += do(self.world, kind)
+            self.progress()
+            if self.left() < 0:
+                break
+        wait_until(lambda: len(self.load.taken) >= self.wanted // 2, max(1, self.left()), 0.2)
+        self.half = memory(relay)
+        while not self.load.is_over() and self.left() > 0:
+            time.sleep(0.2)
+            self.progress()
+        self.load.stop()
+        return self
+
+    def judge(self):
+        relay = self.world.relay
+        end = memory(relay)
+        wrong = silent_ones(relay) if not self.args.gentle else []
+        left = load.settle(relay, self.load.domains)
+        count = load.Count(relay, self.load, {row["id"] for row in left})
+        print(f"{count.line()}; seed {self.args.seed}, {time.monotonic() - self.began:.0f} s")
+        print(f"{sum(self.done[k] for k in KILLS)} kills -9; all: "
+              f"{', '.join(f'{k} {n}' for k, n in sorted(self.done.items()))}")
+        print(f"memory, MiB: half way {self.half}, at the end {end}")
+        wrong += count.wrong() + bounces(relay)
+        wrong += [f"not delivered in time: {left[0]}"] if left else []
+        if count.acknowledged < self.wanted:
+            wrong.append(f"only {count.acknowledged} acknowledged in the time that there is")
+        if sum(self.done.values()) < len(self.kinds) - self.done_in_vain():
+            wrong.append(f"only {sum(self.done.values())} of {len(self.kinds)} times trouble")
+        if self.args.gentle and count.doubts + count.extra:
+            wrong.append("an operator's signals leave no doubt")
+        wrong += [f"{role} grows: {self.half[role]} to {end[role]} MiB" for role in self.half
+                  if not self.kinds and end.get(role, 0) > self.half[role] + GROWTH_MIB]
+        wrong += rest(relay)
+        if relay.stop(70) != 0:
+            wrong.append("it did not end well")
+        self.world.remove()
+        return wrong
+
+    def done_in_vain(self):
+        """A process that was just dead cannot be killed; a disk that is not there cannot fill up."""
+        return len(self.kinds) // 10 + (0 if self.world.disk else self.kinds.count("disk full"))
 
 
-def torture(wanted, kills, seconds, seed, gentle):
-    random.seed(seed)
-    relay = Relay("torture", 2800, **{"queue.retry-first": 1, "queue.retry-max": 2}).start()
-    with relay.client() as c:
-        for n in range(20):
-            give(c, f"t@{daemon.BACK}", f"x@{HANGS if n % 2 else NEVER}", letter(f"9{n:09}", 100))
-    load, done = Load(relay, wanted, seconds).start(), collections.Counter()
-    for kind in order_of(kills, gentle):
-        time.sleep(seconds / kills * random.uniform(0.5, 1.2))
-        done[kind] += kill_one(relay, kind)
-    wait_until(lambda: len(load.taken) >= wanted // 2, seconds, 0.2)
-    half = memory(relay)
-    wait_until(load.is_over, 60 + seconds, 0.2)
-    end = memory(relay)
-    left = settle(relay, load)
-    time.sleep(1)
-    count = arrivals()
-    lost = [m for m, (_, got) in load.taken.items() if not count[m] and got not in left]
-    twice = {m: n for m, n in count.items() if n > 1}
-    extra, doubt = sum(twice.values()) - len(twice), doubts(relay)
-    print(f"{len(load.taken)} acknowledged, {load.refused} not, {sum(done.values())} kills "
-          f"({', '.join(f'{k} {n}' for k, n in sorted(done.items()))}), seed {seed}")
-    print(f"{len(lost)} lost, {extra} delivered twice, {doubt} known as possibly delivered, "
-          f"{len(left)} still in the queue")
-    print(f"memory, MiB: half way {half}, at the end {end}")
-    wrong = [f"lost: {lost[:5]}"] if lost else []
-    wrong += [f"more delivered twice than known: {extra} > {doubt}"] if extra > doubt else []
-    wrong += [f"not delivered in time: {sorted(left)[:5]}"] if left else []
-    wrong += [] if load.is_over() and len(load.taken) >= wanted else [f"only {len(load.taken)} acknowledged"]
-    if gentle and doubt + extra + len(lost):
-        wrong.append("an operator's signals lose nothing and leave no doubt")
-    wrong += [f"{role} grows: {half[role]} to {end[role]} MiB" for role in half
-              if not kills and end.get(role, 0) > half[role] + GROWTH_MIB]
-    wrong += rest(relay)
-    if relay.stop(70) != 0:
-        wrong.append("it did not end well")
-    return wrong
+def silent_ones(relay):
+    """The host that never answers the final dot has had each message: `queue why` says so."""
+    ids = {row["id"] for row in relay.rows("list", f"next-hop={SILENT}")}
+    sure = [one for one in ids if "POSSIBLY DELIVERED" not in relay.queue("why", one)[1]]
+    return ([] if len(ids) == 10 else [f"{SILENT}: {len(ids)} of 10 in the queue"]) + \
+        ([f"{SILENT}: queue why does not say that {sure[0]} is possibly delivered"] if sure else [])
 
 
-def settle(relay, load):
-    """Waits until everything for the good domains is out; the queue ids that are not."""
-    good = set(load.domains)
-    state = {}
-
-    def look():
-        state["left"] = {row["id"] for row in relay.rows("list", "limit=20000") if row["next_hop"] in good}
-        return not state["left"]
-    wait_until(look, 60, 0.5)
-    return state["left"]
+def bounces(relay):
+    """Nothing that was done here is a reason to give up on a message."""
+    ended = [e for e in load.all_events(relay) if e.get("event") in ("failed", "expired")]
+    return [f"bounced: {ended[0]}"] if ended else []
 
 
 def rest(relay):
     """No descriptor of a message is left, no process spins, nobody is a zombie."""
     wrong = []
-    relay.queue("delete", f"next-hop={HANGS}")
-    relay.queue("delete", f"next-hop={NEVER}")
-    wait_until(lambda: relay.totals().get("active") == 0, 15, 0.3)
-    for row in (HANGS, NEVER):
-        relay.queue("delete", f"next-hop={row}")
+
+    def clear():
+        for domain in (HANGS, NEVER, SILENT):
+            relay.queue("delete", f"next-hop={domain}")
+        return relay.totals().get("active") == 0
+    wait_until(clear, 25, 0.3)
+    clear()
     time.sleep(1)
     pids = [relay.process.pid, *(pid for some in relay.roles().values() for pid in some)]
     spent = {pid: daemon.cpu_seconds(pid) for pid in pids}
@@ -256,7 +286,7 @@ def disk_full():
     taken, code = [], 0
     try:
         for n in range(200):
-            taken.append(relay.send(f"x@{NEVER}", letter(f"8{n:09}", 1000000)))
+            taken.append(relay.send(f"x@{NEVER}", letter(f"full-{n}", 1000000)))
     except smtplib.SMTPResponseException as e:
         code = e.smtp_code
     wait_until(lambda: relay.totals().get("active") == 0, 30, 0.3)
@@ -267,7 +297,7 @@ def disk_full():
     relay.queue("delete", f"next-hop={NEVER}")
     try:
         wait_until(relay.is_empty, 10)
-        again = relay.send(f"x@{daemon.BACK}", letter("7000000001", 1000000))
+        again = relay.send(f"x@{daemon.BACK}", letter("full-after", 1000000))
         if not wait_until(lambda: relay.event("sent", id=again), 15):
             wrong.append("a full disk: nothing is delivered afterwards")
     except (OSError, smtplib.SMTPException) as e:
@@ -279,19 +309,22 @@ def disk_full():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="500 messages and 12 kills instead of 10,000 and 60")
-    parser.add_argument("--gentle", action="store_true", help="SIGHUP and SIGTERM instead of kills")
+    parser.add_argument("--short", action="store_true", help="500 messages and 12 kills instead of 10,000 and 300")
+    parser.add_argument("--gentle", action="store_true", help="SIGHUP and SIGTERM instead of kills and faults")
     parser.add_argument("--messages", type=int)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=random.randrange(1000000))
     args = parser.parse_args()
     wanted = args.messages or (500 if args.short else 10000)
-    kills = args.kills if args.kills is not None else 12 if args.short else 60
-    wrong = torture(wanted, kills, 18 if args.short else 180, args.seed, args.gentle) + disk_full()
+    kills = args.kills if args.kills is not None else 12 if args.short else 50 * len(KILLS)
+    random.seed(args.seed)
+    print(f"torture: {wanted} messages, {kills} kills, seed {args.seed}", flush=True)
+    wrong = Run(args, wanted, kills, 15 if args.short else 240).go().judge() + disk_full()
     for text in wrong:
         print(f"FAIL {text}")
     print(f"{0 if wrong else 1} passed, {len(wrong)} failed", flush=True)
     return 1 if wrong else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

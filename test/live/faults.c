@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A library to preload into the relay: its wall clock is off, or its syncs fail, as a page says
+ * that the test keeps mapped too (lab/torture.py).
+ *
+ * The page is mapped before main(), so that all processes of the relay share it, whatever their
+ * sandbox: the library makes no system call of its own later. Knows four functions of the C
+ * library. Refuses to know who calls them.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+struct page {
+	_Atomic int64_t clock_s;    /* added to CLOCK_REALTIME */
+	_Atomic int32_t sync_errno; /* what a failing sync returns */
+	_Atomic int32_t syncs;      /* so many syncs still fail */
+};
+
+static struct page none, *page = &none;
+static int (*real_clock)(clockid_t, struct timespec *);
+static int (*real_fsync)(int);
+static int (*real_fdatasync)(int);
+
+static void *real(const char *name)
+{
+	void *f = dlsym(RTLD_NEXT, name);
+	if (f == NULL)
+		abort();
+	return f;
+}
+
+__attribute__((constructor)) static void set_up(void)
+{
+	const char *path = getenv("DANELAW_TEST_FAULTS");
+	*(void **)&real_clock = real("clock_gettime");
+	*(void **)&real_fsync = real("fsync");
+	*(void **)&real_fdatasync = real("fdatasync");
+	int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	if (fd < 0)
+		return;
+	void *p = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p != MAP_FAILED)
+		page = p;
+	close(fd);
+}
+
+/* --- the wall clock -------------------------------------------------------------------------- */
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	int rc = real_clock(id, t);
+	if (rc == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
+		t->tv_sec += page->clock_s;
+	return rc;
+}
+
+int gettimeofday(struct timeval *restrict t, void *restrict zone)
+{
+	struct timespec now;
+	(void)zone;
+	int rc = clock_gettime(CLOCK_REALTIME, &now);
+	*t = (struct timeval){.tv_sec = now.tv_sec, .tv_usec = now.tv_nsec / 1000};
+	return rc;
+}
+
+time_t time(time_t *out)
+{
+	struct timespec now = {0};
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (out != NULL)
+		*out = now.tv_sec;
+	return now.tv_sec;
+}
+
+/* --- the disk -------------------------------------------------------------------------------- */
+
+static int fail_or(int (*sync)(int), int fd)
+{
+	if (page->syncs > 0 && atomic_fetch_sub(&page->syncs, 1) > 0) {
+		errno = page->sync_errno;
+		return -1;
+	}
+	return sync(fd);
+}
+
+int fsync(int fd)
+{
+	return fail_or(real_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+	return fail_or(real_fdatasync, fd);
+}
