@@ -34,6 +34,7 @@ from load import NEVER, letter          # noqa: E402
 
 GROWTH_MIB = 8                          # between half way and the end, without kills
 HANGS, SILENT = "stall-mail.test", "stall-dot.test"     # before the text, after it
+REFUSED = "refused.test"                # its port is closed
 ROLES = ("intake", "keeper", "courier", "resolver")
 KILLS = (*ROLES, "parent", "all")
 SIGNALS = ("reload", "restart")         # an operator's
@@ -277,6 +278,34 @@ def rest(relay):
     return wrong + ([f"zombies: {zombies}"] if zombies else [])
 
 
+def clock_jumps():
+    """What is deferred under a wrong clock is tried again when it is right, at the same pace; and no step
+    of the clock ends the lifetime of a message."""
+    page = Page()
+    relay = Relay("clock", 2820, prefix=page.prefix(), **{"queue.retry-first": 1, "queue.retry-max": 2}).start()
+    ids = [relay.send(f"x@{domain}", letter(f"clock-{n}", 100))
+           for n, domain in enumerate((NEVER, REFUSED, NEVER, REFUSED))]
+
+    def tries():
+        return {one: len(relay.events("deferred", id=one)) for one in ids}
+
+    def goes_on():
+        before = tries()
+        return wait_until(lambda: all(n > before[one] for one, n in tries().items()), 15, 0.2)
+    wrong = [] if goes_on() else ["the clock: no second try"]
+    for hours in (3, 0, -3, 0, 6 * 24, 0):
+        page.clock(hours * 3600)
+        wrong += [] if goes_on() else [f"the clock, set to {hours} hours from now: nothing is tried again"]
+    moved = len(relay.events("clock-moved"))
+    print(f"the clock moved {moved} times; tries: {sorted(tries().values())}")
+    wrong += [] if moved == 6 else [f"the clock: {moved} of 6 steps were noticed"]
+    wrong += [f"the clock: {text}" for text in bounces(relay)]
+    kept = {row["id"] for row in relay.rows("list")}
+    wrong += [] if kept == set(ids) else [f"the clock: {len(kept)} of {len(ids)} are in the queue"]
+    relay.stop()
+    return wrong
+
+
 def disk_full():
     """A small disk: the relay says 452, keeps what it has, and goes on when there is room."""
     folder = pathlib.Path(report.state()) / "relay" / "small"
@@ -311,6 +340,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="500 messages and 12 kills instead of 10,000 and 300")
     parser.add_argument("--gentle", action="store_true", help="SIGHUP and SIGTERM instead of kills and faults")
+    parser.add_argument("--only", choices=["clock", "full"], help="just this part")
     parser.add_argument("--messages", type=int)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=random.randrange(1000000))
@@ -318,8 +348,12 @@ def main():
     wanted = args.messages or (500 if args.short else 10000)
     kills = args.kills if args.kills is not None else 12 if args.short else 50 * len(KILLS)
     random.seed(args.seed)
-    print(f"torture: {wanted} messages, {kills} kills, seed {args.seed}", flush=True)
-    wrong = Run(args, wanted, kills, 15 if args.short else 240).go().judge() + disk_full()
+    parts = {"clock": clock_jumps, "full": disk_full}
+    if args.only:
+        wrong = parts[args.only]()
+    else:
+        print(f"torture: {wanted} messages, {kills} kills, seed {args.seed}", flush=True)
+        wrong = Run(args, wanted, kills, 15 if args.short else 240).go().judge() + clock_jumps() + disk_full()
     for text in wrong:
         print(f"FAIL {text}")
     print(f"{0 if wrong else 1} passed, {len(wrong)} failed", flush=True)

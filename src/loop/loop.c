@@ -64,6 +64,11 @@ uint64_t loop_now_ms(void)
 	return (uint64_t)clock_ms(CLOCK_MONOTONIC);
 }
 
+uint64_t loop_elapsed_ms(void)
+{
+	return (uint64_t)clock_ms(CLOCK_BOOTTIME);
+}
+
 int64_t loop_wall_ms(void)
 {
 	return clock_ms(CLOCK_REALTIME);

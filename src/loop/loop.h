@@ -23,8 +23,9 @@ void loop_run(struct loop *l); /* until loop_stop() or nothing is left to wait f
 void loop_stop(struct loop *l);
 void *loop_event_base(struct loop *l); /* struct event_base *, for libraries that take one */
 
-uint64_t loop_now_ms(void); /* monotonic milliseconds */
-int64_t loop_wall_s(void);  /* seconds since the epoch, UTC */
+uint64_t loop_now_ms(void);     /* monotonic milliseconds */
+uint64_t loop_elapsed_ms(void); /* the same, and the time that the machine slept counts */
+int64_t loop_wall_s(void);      /* seconds since the epoch, UTC */
 int64_t loop_wall_ms(void);
 
 typedef void loop_cb(void *arg);

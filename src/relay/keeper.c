@@ -11,7 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAINTAIN_MS = 60000, RESERVE = 64 * 1024 * 1024 };
+enum {
+	MAINTAIN_MS = 60000,
+	RESERVE = 64 * 1024 * 1024,
+	STEP_MIN_MS = 60000, /* a clock that is set right by less delays nothing that matters */
+};
 
 int64_t keeper_now(void)
 {
@@ -92,6 +96,30 @@ static void on_commit(void *arg)
 		keeper_schedule(k);
 }
 
+int64_t keeper_clock_step(const struct keeper *k)
+{
+	int64_t by = keeper_now() - k->wall - (int64_t)(loop_elapsed_ms() - k->elapsed);
+	return by > STEP_MIN_MS || by < -STEP_MIN_MS ? by : 0;
+}
+
+/* In the open group. Mail does not age by a wrong clock: its times move along. */
+static void follow_clock(struct keeper *k)
+{
+	int64_t by = keeper_clock_step(k);
+	if (by != 0) {
+		char text[LOG_INT_TEXT];
+		log_event(k->process.log, LOG_LEVEL_WARN, "clock-moved", "seconds",
+			  log_int(text, by / 1000), NULL);
+		sched_clock_moved(k->sched, by);
+		enum store_status s = store_shift(k->store, by);
+		if (s != STORE_OK)
+			keeper_fatal(k, "clock", s);
+	}
+	/* A slow drift must not add up to a step. */
+	k->wall = keeper_now();
+	k->elapsed = loop_elapsed_ms();
+}
+
 bool keeper_group(struct keeper *k)
 {
 	if (k->group_open)
@@ -108,6 +136,7 @@ bool keeper_group(struct keeper *k)
 		return false;
 	}
 	k->group_open = true;
+	follow_clock(k);
 	return true;
 }
 
@@ -327,6 +356,8 @@ static void set_times(struct keeper *k)
 static bool start(struct keeper *k)
 {
 	k->last_ack = &k->ack;
+	k->wall = keeper_now();
+	k->elapsed = loop_elapsed_ms();
 	process_host(k->process.birth.conf, k->host, sizeof(k->host));
 	set_times(k);
 	const char *wrong = sched_config_error(&k->sched_config);

@@ -64,14 +64,18 @@ struct keeper {
 	struct ack *ack, **last_ack;
 	struct loop_deferred *commit;
 	struct loop_timer *wake, *maintain;
+	int64_t wall; /* both clocks as they were when last compared */
+	uint64_t elapsed;
 	int64_t alarms_rest; /* a notification could not be queued: no alarms until then */
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;
 };
 
 int64_t keeper_now(void);
-/* Opens the group if none is open, and sees to it that it is committed soon. False: the store does
- * not take changes. */
+/* How far the wall clock has moved against the time that passed; 0 for a little. */
+int64_t keeper_clock_step(const struct keeper *k);
+/* Opens the group if none is open, and sees to it that it is committed soon. A step of the clock is
+ * the first thing in it. False: the store does not take changes. */
 bool keeper_group(struct keeper *k);
 bool keeper_ack(struct keeper *k, struct peer *p, enum message type, uint64_t token,
 		const char *queue_id);

@@ -325,11 +325,12 @@ static void set_wake(struct keeper *k, int64_t now)
 
 void keeper_schedule(struct keeper *k)
 {
-	int64_t now = keeper_now();
 	struct sched_wish w;
 	struct store_next next;
-	if (k->process.draining || store_health(k->store) != STORE_OK)
+	if (k->process.draining || store_health(k->store) != STORE_OK ||
+	    (keeper_clock_step(k) != 0 && !keeper_group(k)))
 		return;
+	int64_t now = keeper_now();
 	keeper_alarms(k);
 	if (store_next(k->store, &next) == STORE_OK && next.ready <= now)
 		sched_destinations_due(k->sched);

@@ -14,29 +14,38 @@ static uint32_t index_of(const struct sched *s, const struct dest *d)
 	return (uint32_t)(d - s->dest);
 }
 
-static void set_back(int64_t *at, int64_t by)
+static void move(int64_t *at, int64_t by)
 {
 	if (*at != 0 && *at != INT64_MIN && *at != INT64_MAX)
-		*at -= by;
+		*at += by;
 }
 
 /* What rests goes on resting for as long as it would have. */
-static void clock_set_back(struct sched *s, int64_t by)
+static void move_clock(struct sched *s, int64_t by)
 {
-	s->now -= by;
-	set_back(&s->wake, by);
+	s->now += by;
+	move(&s->wake, by);
 	for (uint32_t i = 0; i < s->c.destinations; i++) {
 		struct dest *d = &s->dest[i];
-		set_back(&d->back_off_until, by);
+		move(&d->back_off_until, by);
 		for (size_t k = 0; k < SCHED_IDLE_MAX; k++)
-			set_back(&d->idle[k].until, by);
+			move(&d->idle[k].until, by);
 	}
+}
+
+void sched_clock_moved(struct sched *s, int64_t by)
+{
+	if (s->now == INT64_MIN)
+		return;
+	move_clock(s, by);
+	for (uint32_t i = 0; i < s->nentries; i++)
+		s->entry[i].expires += by; /* of the free ones it does not matter */
 }
 
 static void see_time(struct sched *s, int64_t now)
 {
 	if (s->now != INT64_MIN && now < s->now - CLOCK_SLACK)
-		clock_set_back(s, s->now - now);
+		move_clock(s, now - s->now);
 	if (now > s->now)
 		s->now = now;
 	host_sweep(s);

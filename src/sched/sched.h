@@ -178,6 +178,10 @@ size_t sched_busy_max(const struct sched *s);
 bool sched_forget(struct sched *s, int64_t delivery);
 /* An operator wants it tried now: its back-off ends, a probe follows. */
 void sched_retry_now(struct sched *s, int64_t destination);
+/* The clock made a step of `by` milliseconds: what rests rests as long as it would have, and what
+ * is here or under way expires as much later or earlier. Without this call a clock that is set back
+ * is noticed for what rests; one that is put forward only ends it. */
+void sched_clock_moved(struct sched *s, int64_t by);
 /* The courier died or closed its idle connections. */
 void sched_courier_gone(struct sched *s, uint32_t courier);
 

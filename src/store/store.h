@@ -274,6 +274,10 @@ struct store_recorded {
 enum store_status store_record(struct store *s, const struct store_result *r,
 			       struct store_recorded *out);
 
+/* The clock made a step of `by` milliseconds: whatever waits goes on waiting for as long as it
+ * would have, and lives as long. Looks at every delivery. */
+enum store_status store_shift(struct store *s, int64_t by);
+
 /* --- destinations ---------------------------------------------------------------------------- */
 
 /* A failure that concerns the destination, not one message: nobody tries before `until`. */

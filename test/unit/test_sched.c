@@ -502,12 +502,41 @@ static void a_clock_set_back(void **state)
 	sched_free(&s);
 }
 
+/* A clock that jumps past the lifetime ends nobody's: not of what is under way, not of what rests.
+ */
+static void a_clock_that_moves(void **state)
+{
+	(void)state;
+	const int64_t day = 24 * HOUR, now = 1000 * day;
+	struct sched *s = sched_new(&SCHED_CONFIG_DEFAULT, 1);
+	struct sched_delivery v = {.id = 7, .destination = 3, .cost = 1, .expires = now + 5 * day};
+	struct sched_end lost = {.class = SCHED_HOST_TROUBLE, .pending = true};
+	struct sched_verdict verdict;
+	struct sched_wish w;
+	assert_non_null(s);
+	assert_int_equal(sched_delivery_due(s, now, &v, NULL), SCHED_TAKEN);
+	sched_next(s, now, &w);
+	assert_int_equal(w.kind, SCHED_WISH_START);
+	sched_clock_moved(s, 6 * day);
+	assert_true(sched_ended(s, now + 6 * day, 7, &lost, &verdict));
+	assert_int_equal(verdict.fate, SCHED_FATE_RETRY);
+	assert_in_range(verdict.due - now - 6 * day, 1, HOUR);
+	sched_clock_moved(s, -6 * day);
+	assert_int_equal(sched_delivery_due(s, now + HOUR, &v, NULL), SCHED_TAKEN);
+	sched_next(s, now + HOUR, &w);
+	assert_int_equal(w.kind, SCHED_WISH_START);
+	assert_true(sched_ended(s, now + 5 * day, 7, &lost, &verdict));
+	assert_int_equal(verdict.fate, SCHED_FATE_EXPIRED);
+	sched_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_world_of_destinations),
 	    cmocka_unit_test(equal_seeds_equal_worlds),
 	    cmocka_unit_test(a_clock_set_back),
+	    cmocka_unit_test(a_clock_that_moves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

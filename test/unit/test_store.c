@@ -304,6 +304,37 @@ static void tries_are_bounded(void **state)
 	}
 }
 
+/* --- the clock ------------------------------------------------------------------------------- */
+
+static void what_waits_moves_with_the_clock(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t by = -INT64_C(10800000);
+	struct store_destination dest;
+	struct store_delivery before, after;
+	add_one(f, "A", "a.example", T0 + 500);
+	add_one(f, "B", "b.example", T0 + 700);
+	int64_t a = help_first_delivery(f->s, "A"), b = help_first_delivery(f->s, "B");
+	OK(store_show(f->s, a, &f->mem, &before));
+	OK(store_begin(f->s));
+	OK(store_change(f->s, STORE_OP_HOLD, b, T0));
+	OK(store_back_off(f->s, before.destination, T0, T0 + 900, "timeout", "4.4.2", NULL));
+	OK(store_shift(f->s, by));
+	OK(store_commit(f->s));
+	OK(store_show(f->s, a, &f->mem, &after));
+	assert_int_equal(after.due, T0 + 500 + by);
+	assert_int_equal(after.expires, before.expires + by);
+	OK(store_destination(f->s, "a.example", &f->mem, &dest));
+	assert_int_equal(dest.backoff_until, T0 + 900 + by);
+	assert_int_equal(dest.ready, T0 + 900 + by);
+	OK(store_show(f->s, b, &f->mem, &after));
+	assert_int_equal(after.due, T0 + 700 + by);
+	assert_int_equal(after.state, STORE_HELD);
+	OK(store_destination(f->s, "b.example", &f->mem, &dest));
+	assert_int_equal(dest.backoff_until, 0);
+	IS(store_shift(f->s, 1), STORE_MISUSE);
+}
+
 /* --- a restart ------------------------------------------------------------------------------- */
 
 static void note_doubt(void *arg, const char *queue_id, const char *next_hop)
@@ -684,6 +715,7 @@ int main(void)
 	    T(some_recipients_end_before_others),
 	    T(tries_are_bounded),
 	    T(what_was_active_is_due_again),
+	    T(what_waits_moves_with_the_clock),
 	    T(whoever_opens_is_told_each_new_doubt),
 	    T(an_unknown_end_stays_in_doubt),
 	    T(a_change_needs_a_transaction),
