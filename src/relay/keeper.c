@@ -306,6 +306,37 @@ static void report_recovery(struct keeper *k, const struct store_recovery *r)
 			  log_int(doubt, (int64_t)r->in_doubt), NULL);
 }
 
+/* What the operator can do about a store that does not open; NULL: the error says it all. */
+static const char *cure_of(enum store_status s)
+{
+	switch (s) {
+	case STORE_IO:
+		return "relay.user must be able to read and write relay.store and its folder, on a "
+		       "disk that works";
+	case STORE_FULL:
+		return "make room on the disk of relay.store";
+	case STORE_BUSY:
+		return "end the process that has it open, or name another file in relay.store";
+	case STORE_CORRUPT:
+		return "copy the file and its -wal away, recover it with sqlite3 FILE .recover, or "
+		       "name another file in relay.store";
+	case STORE_NEWER:
+		return "install the version that wrote it, or name another file in relay.store";
+	case STORE_UNSAFE:
+		return "put relay.store on a local disk";
+	case STORE_OK:
+	case STORE_EXISTS:
+	case STORE_NOT_FOUND:
+	case STORE_STATE:
+	case STORE_LIMIT:
+	case STORE_SOURCE:
+	case STORE_NO_MEMORY:
+	case STORE_MISUSE:
+		break;
+	}
+	return NULL;
+}
+
 static bool open_store(struct keeper *k)
 {
 	char error[512] = "";
@@ -317,7 +348,7 @@ static bool open_store(struct keeper *k)
 	enum store_status s = store_open(&c, keeper_now(), &k->store, &r, error, sizeof(error));
 	if (s != STORE_OK) {
 		log_event(k->process.log, LOG_LEVEL_ERROR, "store-open", "path", c.path, "status",
-			  store_status_name(s), "error", error, NULL);
+			  store_status_name(s), "error", error, "cure", cure_of(s), NULL);
 		return false;
 	}
 	report_recovery(k, &r);
