@@ -64,6 +64,8 @@ static const struct {
     /* forbidden to everybody */
     {ALL, ACT(execute), DIES, SECCOMP},
     {ALL, ACT(execute_at), DIES, SECCOMP},
+    {ALL, ACT(execute_memory), DIES, SECCOMP},
+    {ALL, ACT(io_uring), FAILS, SECCOMP},
     {ALL, ACT(trace), DIES, SECCOMP},
     {ALL, ACT(read_memory), DIES, SECCOMP},
     {ALL, ACT(new_namespace), DIES, SECCOMP},
@@ -101,6 +103,16 @@ static const struct {
     {PARENT | KEEPER, ACT(write_elsewhere), FAILS, LANDLOCK},
     {RESOLVER, ACT(write_elsewhere), DIES, SECCOMP},
     {INTAKE | COURIER, ACT(write_elsewhere), FAILS, SECCOMP},
+    {PARENT | KEEPER, ACT(move_in), FAILS, LANDLOCK},
+    {PARENT | KEEPER, ACT(remove_anchor), FAILS, LANDLOCK},
+    {INTAKE | RESOLVER | COURIER, ACT(remove_anchor), DIES, SECCOMP},
+    {ALL, ACT(truncate_anchor), DIES, SECCOMP},
+    {ALL, ACT(make_link), DIES, SECCOMP},
+    {KEEPER, ACT(open_by_link), FAILS, LANDLOCK},
+    {INTAKE | COURIER, ACT(open_by_link), FAILS, SECCOMP},
+    {PARENT | KEEPER, ACT(open_memory), FAILS, LANDLOCK},
+    {RESOLVER, ACT(open_memory), DIES, SECCOMP},
+    {INTAKE | COURIER, ACT(open_memory), FAILS, SECCOMP},
     {PARENT | KEEPER, ACT(files), WORKS},
     {PARENT | KEEPER, ACT(database), WORKS},
     {KEEPER, ACT(open_locked), FAILS}, /* root has no capabilities */
@@ -481,6 +493,9 @@ static int make_world(void **state)
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	make_files();
 	snprintf(at.sun_path, sizeof at.sun_path, "%s", world.socket_path);
+	char link[TEXT];
+	snprintf(link, sizeof link, "%s/link", world.dir);
+	assert_int_equal(symlink("/etc/passwd", link), 0);
 	world.tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	world.udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	world.lmtp = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -516,8 +531,9 @@ static void remove_in(const char *dir, const char *const *names, size_t n)
 static int end_world(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"queue.db", "queue.db-wal", "queue.db-shm", "a",   "b",
-					    "new",      "locked",       "anchor",       "lmtp"};
+	static const char *const names[] = {"queue.db", "queue.db-wal", "queue.db-shm", "a",
+					    "b",        "new",          "locked",       "anchor",
+					    "lmtp",     "link"};
 	int status = 0;
 	/* Nobody got at it. */
 	assert_int_equal(waitpid(world.victim, &status, WNOHANG), 0);

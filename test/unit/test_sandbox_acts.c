@@ -79,6 +79,60 @@ int act_write_elsewhere(void)
 	return as_errno(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0);
 }
 
+int act_open_by_link(void) /* a link in a folder of ours that leads out */
+{
+	char path[TEXT];
+	snprintf(path, sizeof path, "%s/link", world.dir);
+	return as_errno(open(path, O_RDONLY | O_CLOEXEC) >= 0);
+}
+
+int act_make_link(void)
+{
+	char path[TEXT];
+	snprintf(path, sizeof path, "%s/new", world.dir);
+	return as_errno(link(world.anchor, path) == 0);
+}
+
+int act_move_in(void)
+{
+	char path[TEXT];
+	snprintf(path, sizeof path, "%s/new", world.dir);
+	return as_errno(rename(world.anchor, path) == 0);
+}
+
+int act_remove_anchor(void)
+{
+	return as_errno(unlink(world.anchor) == 0);
+}
+
+int act_truncate_anchor(void)
+{
+	return as_errno(truncate(world.anchor, 0) == 0);
+}
+
+int act_open_memory(void) /* of another process, to write */
+{
+	char path[TEXT];
+	snprintf(path, sizeof path, "/proc/%ld/mem", (long)world.victim);
+	return as_errno(open(path, O_RDWR | O_CLOEXEC) >= 0);
+}
+
+int act_io_uring(void) /* would pass by the filter of system calls */
+{
+	char params[256] = {0};
+	return as_errno(syscall(SYS_io_uring_setup, 4, params) >= 0);
+}
+
+int act_execute_memory(void)
+{
+	char *const argv[] = {(char[]){"true"}, NULL};
+	int fd = memfd_create("program", MFD_CLOEXEC);
+	if (fd < 0 || write(fd, "#!/bin/true\n", 12) != 12)
+		return errno;
+	fexecve(fd, argv, argv + 1);
+	return errno;
+}
+
 int act_execute(void)
 {
 	char *const argv[] = {(char[]){"true"}, NULL};
