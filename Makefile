@@ -44,15 +44,19 @@ test-live: build
 	@lab/lab run -- lab/endure_test.py
 	@lab/lab run -- lab/torture.py --short
 	@lab/lab run -- lab/powercut.py --short
+	@lab/lab run -- lab/sweep.py --short
+	@lab/lab run -- lab/trouble_test.py
 	@lab/lab run -- lab/submit_test.py
 
 demo: deps build
 	@lab/lab demo
 
-# The relay's promise, at length: at most ten minutes of trouble under load, then power cuts.
+# The relay's promise, at length: trouble under load, power cuts, system calls that fail; each part at most ten
+# minutes.
 torture: deps build
 	@lab/lab run -- lab/torture.py
 	@lab/lab run -- lab/powercut.py
+	@lab/lab run -- lab/sweep.py
 
 # The relay for real destinations, with its store in the current folder; nothing outside of it is touched.
 run: build

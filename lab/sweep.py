@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Each system call that the keeper makes for one message fails in turn, or is its last.
 
-Run as: lab/lab run lab/sweep.py [--short].  strace follows a keeper in its sandbox while one message goes
+Run as: lab/lab run lab/sweep.py [--short].  The order is random; after nine minutes the rest is left out,
+and the last line says how much that was; --seed repeats.  strace follows a keeper in its sandbox while one message goes
 through: first to count the calls, then once for each call and fault.  Then the keeper is killed, and its
 successor must know the truth:
 
@@ -24,6 +25,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
 sys.dont_write_bytecode = True
 
@@ -38,6 +40,7 @@ FAULTS = {"EIO": "error=EIO:syscall=getpid", "ENOSPC": "error=ENOSPC:syscall=get
 LIVES = {"delivered": (daemon.BACK, 3000), "deferred": (load.NEVER, 3000), "large": (daemon.BACK, 400000)}
 PORT = 2850
 SHORT = 5                               # runs of each life in the short form
+LIMIT = 540                             # seconds for the long form
 
 
 class Life:
@@ -152,9 +155,10 @@ class Life:
 
 
 def plan(calls, short):
-    """[(call, number, fault)]: all, or a few of each kind."""
+    """[(call, number, fault)]: all, in a random order; or a few of each kind."""
     out = [(call, n, fault) for call, count in calls.items() for n in range(1, count + 1) for fault in FAULTS
            if call in DISK or fault != "ENOSPC"]
+    random.shuffle(out)
     if not short:
         return out
     syncs = [x for x in out if x[0] == "fdatasync"]
@@ -163,12 +167,20 @@ def plan(calls, short):
 
 
 def sweep(life, short):
+    began, runs = time.monotonic(), 0
     try:
         calls = life.calls()
-        for call, number, fault in plan(calls, short):
+        runs_planned = plan(calls, short)
+        for call, number, fault in runs_planned:
             life.strike(call, number, fault)
+            runs += 1
+            if runs % 100 == 0:
+                print(f"{time.monotonic() - began:4.0f} s: {life.name}: {runs} of {len(runs_planned)}", flush=True)
+            if time.monotonic() - began > LIMIT:
+                break
         life.end()
-        print(f"{life.name}: {' '.join(f'{c} {n}' for c, n in sorted(calls.items()))}; {life.struck} faults struck, "
+        print(f"{life.name}: {' '.join(f'{c} {n}' for c, n in sorted(calls.items()))}; {runs} of {len(runs_planned)} "
+              f"runs in {time.monotonic() - began:.0f} s, {life.struck} faults struck, "
               f"{life.more} kept without an acknowledgement", flush=True)
         if not life.struck:
             life.wrong.append(f"{life.name}: no fault struck")
