@@ -58,6 +58,10 @@ torture: deps build
 	@lab/lab run -- lab/powercut.py
 	@lab/lab run -- lab/sweep.py
 
+torture-asan: build $(ASAN)/build.ninja
+	@$(NINJA) -C $(ASAN)
+	@DANELAW=$(CURDIR)/$(ASAN)/danelaw UBSAN_OPTIONS=print_stacktrace=1 lab/lab run -- lab/torture.py --short
+
 # The relay for real destinations, with its store in the current folder; nothing outside of it is touched.
 run: build
 	@echo "SMTP on 127.0.0.1:2525, submission on 127.0.0.1:2587 (needs relay.certificate and relay.users); Ctrl-C ends"
@@ -100,4 +104,4 @@ check: build
 clean:
 	@rm -rf $(BUILD) $(ASAN) $(FUZZ)
 
-.PHONY: run all deps build test test-plain test-asan test-live demo torture bench bench-relay fuzz install deb test-deb man fmt check clean
+.PHONY: run all deps build test test-plain test-asan test-live demo torture torture-asan bench bench-relay fuzz install deb test-deb man fmt check clean

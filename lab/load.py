@@ -8,6 +8,7 @@ where the lab's servers put mail.
 """
 
 import collections
+import os
 import re
 import smtplib
 import threading
@@ -95,6 +96,12 @@ class Load:
         return not any(t.is_alive() for t in self.threads)
 
 
+def preloading(library, **variables):
+    """What stands before the command of a relay that runs with this library in front of the others."""
+    sanitizer = "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")     # its runtime wants to be first
+    return ("env", f"LD_PRELOAD={library}", f"ASAN_OPTIONS={sanitizer}", *(f"{k}={v}" for k, v in variables.items()))
+
+
 # -- counting --------------------------------------------------------------------------------------------
 
 def arrivals():
@@ -112,6 +119,14 @@ def all_events(relay):
     for path in relay.folder.glob("log.*"):
         for line in path.read_text(errors="replace").splitlines():
             yield daemon.fields_of(line)
+
+
+def sanitizers(relay):
+    """What AddressSanitizer and UBSan said, where the program was built with them."""
+    found = []
+    for path in relay.folder.glob("log.*"):
+        found += re.findall(r"^.*(?:ERROR: \w+Sanitizer|runtime error: ).*$", path.read_text(errors="replace"), re.M)
+    return [f"{len(found)} times: {found[0]}"] if found else []
 
 
 def doubts(relay):

@@ -102,7 +102,7 @@ def without_sync(kind, number):
     if not library:
         print(f"SKIP {kind} without fsync: {NO_SYNC} is not installed (package eatmydata)")
         return []
-    count, wrong = cuts(kind, number, ("env", f"LD_PRELOAD={library}"))
+    count, wrong = cuts(kind, number, load.preloading(library))
     print(f"{kind}, the same without fsync: {count.line()}{'; ' + wrong[0] if wrong else ''}", flush=True)
     return [] if count.lost else [f"{kind}: without fsync nothing is lost: the cuts cut nothing"]
 

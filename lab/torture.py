@@ -58,8 +58,7 @@ class Page:
             self.map = mmap.mmap(f.fileno(), mmap.PAGESIZE)
 
     def prefix(self):
-        return ("env", f"LD_PRELOAD={self.LIBRARY}", f"DANELAW_TEST_FAULTS={self.path}",
-                "ASAN_OPTIONS=verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""))
+        return load.preloading(self.LIBRARY, DANELAW_TEST_FAULTS=self.path)
 
     def clock(self, seconds):
         struct.pack_into("q", self.map, 0, seconds)
@@ -222,7 +221,7 @@ class Run:
         print(f"{sum(self.done[k] for k in KILLS)} kills -9; all: "
               f"{', '.join(f'{k} {n}' for k, n in sorted(self.done.items()))}")
         print(f"memory, MiB: half way {self.half}, at the end {end}")
-        wrong += count.wrong() + bounces(relay)
+        wrong += count.wrong() + bounces(relay) + load.sanitizers(relay)
         wrong += [f"not delivered in time: {left[0]}"] if left else []
         if count.acknowledged < self.wanted:
             wrong.append(f"only {count.acknowledged} acknowledged in the time that there is")
@@ -309,7 +308,7 @@ def clock_jumps():
     moved = len(relay.events("clock-moved"))
     print(f"the clock moved {moved} times; tries: {sorted(tries().values())}")
     wrong += [] if moved == 6 else [f"the clock: {moved} of 6 steps were noticed"]
-    wrong += [f"the clock: {text}" for text in bounces(relay)]
+    wrong += [f"the clock: {text}" for text in bounces(relay) + load.sanitizers(relay)]
     kept = {row["id"] for row in relay.rows("list")}
     wrong += [] if kept == set(ids) else [f"the clock: {len(kept)} of {len(ids)} are in the queue"]
     relay.stop()
