@@ -162,8 +162,13 @@ static struct attempt_try *add_try(struct attempt *a, const struct plan_host *h,
 	if (a->ntry == TRIES_MAX)
 		return NULL;
 	struct attempt_try *t = &a->try[a->ntry++];
-	*t = (struct attempt_try){
-	    .host = h->name, .policy = h->verdict.policy, .reason = r, .detail = "", .reply = ""};
+	*t = (struct attempt_try){.host = h->name,
+				  .port = a->config.plan.policy.port,
+				  .planned = h,
+				  .policy = h->verdict.policy,
+				  .reason = r,
+				  .detail = "",
+				  .reply = ""};
 	if (r != REASON_OK && (a->worst_try < 0 || reason_worse(a->worst, r) == r)) {
 		a->worst = r;
 		a->worst_try = (int)a->ntry - 1;

@@ -39,6 +39,8 @@ const char *attempt_status_name(enum attempt_status s); /* "sent", "deferred", "
 struct attempt_try {
 	const char *host;
 	const char *address; /* NULL: the host was skipped */
+	uint16_t port;
+	const struct plan_host *planned; /* what was known of the host; never NULL */
 	enum host_policy policy;
 	bool clear_fallback; /* the second, clear session after a failed handshake (T11) */
 	bool reused;         /* over the connection of an earlier message (T9) */

@@ -149,12 +149,9 @@ static int bind_blob(sqlite3_stmt *st, int i, struct slice b)
 	return sqlite3_bind_blob64(st, i, b.p ? b.p : (const uint8_t *)"", b.n, SQLITE_STATIC);
 }
 
-sqlite3_stmt *sql_bind(struct store *s, enum sql id, const char *types, ...)
+static sqlite3_stmt *bind_all(struct store *s, sqlite3_stmt *st, const char *types, va_list ap)
 {
-	sqlite3_stmt *st = s->statement[id];
 	int rc = SQLITE_OK;
-	va_list ap;
-	va_start(ap, types);
 	for (int i = 1; types[i - 1] && rc == SQLITE_OK; i++) {
 		if (types[i - 1] == 'i')
 			rc = sqlite3_bind_int64(st, i, va_arg(ap, int64_t));
@@ -163,12 +160,29 @@ sqlite3_stmt *sql_bind(struct store *s, enum sql id, const char *types, ...)
 		else
 			rc = bind_blob(st, i, va_arg(ap, struct slice));
 	}
-	va_end(ap);
 	if (rc == SQLITE_OK)
 		return st;
 	store_fail_sql(s, rc, "bind");
 	sql_end(st);
 	return NULL;
+}
+
+sqlite3_stmt *sql_bind_statement(struct store *s, sqlite3_stmt *st, const char *types, ...)
+{
+	va_list ap;
+	va_start(ap, types);
+	st = bind_all(s, st, types, ap);
+	va_end(ap);
+	return st;
+}
+
+sqlite3_stmt *sql_bind(struct store *s, enum sql id, const char *types, ...)
+{
+	va_list ap;
+	va_start(ap, types);
+	sqlite3_stmt *st = bind_all(s, s->statement[id], types, ap);
+	va_end(ap);
+	return st;
 }
 
 void sql_end(sqlite3_stmt *st)
@@ -230,6 +244,20 @@ const char *sql_text_column(sqlite3_stmt *st, int column, struct arena *mem)
 	if (!p)
 		return NULL;
 	return arena_str(mem, slice_make(p, (size_t)sqlite3_column_bytes(st, column)));
+}
+
+struct slice sql_blob_column(sqlite3_stmt *st, int column, struct arena *mem)
+{
+	const void *p = sqlite3_column_blob(st, column);
+	return arena_bytes(mem, slice_make(p, p ? (size_t)sqlite3_column_bytes(st, column) : 0));
+}
+
+void sql_octets_column(sqlite3_stmt *st, int column, uint8_t *out, size_t n)
+{
+	const void *p = sqlite3_column_blob(st, column);
+	memset(out, 0, n);
+	if (p && (size_t)sqlite3_column_bytes(st, column) == n)
+		memcpy(out, p, n);
 }
 
 enum store_status arena_status(struct store *s, const struct arena *mem)

@@ -134,7 +134,7 @@ static enum store_status create_file(struct store *s, bool *created)
 	return STORE_OK;
 }
 
-static enum store_status sync_directory(struct store *s)
+enum store_status store_sync_directory(struct store *s)
 {
 	char dir[4096];
 	const char *slash = strrchr(s->path, '/');
@@ -211,6 +211,7 @@ static enum store_status check_whole(struct store *s)
  */
 static const char *const migrations[SCHEMA_VERSION] = {
     [0] = store_schema_sql,
+    [1] = store_schema_2_sql,
 };
 
 static enum store_status migrate(struct store *s, long version)
@@ -311,7 +312,7 @@ static enum store_status open_all(struct store *s, const struct store_config *c,
 	if (status == STORE_OK)
 		status = migrate(s, version);
 	if (status == STORE_OK)
-		status = sync_directory(s);
+		status = store_sync_directory(s);
 	if (status == STORE_OK)
 		status = prepare(s);
 	return status == STORE_OK ? recover(s, c, now, r) : status;

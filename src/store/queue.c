@@ -145,6 +145,7 @@ enum store_status store_tries(struct store *s, int64_t delivery, struct arena *m
 		    .code = sql_text_column(st, 5, mem),
 		    .detail = sql_text_column(st, 6, mem),
 		    .tls = sql_text_column(st, 7, mem),
+		    .continuity = sql_text_column(st, 8, mem),
 		};
 	}
 	sql_end(st);

@@ -59,9 +59,9 @@ static enum store_status record_try(struct store *s, int64_t delivery, int64_t n
 {
 	char detail[STORE_TEXT_MAX + 1], tls[STORE_TEXT_MAX + 1];
 	return sql_run(s,
-		       sql_bind(s, SQL_ADD_TRY, "iiittttttt", delivery, n, t->at, t->host,
+		       sql_bind(s, SQL_ADD_TRY, "iiitttttttt", delivery, n, t->at, t->host,
 				t->address, t->policy, t->reason, t->code,
-				cut_text(t->detail, detail), cut_text(t->tls, tls)),
+				cut_text(t->detail, detail), cut_text(t->tls, tls), t->continuity),
 		       NULL);
 }
 
@@ -111,7 +111,8 @@ static bool result_fits(const struct store_result *r)
 		       text_fits(r->tries[i].code, STORE_NAME_MAX) &&
 		       text_fits(r->tries[i].host, STORE_NAME_MAX) &&
 		       text_fits(r->tries[i].address, STORE_NAME_MAX) &&
-		       text_fits(r->tries[i].policy, STORE_NAME_MAX);
+		       text_fits(r->tries[i].policy, STORE_NAME_MAX) &&
+		       text_fits(r->tries[i].continuity, STORE_NAME_MAX);
 	return fits;
 }
 

@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 
 enum {
-	SCHEMA_VERSION = 1,
+	SCHEMA_VERSION = 2,
 	APPLICATION_ID = 0x444c5751, /* "DLWQ", in the file's header */
 	PAGE_BYTES = 4096,
 	PART_BYTES = 256 * 1024,   /* as in schema.sql */
@@ -19,6 +19,8 @@ enum {
 };
 
 extern const char store_schema_sql[]; /* schema.sql, by embed.py */
+extern const char store_schema_2_sql[];
+extern const char store_audit_sql[];
 
 enum sql {
 #define STATEMENT(id, text) SQL_##id,
@@ -55,6 +57,7 @@ enum store_status store_may_write(struct store *s);
 /* Statements. `types` has a letter for each parameter: i int64_t, t const char * (NULL: null), b
  * struct slice. Text is borrowed until the statement ends. */
 sqlite3_stmt *sql_bind(struct store *s, enum sql id, const char *types, ...);
+sqlite3_stmt *sql_bind_statement(struct store *s, sqlite3_stmt *st, const char *types, ...);
 void sql_end(sqlite3_stmt *st);
 /* *row: there is one; the caller ends the statement. On an error, or without a row, it is ended. */
 enum store_status sql_step(struct store *s, sqlite3_stmt *st, bool *row);
@@ -65,10 +68,16 @@ enum store_status sql_value(struct store *s, sqlite3_stmt *st, int64_t *out);
 
 /* A column as text of the arena, NULL for null. A full arena shows in mem->failed. */
 const char *sql_text_column(sqlite3_stmt *st, int column, struct arena *mem);
+struct slice sql_blob_column(sqlite3_stmt *st, int column, struct arena *mem);
+/* Exactly n octets; zeros when the column holds something else. */
+void sql_octets_column(sqlite3_stmt *st, int column, uint8_t *out, size_t n);
 
 /* Several statements as one: all or nothing within the transaction. */
 enum store_status store_step_begin(struct store *s);
 enum store_status store_step_end(struct store *s, enum store_status result);
+
+/* open.c: the folder of s->path */
+enum store_status store_sync_directory(struct store *s);
 
 /* maintain.c */
 enum store_status store_checkpoint(struct store *s, int mode);

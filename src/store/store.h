@@ -243,6 +243,7 @@ struct store_try {
 	int64_t at;
 	const char *host, *address, *policy; /* NULL: not known */
 	const char *reason, *code, *detail, *tls;
+	const char *continuity; /* of what the host presented (A2) */
 };
 
 struct store_rcpt_result {

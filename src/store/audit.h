@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store: where records of the audit (A1 to A3) are kept. They go two steps, because two files
+ * cannot be committed as one:
+ *
+ *   the outbox, in the queue's file: a record is added in the transaction of the step that it is
+ *     about, so that neither is there without the other;
+ *   the audit file: records with their numbers and hashes, in the order of the outbox, appended and
+ *     never changed. It also remembers how far the outbox of which queue was moved: what a crash
+ *     left in both is moved once.
+ *
+ * The second is a file of its own, with a rollback journal: between two commits it is whole without
+ * any other file, and whoever may read it needs nothing else. One process writes it; any number
+ * read it, page by page so that the writer is not kept waiting.
+ *
+ * Failures of the audit file never touch the queue: after STORE_IO or STORE_CORRUPT close it, and
+ * open it again later.
+ */
+#ifndef STORE_AUDIT_H
+#define STORE_AUDIT_H
+
+#include "audit/chain.h"
+#include "store/store.h"
+
+enum { STORE_QUEUE_MARK = 16 }; /* octets that tell one queue from another */
+
+/* --- the outbox: calls on the queue ----------------------------------------------------------- */
+
+struct store_outbox_row {
+	int64_t id; /* growing, never used twice in one queue */
+	int64_t at;
+	struct slice body;
+};
+
+/* Within a transaction of the queue. */
+enum store_status store_outbox_add(struct store *s, const struct store_outbox_row *row);
+/* Those behind `after`, oldest first, at most max; not within a transaction. */
+enum store_status store_outbox_read(struct store *s, int64_t after, size_t max, struct arena *mem,
+				    struct store_outbox_row *out, size_t *n);
+
+struct store_outbox {
+	uint8_t queue[STORE_QUEUE_MARK];
+	int64_t moved;          /* rows up to here are in the audit file, and gone here */
+	int64_t last;           /* id of the newest row ever, `moved` if none is left */
+	struct audit_head head; /* of the audit file, as last remembered; n 0: none */
+};
+enum store_status store_outbox_state(struct store *s, struct store_outbox *out);
+/* Removes rows up to `moved` and remembers the head. Within a transaction. */
+enum store_status store_outbox_done(struct store *s, int64_t moved, const struct audit_head *head);
+
+/* --- the audit file --------------------------------------------------------------------------- */
+
+struct store_audit;
+
+/* Opens or creates for writing. On an error *out is NULL and `error` has the words. */
+enum store_status store_audit_open(const char *path, struct store_audit **out, char *error,
+				   size_t room);
+/* For reading only: the file must be there, and nothing is ever written. */
+enum store_status store_audit_open_read(const char *path, struct store_audit **out, char *error,
+					size_t room);
+void store_audit_close(struct store_audit **a);
+const char *store_audit_error(const struct store_audit *a);
+
+enum store_status store_audit_begin(struct store_audit *a);
+enum store_status store_audit_commit(struct store_audit *a);
+void store_audit_rollback(struct store_audit *a);
+
+/* The last record, and what the records begin behind (n 0: nothing was removed). */
+enum store_status store_audit_ends(struct store_audit *a, struct audit_head *start,
+				   struct audit_head *last);
+/* How far the outbox of this queue was moved; 0: never. */
+enum store_status store_audit_moved(struct store_audit *a, const uint8_t queue[STORE_QUEUE_MARK],
+				    int64_t *moved);
+
+/* Within a transaction. */
+enum store_status store_audit_append(struct store_audit *a, const struct audit_link *l);
+enum store_status store_audit_set_moved(struct store_audit *a,
+					const uint8_t queue[STORE_QUEUE_MARK], int64_t moved);
+
+/* Records from number `from` on, or with `back` from there down; at most max. */
+enum store_status store_audit_read(struct store_audit *a, uint64_t from, bool back, size_t max,
+				   struct arena *mem, struct audit_link *out, size_t *n);
+
+/* A certificate that a host presented and that was taken. */
+struct store_peer {
+	const char *host, *key_type;
+	uint16_t port;
+	uint8_t cert[AUDIT_DIGEST], key[AUDIT_DIGEST];
+	enum audit_authority authority;
+	enum continuity continuity; /* when it came first */
+	uint64_t record;            /* number of the record of its first time */
+	int64_t first, last;        /* seen */
+};
+/* Adds it, or says that it was seen again: then only `last` and `authority` count. Within a
+ * transaction. */
+enum store_status store_audit_peer(struct store_audit *a, const struct store_peer *p);
+/* The last seen first; at most max. */
+enum store_status store_audit_known(struct store_audit *a, const char *host, uint16_t port,
+				    const char *key_type, size_t max, struct arena *mem,
+				    struct store_peer *out, size_t *n);
+
+#endif

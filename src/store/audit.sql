@@ -1,0 +1,58 @@
+-- SPDX-License-Identifier: MIT
+-- The audit file. Times are milliseconds since 1970 UTC. Hashes: src/audit/chain.h.
+--
+-- record  what happened, numbered without gaps; appended, never changed, removed by age only
+-- start   what the records begin behind: number and hash of the last one that was removed
+-- mover   how far the outbox of a queue was moved
+-- peer    certificates that hosts presented and that were taken: a projection of the records
+
+CREATE TABLE record (
+	n INTEGER PRIMARY KEY CHECK (n > 0),
+	time INTEGER NOT NULL,
+	hash BLOB NOT NULL CHECK (length(hash) = 32),
+	body BLOB NOT NULL CHECK (length(body) BETWEEN 2 AND 16384)
+) STRICT;
+
+CREATE TABLE start (
+	one INTEGER PRIMARY KEY CHECK (one = 1),
+	n INTEGER NOT NULL CHECK (n >= 0),
+	hash BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+INSERT INTO start (one, n, hash) VALUES (1, 0, zeroblob(32));
+
+CREATE TABLE mover (
+	queue BLOB PRIMARY KEY CHECK (length(queue) = 16),
+	moved INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE peer (
+	host TEXT NOT NULL,
+	port INTEGER NOT NULL,
+	key_type TEXT NOT NULL,
+	cert BLOB NOT NULL CHECK (length(cert) = 32),
+	key BLOB NOT NULL CHECK (length(key) = 32),
+	authority INTEGER NOT NULL,
+	continuity INTEGER NOT NULL, -- at its first time
+	record INTEGER NOT NULL,     -- of its first time
+	first INTEGER NOT NULL,
+	last INTEGER NOT NULL CHECK (last >= first),
+	PRIMARY KEY (host, port, key_type, cert)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER record_behind BEFORE INSERT ON record BEGIN
+	SELECT RAISE(ABORT, 'records are appended')
+		WHERE new.n <= (SELECT ifnull(max(n), 0) FROM record);
+END;
+CREATE TRIGGER record_fixed BEFORE UPDATE ON record BEGIN
+	SELECT RAISE(ABORT, 'a record does not change');
+END;
+CREATE TRIGGER record_kept BEFORE DELETE ON record BEGIN
+	SELECT RAISE(ABORT, 'a record goes when a checkpoint has signed it off')
+		WHERE old.n > (SELECT n FROM start);
+END;
+CREATE TRIGGER start_grows BEFORE UPDATE ON start BEGIN
+	SELECT RAISE(ABORT, 'what was removed does not come back') WHERE new.n < old.n;
+END;
+CREATE TRIGGER start_kept BEFORE DELETE ON start BEGIN
+	SELECT RAISE(ABORT, 'the start is kept');
+END;
