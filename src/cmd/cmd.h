@@ -33,6 +33,7 @@ int cmd_resolve(struct cmd *c);
 int cmd_passwd(struct cmd *c);
 int cmd_relay(struct cmd *c);
 int cmd_queue(struct cmd *c);
+int cmd_audit(struct cmd *c);
 int cmd_sendmail(struct cmd *c);
 
 /* "danelaw SUBCOMMAND: message" on one line of standard error. Returns code. */
@@ -86,6 +87,8 @@ enum { TIME_TEXT_MAX = 32 };
 /* RFC 3339 in UTC. */
 void time_to_text(int64_t t, char out[static TIME_TEXT_MAX]);
 bool time_from_text(const char *text, int64_t *out);
+/* The same, or how long ago: "90s", "30m", "2h", "7d". */
+bool time_from_words(const char *text, int64_t now, int64_t *out);
 
 /*
  * A domain as a person types it to A-labels (D10): lower case, no trailing dot. On an error `error`

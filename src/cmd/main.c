@@ -34,6 +34,7 @@ static const struct command {
     {"resolve", cmd_resolve, "ask the validating resolver"},
     {"relay", cmd_relay, "the daemon: take mail in, keep it, deliver it by DANE"},
     {"queue", cmd_queue, "look at the relay's queue and change it"},
+    {"audit", cmd_audit, "show what the relay did, and whether its records are untouched"},
     {"passwd", cmd_passwd, "set the passwords of submission users"},
     {"sendmail", cmd_sendmail, "hand a message to the relay, as programs expect of sendmail"},
 };
@@ -58,6 +59,7 @@ static const char commands_help[] =
     "  resolve   ask the validating resolver\n"
     "  relay     the daemon: take mail in, keep it, deliver it by DANE\n"
     "  queue     look at the relay's queue and change it\n"
+    "  audit     show what the relay did, and whether its records are untouched\n"
     "  passwd    set the passwords of submission users\n"
     "  sendmail  hand a message to the relay, as programs expect of sendmail\n"
     "\n'danelaw COMMAND --help' says more; so do danelaw(1) and danelaw.conf(5).";

@@ -2,7 +2,7 @@
 /* danelaw queue: an operator's view of the queue, through the relay's control socket. */
 #include "cmd/cmd.h"
 
-#include "base/buf.h"
+#include "cmd/control_client.h"
 #include "relay/control.h"
 
 #include <errno.h>
@@ -10,8 +10,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -52,33 +50,14 @@ static const char *const actions[] = {"list",    "show",   "why",    "stats",  "
 
 static int connect_control(struct cmd *c)
 {
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	const char *path = c->conf->relay_control;
-	if (strlen(path) >= sizeof(to.sun_path)) {
-		cmd_fail(c, EX_CONFIG, "relay.control: the path is too long: %s", path);
-		return -1;
-	}
-	memcpy(to.sun_path, path, strlen(path));
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
-		return fd;
-	cmd_fail(c, EX_TEMPFAIL, "cannot talk to the relay at %s: %s; does it run?", path,
-		 strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-static bool send_line(int fd, struct buf *line)
-{
-	while (buf_len(line) > 0) {
-		struct slice s = buf_slice(line);
-		ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
-		if (n < 0)
-			return false;
-		buf_consume(line, (size_t)n);
-	}
-	return true;
+	int fd = control_connect(c);
+	if (fd < 0 && errno == ENAMETOOLONG)
+		cmd_fail(c, EX_CONFIG, "relay.control: the path is too long: %s",
+			 c->conf->relay_control);
+	else if (fd < 0)
+		cmd_fail(c, EX_TEMPFAIL, "cannot talk to the relay at %s: %s; does it run?",
+			 c->conf->relay_control, strerror(errno));
+	return fd;
 }
 
 /* --- Words --- */
@@ -113,6 +92,8 @@ static void print_tries(struct json *j)
 			       json_get_str(t, "detail") != NULL ? json_get_str(t, "detail") : "");
 		if (json_get_str(t, "tls") != NULL)
 			printf("      tls: %s\n", json_get_str(t, "tls"));
+		if (json_get_str(t, "continuity") != NULL)
+			printf("      certificate: %s\n", json_get_str(t, "continuity"));
 		if (json_get_str(t, "cure") != NULL)
 			printf("      what to change: %s\n", json_get_str(t, "cure"));
 	}
@@ -288,7 +269,7 @@ static int run(struct cmd *c, const char *action, const char *duration, bool jso
 	int fd = code == EX_OK ? connect_control(c) : -1;
 	if (code == EX_OK && fd < 0)
 		code = EX_TEMPFAIL;
-	else if (code == EX_OK && (!send_line(fd, &line) || !print_reply(fd, &r)))
+	else if (code == EX_OK && (!control_send(fd, &line) || !print_reply(fd, &r)))
 		code = cmd_fail(c, EX_TEMPFAIL, "the relay broke off: %s", strerror(errno));
 	else if (code == EX_OK)
 		code = r.ended ? r.code : cmd_fail(c, EX_TEMPFAIL, "the relay broke off");

@@ -83,6 +83,24 @@ bool time_from_text(const char *text, int64_t *out)
 	return true;
 }
 
+bool time_from_words(const char *text, int64_t now, int64_t *out)
+{
+	static const struct {
+		char unit;
+		int64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	struct slice s = slice_str(text);
+	uint64_t n;
+	for (size_t i = 0; s.n > 1 && i < sizeof(units) / sizeof(units[0]); i++) {
+		if (s.p[s.n - 1] == units[i].unit &&
+		    slice_to_u64(slice_first(s, s.n - 1), 10000000, &n)) {
+			*out = now - (int64_t)n * units[i].seconds;
+			return true;
+		}
+	}
+	return time_from_text(text, out);
+}
+
 bool domain_from_text(const char *text, char *out, size_t room, char *error, size_t error_room)
 {
 	struct dname name;

@@ -19,6 +19,8 @@
  *   policy PATTERN LEVEL SECS   an override that ends by itself; LEVEL clear ends it
  *
  *   policies                    what is in force
+ *
+ *   audit                       the last record of the audit file: {"n":...,"hash":...}
  */
 #ifndef RELAY_CONTROL_H
 #define RELAY_CONTROL_H

@@ -91,6 +91,7 @@ static void tries_into(struct keeper *k, struct json *j, int64_t delivery, struc
 		json_set_str(t, "code", tries[i].code);
 		json_set_str(t, "detail", tries[i].detail);
 		json_set_str(t, "tls", tries[i].tls);
+		json_set_str(t, "continuity", tries[i].continuity);
 		bool known = tries[i].reason != NULL && reason_from_name(tries[i].reason, &r) &&
 			     r != REASON_OK;
 		json_set_str(t, "sentence", known ? reason_sentence(r) : NULL);
@@ -235,6 +236,19 @@ static enum command_state change_turn(struct command *c, FILE *out)
 	return finish(c, c->done, out);
 }
 
+/* In the group of the override. */
+static enum store_status record_override(struct keeper *k, const struct store_override *o)
+{
+	char pattern[AUDIT_TEXT_MAX + 1];
+	bool set = o->policy != NULL;
+	struct audit_record r = {.type = AUDIT_OVERRIDE,
+				 .override = {.set = set,
+					      .pattern = audit_text(o->pattern, pattern),
+					      .policy = slice_str(o->policy),
+					      .expires = set ? o->expires : 0}};
+	return keeper_audit_add(k, &r) ? STORE_OK : STORE_IO;
+}
+
 static enum command_state policy_turn(struct command *c, FILE *out)
 {
 	struct keeper *k = c->keeper;
@@ -247,6 +261,8 @@ static enum command_state policy_turn(struct command *c, FILE *out)
 	enum store_status s = !keeper_group(k)   ? STORE_BUSY
 			      : r->level == NULL ? store_override_clear(k->store, r->pattern)
 						 : store_override_set(k->store, &o);
+	if (s == STORE_OK)
+		s = record_override(k, &o);
 	log_event(k->process.log, LOG_LEVEL_WARN, "policy-override", "pattern", r->pattern, "level",
 		  r->level != NULL ? r->level : "clear", "for",
 		  r->level != NULL ? log_int(seconds, (int64_t)r->seconds) : NULL, "status",
@@ -256,6 +272,24 @@ static enum command_state policy_turn(struct command *c, FILE *out)
 		return COMMAND_UNCOMMITTED;
 	fail(c, s == STORE_NOT_FOUND ? "no such policy" : store_status_name(s));
 	return finish(c, 0, out);
+}
+
+/* The end of the chain as it is in the audit file now. */
+static enum command_state audit_turn(struct command *c, FILE *out)
+{
+	struct audit_state a;
+	char hash[2 * AUDIT_DIGEST + 1];
+	keeper_audit_state(c->keeper, &a);
+	struct json *j = json_object();
+	hex_encode(slice_make(a.head.hash, AUDIT_DIGEST), hash);
+	json_set_bool(j, "enabled", a.enabled);
+	json_set_bool(j, "working", a.working);
+	json_set_bool(j, "broken", a.broken);
+	json_set_int(j, "waiting", (int64_t)a.waiting);
+	json_set_int(j, "n", (int64_t)a.head.n);
+	json_set_str(j, "hash", hash);
+	write_row(c, &j, out);
+	return finish(c, 1, out);
 }
 
 static enum command_state policies_turn(struct command *c, FILE *out)
@@ -409,6 +443,8 @@ enum command_state command_turn(struct command *c, FILE *out)
 		return policy_turn(c, out);
 	case CONTROL_POLICIES:
 		return policies_turn(c, out);
+	case CONTROL_AUDIT:
+		return audit_turn(c, out);
 	}
 	fail(c, "unknown command");
 	return finish(c, 0, out);

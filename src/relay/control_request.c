@@ -171,7 +171,8 @@ static bool find_verb(const char *word, enum control_verb *verb)
 		     {"show", CONTROL_SHOW},
 		     {"stats", CONTROL_STATS},
 		     {"policy", CONTROL_POLICY},
-		     {"policies", CONTROL_POLICIES}};
+		     {"policies", CONTROL_POLICIES},
+		     {"audit", CONTROL_AUDIT}};
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(word, verbs[i].word) == 0) {
 			*verb = verbs[i].verb;
@@ -204,6 +205,7 @@ const char *control_parse(struct slice text, int64_t now, struct arena *mem,
 		return parse_policy(&l, mem, out);
 	case CONTROL_STATS:
 	case CONTROL_POLICIES:
+	case CONTROL_AUDIT:
 		return l.n == 1 ? NULL : "this command takes no arguments";
 	}
 	return "unknown command";

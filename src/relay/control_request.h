@@ -15,6 +15,7 @@ enum control_verb {
 	CONTROL_CHANGE,
 	CONTROL_POLICY,
 	CONTROL_POLICIES,
+	CONTROL_AUDIT,
 };
 
 enum { CONTROL_SECONDS_MAX = 31536000 }; /* of a policy: a year is no exception any more */

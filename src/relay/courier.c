@@ -4,6 +4,7 @@
  * the engine; refuses to know the queue: whether and when something is tried again is the keeper's
  * to say.
  */
+#include "relay/audit_facts.h"
 #include "relay/mail.h"
 #include "relay/metrics.h"
 #include "relay/process.h"
@@ -64,9 +65,30 @@ static const char *or_null(const char *s)
 	return s != NULL && s[0] != '\0' ? s : NULL;
 }
 
-static void fill_tries(struct arena *mem, struct attempt *a, struct result *r,
-		       struct courier_stats *stats)
+/* The record of try i (A1). Empty: audit.enabled is no. */
+static struct slice record_of(struct arena *mem, const struct carry *c, struct attempt *a,
+			      const struct result *r, size_t i)
 {
+	const struct audit_context x = {.queue_id = c->job.mail.queue_id,
+					.next_hop = c->job.next_hop,
+					.delivery = c->job.delivery,
+					.count = r->ntries,
+					.outcome = (enum reason)r->reason};
+	struct buf b;
+	if (!c->courier->process.birth.conf->audit_enabled)
+		return slice_make(NULL, 0);
+	buf_init(&b, AUDIT_BODY_MAX);
+	bool ok = audit_facts_put(&x, a, i, &b);
+	struct slice record = arena_bytes(mem, buf_slice(&b));
+	buf_free(&b);
+	mem->failed = mem->failed || !ok;
+	return record;
+}
+
+static void fill_tries(struct arena *mem, const struct carry *c, struct attempt *a,
+		       struct result *r)
+{
+	struct courier_stats *stats = &c->courier->stats;
 	r->ntries = attempt_ntries(a);
 	r->tries = arena_array(mem, r->ntries, sizeof(*r->tries));
 	for (size_t i = 0; r->tries != NULL && i < r->ntries; i++) {
@@ -81,7 +103,8 @@ static void fill_tries(struct arena *mem, struct attempt *a, struct result *r,
 						  .reason = reason_name(t->reason),
 						  .code = reason_code(t->reason),
 						  .detail = or_null(t->detail),
-						  .tls = tls_text(mem, t->tls)};
+						  .tls = tls_text(mem, t->tls),
+						  .audit = record_of(mem, c, a, r, i)};
 	}
 }
 
@@ -145,8 +168,8 @@ static void on_delivery(void *arg, struct attempt *a)
 	struct arena mem;
 	struct result r = {.delivery = c->job.delivery};
 	arena_init(&mem, JOB_MEM_MAX);
-	fill_tries(&mem, a, &r, &c->courier->stats);
 	fill_rcpts(&mem, c, a, &r);
+	fill_tries(&mem, c, a, &r);
 	if (c->courier->keeper != NULL && (mem.failed || !report(c->courier, &r))) {
 		/* What cannot be said is known to the keeper when we are gone. */
 		log_event(c->courier->process.log, LOG_LEVEL_ERROR, "result-lost", "id",

@@ -85,15 +85,21 @@ static void on_commit(void *arg)
 	if (!k->group_open)
 		return;
 	k->group_open = false;
-	enum store_status s = store_commit(k->store);
+	enum store_status s = keeper_audit_before_commit(k);
+	if (s == STORE_OK)
+		s = store_commit(k->store);
+	else
+		store_rollback(k->store);
 	answer_all(k, s);
 	control_committed(k->control, s);
 	/* Results and hand-overs were in the group too, and the scheduler has moved on: only the
 	 * disk knows the truth now. */
-	if (s != STORE_OK)
+	if (s != STORE_OK) {
 		keeper_fatal(k, "commit", s);
-	else
-		keeper_schedule(k);
+		return;
+	}
+	keeper_audit_committed(k);
+	keeper_schedule(k);
 }
 
 int64_t keeper_clock_step(const struct keeper *k)
@@ -352,6 +358,11 @@ static bool open_store(struct keeper *k)
 		return false;
 	}
 	report_recovery(k, &r);
+	if (!keeper_audit_open(k)) {
+		log_event(k->process.log, LOG_LEVEL_ERROR, "audit", "error", store_error(k->store),
+			  NULL);
+		return false;
+	}
 	k->control = control_open(k, k->process.birth.conf->relay_control);
 	return k->control != NULL;
 }
@@ -360,10 +371,11 @@ static bool open_store(struct keeper *k)
 static bool confine(struct keeper *k)
 {
 	const struct conf *c = k->process.birth.conf;
-	char store[PATH_MAX], control[PATH_MAX];
+	char store[PATH_MAX], control[PATH_MAX], audit[PATH_MAX];
 	snprintf(store, sizeof(store), "%s", c->relay_store);
 	snprintf(control, sizeof(control), "%s", c->relay_control);
-	const char *const write[] = {dirname(store), dirname(control), NULL};
+	audit_path(c, audit, sizeof(audit));
+	const char *const write[] = {dirname(store), dirname(control), dirname(audit), NULL};
 	struct sandbox_paths paths = {.write = write};
 	return process_confine(&k->process, SANDBOX_KEEPER, &paths);
 }
@@ -429,6 +441,7 @@ static void stop(struct keeper *k)
 	loop_timer_free(&k->maintain);
 	loop_http_free(&k->http);
 	control_close(&k->control);
+	keeper_audit_close(k);
 	store_close(&k->store);
 	sched_free(&k->sched);
 	process_free(&k->process);

@@ -6,12 +6,14 @@
  *
  * keeper.c: process, peers, groups. keeper_accept.c: from intake to store. keeper_send.c: from
  * store to courier. keeper_result.c: from courier to store. keeper_notify.c: notifications.
+ * keeper_audit.c: records of what was done.
  */
 #ifndef RELAY_KEEPER_INT_H
 #define RELAY_KEEPER_INT_H
 
 #include "relay/control.h"
 #include "loop/http.h"
+#include "relay/keeper_audit.h"
 #include "relay/mail.h"
 #include "relay/metrics.h"
 #include "relay/process.h"
@@ -53,6 +55,7 @@ struct keeper {
 	struct process process;
 	char host[256]; /* our name: found before the sandbox closes */
 	struct store *store;
+	struct keeper_audit *audit; /* NULL: audit.enabled is no */
 	struct control *control;
 	struct loop_http *http;
 	struct metrics metrics;

@@ -32,7 +32,8 @@ static bool any_pending(const struct result *r)
 /* What the attempt ended, and may end: nobody fails before the sender could be told. */
 struct ending {
 	int64_t now;
-	bool expired; /* who is still pending has failed with the end of the lifetime */
+	const char **continuity; /* of each try (A2) */
+	bool expired;            /* who is still pending has failed with the end of the lifetime */
 	bool told;
 };
 
@@ -78,10 +79,11 @@ static bool belongs(struct arena *mem, const struct store_delivery *d, const str
 	return ok;
 }
 
-static struct store_try try_of(struct arena *mem, const struct result_try *t, int64_t now)
+static struct store_try try_of(struct arena *mem, const struct result_try *t,
+			       const struct ending *e, size_t i)
 {
 	return (struct store_try){
-	    .at = now,
+	    .at = e->now,
 	    .host = name_of(mem, t->host),
 	    .address = name_of(mem, t->address),
 	    .policy = name_of(mem, t->policy),
@@ -89,6 +91,7 @@ static struct store_try try_of(struct arena *mem, const struct result_try *t, in
 	    .code = name_of(mem, t->code),
 	    .detail = t->detail,
 	    .tls = t->tls,
+	    .continuity = e->continuity != NULL ? e->continuity[i] : NULL,
 	};
 }
 
@@ -110,7 +113,7 @@ static bool convert(struct arena *mem, const struct result *r, const struct endi
 						     .host = name_of(mem, x->host)};
 	}
 	for (size_t i = 0; i < r->ntries; i++)
-		tries[i] = try_of(mem, &r->tries[i], e->now);
+		tries[i] = try_of(mem, &r->tries[i], e, i);
 	const struct store_try *last = r->ntries > 0 ? &tries[r->ntries - 1] : NULL;
 	*out = (struct store_result){.delivery = (int64_t)r->delivery,
 				     .at = e->now,
@@ -170,7 +173,11 @@ static bool record(struct keeper *k, const struct store_delivery *d, const struc
 	struct sched_verdict v = {.fate = SCHED_FATE_RETRY,
 				  .due = now + k->sched_config.retry_first};
 	sched_ended(k->sched, now, d->id, &end, &v);
-	struct ending e = {.now = now, .expired = v.fate == SCHED_FATE_EXPIRED && end.pending};
+	struct ending e = {.now = now,
+			   .continuity = arena_array(mem, r->ntries, sizeof(*e.continuity)),
+			   .expired = v.fate == SCHED_FATE_EXPIRED && end.pending};
+	if ((e.continuity == NULL && r->ntries > 0) || !keeper_audit_result(k, d, r, e.continuity))
+		return false;
 	/* Before the record: the text must still be there for what the notification returns. */
 	e.told = keeper_notify(k, d, r, e.expired);
 	if (!convert(mem, r, &e, &x))

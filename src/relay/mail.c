@@ -3,6 +3,7 @@
  * socket. */
 #include "relay/mail.h"
 
+#include "audit/record.h"
 #include "base/cursor.h"
 #include "deliver/attempt.h"
 
@@ -148,6 +149,14 @@ static void try_put(struct buf *b, const struct result_try *t)
 	put_str(b, t->code);
 	put_str(b, t->detail);
 	put_str(b, t->tls);
+	put_bytes(b, t->audit);
+}
+
+/* A record of another type would be the keeper's word in a courier's mouth. */
+static bool is_attempt(struct slice body)
+{
+	struct audit_record r;
+	return audit_decode(body, &r) == AUDIT_OK && r.type == AUDIT_ATTEMPT;
 }
 
 static void try_get(struct cursor *c, struct arena *mem, struct result_try *t)
@@ -159,6 +168,9 @@ static void try_get(struct cursor *c, struct arena *mem, struct result_try *t)
 	t->code = get_str(c, mem);
 	t->detail = get_str(c, mem);
 	t->tls = get_str(c, mem);
+	t->audit = get_bytes(c);
+	if (t->audit.n > 0 && (t->audit.n > AUDIT_BODY_MAX || !is_attempt(t->audit)))
+		c->failed = true;
 }
 
 void result_put(struct buf *b, const struct result *r)
@@ -202,7 +214,7 @@ bool result_get(struct slice payload, struct arena *mem, struct result *out)
 	out->delivery = get_u64(&c);
 	out->reason = cursor_u16(&c);
 	out->unknown = get_bool(&c);
-	out->ntries = get_count(&c, MAIL_TRIES_MAX, 28);
+	out->ntries = get_count(&c, MAIL_TRIES_MAX, 32);
 	out->tries = arena_array(mem, out->ntries, sizeof(*out->tries));
 	for (size_t i = 0; out->tries != NULL && i < out->ntries; i++)
 		try_get(&c, mem, &out->tries[i]);

@@ -56,6 +56,7 @@ struct job {
 
 struct result_try {
 	const char *host, *address, *policy, *reason, *code, *detail, *tls;
+	struct slice audit; /* its record (src/audit), as yet without continuity; empty: none */
 };
 
 struct result_rcpt {

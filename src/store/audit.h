@@ -48,6 +48,10 @@ enum store_status store_outbox_state(struct store *s, struct store_outbox *out);
 /* Removes rows up to `moved` and remembers the head. Within a transaction. */
 enum store_status store_outbox_done(struct store *s, int64_t moved, const struct audit_head *head);
 
+/* The same from a queue that nobody has open, for reading only. STORE_BUSY: somebody has. */
+enum store_status store_outbox_peek(const char *path, struct store_outbox *out, char *error,
+				    size_t room);
+
 /* --- the audit file --------------------------------------------------------------------------- */
 
 struct store_audit;

@@ -63,3 +63,25 @@ enum store_status store_outbox_done(struct store *s, int64_t moved, const struct
 				 NULL);
 	return status;
 }
+
+enum store_status store_outbox_peek(const char *path, struct store_outbox *out, char *error,
+				    size_t room)
+{
+	struct store s = {0};
+	*out = (struct store_outbox){0};
+	int rc = sqlite3_open_v2(path, &s.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+	enum store_status status = store_fail_sql(&s, rc, path);
+	static const enum sql needed[] = {SQL_AUDIT_HEAD, SQL_OUTBOX_LAST};
+	for (size_t i = 0; i < sizeof needed / sizeof needed[0] && status == STORE_OK; i++)
+		status = store_fail_sql(&s,
+					sqlite3_prepare_v2(s.db, sql_text(needed[i]), -1,
+							   &s.statement[needed[i]], NULL),
+					path);
+	if (status == STORE_OK)
+		status = store_outbox_state(&s, out);
+	snprintf(error, room, "%s", s.error);
+	for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+		sqlite3_finalize(s.statement[needed[i]]);
+	sqlite3_close(s.db);
+	return status;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * danelaw audit verify: every record of the chain, and its end against what is remembered
+ * elsewhere: by the running relay, in the queue's file, or on the command line.
+ */
+#include "cmd/audit.h"
+
+#include "cmd/control_client.h"
+#include "digest/digest.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { HEADS_MAX = 2, REPLY_MAX = 65536, BROKEN = 1 };
+
+struct heads {
+	struct audit_head head[HEADS_MAX];
+	size_t n;
+	const char *from; /* who remembered it; NULL: nobody could be asked */
+};
+
+/* --- Heads --- */
+
+static bool parse_head(const char *number, const char *hex, struct audit_head *out)
+{
+	size_t n = 0;
+	return slice_to_u64(slice_str(number), INT64_MAX, &out->n) &&
+	       hex_decode(slice_str(hex), out->hash, AUDIT_DIGEST, &n) && n == AUDIT_DIGEST;
+}
+
+static bool given_head(const char *text, struct audit_head *out)
+{
+	char number[32];
+	const char *colon = strchr(text, ':');
+	if (colon == NULL || (size_t)(colon - text) >= sizeof(number))
+		return false;
+	snprintf(number, sizeof(number), "%.*s", (int)(colon - text), text);
+	return parse_head(number, colon + 1, out);
+}
+
+static bool answered_head(struct slice reply, struct audit_head *out)
+{
+	struct slice rest, line = slice_cut(reply, '\n', &rest);
+	char number[32];
+	struct json *j = json_parse((const char *)line.p, line.n);
+	const char *hash = json_get_str(j, "hash");
+	snprintf(number, sizeof(number), "%" PRId64, json_get_int(j, "n"));
+	bool ok = hash != NULL && json_get_bool(j, "enabled") && parse_head(number, hash, out);
+	json_free(&j);
+	return ok;
+}
+
+static bool ask_relay(struct audit_query *q, struct audit_head *out)
+{
+	struct buf line, reply;
+	int fd = control_connect(q->cmd);
+	if (fd < 0)
+		return false;
+	buf_init(&line, 64);
+	buf_init(&reply, REPLY_MAX);
+	buf_add_str(&line, "audit\n");
+	bool ok = control_exchange(fd, &line, &reply) && answered_head(buf_slice(&reply), out);
+	buf_free(&line);
+	buf_free(&reply);
+	close(fd);
+	return ok;
+}
+
+static bool ask_queue(struct audit_query *q, struct audit_head *out)
+{
+	struct store_outbox state;
+	char error[CMD_ERROR_MAX];
+	if (store_outbox_peek(q->cmd->conf->relay_store, &state, error, sizeof(error)) != STORE_OK)
+		return false;
+	*out = state.head;
+	return out->n > 0;
+}
+
+/* Of a file that is not the relay's own nobody else knows anything. */
+static bool find_heads(struct audit_query *q, struct heads *h)
+{
+	*h = (struct heads){0};
+	if (q->head != NULL && !given_head(q->head, &h->head[h->n++])) {
+		cmd_fail(q->cmd, EX_USAGE, "--head: '%s' is not NUMBER:HASH", q->head);
+		return false;
+	}
+	if (q->head != NULL)
+		h->from = "the command line";
+	if (q->file != NULL)
+		return true;
+	struct audit_head *next = &h->head[h->n];
+	if (ask_relay(q, next))
+		h->from = "the running relay";
+	else if (ask_queue(q, next))
+		h->from = "the queue's file";
+	else
+		return true;
+	h->n++;
+	return true;
+}
+
+/* --- The walk --- */
+
+static bool verify_one(struct audit_query *q, const struct audit_entry *e, void *arg)
+{
+	(void)q;
+	return audit_verify_link(arg, &e->link);
+}
+
+static void print_json(const struct audit_verify *v, const struct heads *h)
+{
+	char hash[AUDIT_HEX_MAX];
+	struct json *j = json_object();
+	json_set_bool(j, "ok", v->broken == 0);
+	json_set_int(j, "verified", (int64_t)v->count);
+	json_set_int(j, "first", (int64_t)v->start.n + 1);
+	json_set_int(j, "last", (int64_t)v->last.n);
+	json_set_str(j, "hash", audit_hex(v->last.hash, hash));
+	json_set_str(j, "compared_with", h->from);
+	if (v->broken != 0)
+		json_set_int(j, "broken", (int64_t)v->broken);
+	else
+		json_set_null(j, "broken");
+	json_set_str(j, "why", v->why);
+	json_write_line(j, stdout);
+	json_free(&j);
+}
+
+static void print_text(const struct audit_verify *v, const struct heads *h)
+{
+	char hash[AUDIT_HEX_MAX];
+	if (v->broken != 0) {
+		printf("broken: record %" PRIu64 " %s\n", v->broken, v->why);
+		return;
+	}
+	printf("%" PRIu64 " records are as they were written", v->count);
+	if (v->start.n > 0)
+		printf("; records up to %" PRIu64 " were removed by age, and signed off",
+		       v->start.n);
+	printf("\nthe last is %" PRIu64 ":%s\n", v->last.n, audit_hex(v->last.hash, hash));
+	if (h->from != NULL)
+		printf("the end agrees with what %s remembers\n", h->from);
+	else
+		printf("nobody could be asked whether the end is the end; --head says what it must "
+		       "have\n");
+}
+
+int audit_verify(struct audit_query *q)
+{
+	struct audit_verify v;
+	struct heads h;
+	struct audit_head start, last;
+	/* The heads first: what is written meanwhile only makes the chain longer. */
+	if (!find_heads(q, &h))
+		return EX_USAGE;
+	if (store_audit_ends(q->store, &start, &last) != STORE_OK)
+		return audit_fail(q);
+	audit_verify_begin(&v, digest_sha256, &start, h.head, h.n);
+	int code = audit_walk(q, 1, false, verify_one, &v);
+	if (code != EX_OK)
+		return code;
+	bool ok = audit_verify_end(&v);
+	if (q->json)
+		print_json(&v, &h);
+	else
+		print_text(&v, &h);
+	return ok ? EX_OK : BROKEN;
+}
