@@ -13,7 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { HEADS_MAX = 2, REPLY_MAX = 65536, BROKEN = 1 };
+enum { HEADS_MAX = 2, REPLY_MAX = 1024 * 1024, BROKEN = 1 };
 
 struct heads {
 	struct audit_head head[HEADS_MAX];

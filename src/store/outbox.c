@@ -46,9 +46,9 @@ enum store_status store_outbox_state(struct store *s, struct store_outbox *out)
 	sql_octets_column(st, 3, out->head.hash, sizeof(out->head.hash));
 	sql_end(st);
 	status = sql_value(s, sql_bind(s, SQL_OUTBOX_LAST, ""), &out->last);
-	if (status == STORE_NOT_FOUND || out->last < out->moved)
+	if (out->last < out->moved)
 		out->last = out->moved;
-	return status == STORE_NOT_FOUND ? STORE_OK : status;
+	return status;
 }
 
 enum store_status store_outbox_done(struct store *s, int64_t moved, const struct audit_head *head)

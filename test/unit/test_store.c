@@ -562,8 +562,8 @@ static void strange_files_are_refused(void **state)
 		enum store_status want;
 		const char *words;
 	} rows[] = {
-	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 2; CREATE TABLE t (x)",
-	     STORE_NEWER, "schema version 2, this program knows up to 1"},
+	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 3; CREATE TABLE t (x)",
+	     STORE_NEWER, "schema version 3, this program knows up to 2"},
 	    {"CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
 	    {"PRAGMA application_id = 7; CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
 	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 1; CREATE TABLE t (x)",
