@@ -139,6 +139,6 @@ bool audit_facts_put_none(const struct audit_context *c, struct buf *out)
 	struct audit_record r = {.type = AUDIT_ATTEMPT};
 	s.used = 0;
 	fill_context(&s, c, 0, &r.attempt);
-	fill_end(&s, c->outcome, NULL, &r.attempt);
+	fill_end(&s, c->outcome, c->detail, &r.attempt);
 	return audit_encode(&r, out);
 }

@@ -15,6 +15,7 @@ struct audit_context {
 	uint64_t delivery;
 	size_t count; /* tries */
 	enum reason outcome;
+	const char *detail; /* of a record without a host */
 };
 
 /* Appends the record of try i. False: it does not fit. */

@@ -243,6 +243,10 @@ static void on_metrics(void *arg, struct buf *body)
 		courier_stats_add(&now, &p->stats);
 	store_totals(k->store, &t);
 	metrics_write(&k->metrics, &now, &t, keeper_now(), body);
+	struct audit_state a;
+	keeper_audit_state(k, &a);
+	if (a.enabled)
+		metrics_audit(&a, body);
 }
 
 static void on_restarts(void *self, enum role role, uint32_t n)
@@ -350,6 +354,7 @@ static bool open_store(struct keeper *k)
 	struct store_config c = {.path = k->process.birth.conf->relay_store,
 				 .reserve = RESERVE,
 				 .on_doubt = on_doubt,
+				 .interrupted = keeper_audit_interrupted,
 				 .arg = k};
 	enum store_status s = store_open(&c, keeper_now(), &k->store, &r, error, sizeof(error));
 	if (s != STORE_OK) {

@@ -3,8 +3,8 @@
  * know what an attempt is made of. */
 #include "relay/keeper_audit.h"
 
-#include "digest/digest.h"
 #include "relay/audit_facts.h"
+#include "relay/audit_file.h"
 #include "relay/keeper_int.h"
 #include "relay/peers.h"
 
@@ -15,42 +15,39 @@
 #include <string.h>
 
 enum {
-	MOVE_MS = 1000,    /* how long a record waits for others */
-	MOVE_SOON = 512,   /* so many do not wait */
-	MOVE_ROWS = 512,   /* in one transaction */
-	MOVE_BATCHES = 4,  /* at once: bounds the keeper's pause */
-	BUSY_MS = 5,       /* a group is open */
+	MOVE_MS = 1000,   /* how long a record waits for others */
+	MOVE_SOON = 512,  /* so many do not wait */
+	MOVE_BATCHES = 4, /* at once: bounds the keeper's pause */
+	SOON_MS = 5,      /* also while a group is open */
+	IDLE_MS = 60000,
 	REOPEN_MS = 60000, /* after the file failed */
-	HEAD_MS = 24 * 3600 * 1000,
-	MOVE_MEM_MAX = MOVE_ROWS * (AUDIT_BODY_MAX + 64),
-	ENCODE_MAX = AUDIT_BODY_MAX,
+	DAY_MS = 24 * 3600 * 1000,
 };
 
 struct keeper_audit {
 	char path[PATH_MAX];
-	struct store_audit *file; /* NULL: it cannot be had now */
-	struct store_outbox
-	    queue;              /* as committed: moved; last also counts rows of the open group */
-	struct audit_head head; /* of the file */
-	int64_t done;           /* rows up to here are in the file */
-	int64_t removing;       /* up to here they go with the group that is being committed */
-	int64_t blind;          /* rows up to here were added while the file could not be read */
+	struct audit_file file;
+	struct store_outbox queue; /* as committed; last also counts rows of the open group */
+	int64_t removing;          /* up to here they go with the group that is being committed */
+	struct audit_head removing_head;
+	int64_t blind; /* rows up to here were added while the file could not be read */
 	int64_t reopen_at, head_logged;
-	bool broken, full;
+	int64_t retained, retaining; /* when; records older than that are going */
+	bool full;
 	uint64_t changes;
 	struct peers *peers;
 	struct buf scratch;
 	struct loop_timer *timer;
-	bool timer_set;
+	uint32_t armed; /* what the timer was set to */
 };
 
-static void log_head(struct keeper *k, const char *event)
+static void log_head(struct keeper *k)
 {
 	struct keeper_audit *a = k->audit;
 	char n[LOG_INT_TEXT], hash[2 * AUDIT_DIGEST + 1];
-	hex_encode(slice_make(a->head.hash, AUDIT_DIGEST), hash);
-	log_event(k->process.log, LOG_LEVEL_INFO, event, "n", log_int(n, (int64_t)a->head.n),
-		  "hash", hash, "path", a->path, NULL);
+	hex_encode(slice_make(a->file.head.hash, AUDIT_DIGEST), hash);
+	log_event(k->process.log, LOG_LEVEL_INFO, "audit-head", "n",
+		  log_int(n, (int64_t)a->file.head.n), "hash", hash, "path", a->path, NULL);
 	a->head_logged = keeper_now();
 }
 
@@ -59,174 +56,77 @@ static void log_trouble(struct keeper *k, const char *what, const char *error)
 	struct keeper_audit *a = k->audit;
 	char waiting[LOG_INT_TEXT];
 	log_event(k->process.log, LOG_LEVEL_ERROR, "audit", "what", what, "path", a->path, "error",
-		  error, "waiting", log_int(waiting, a->queue.last - a->done), NULL);
+		  error, "waiting", log_int(waiting, a->queue.last - a->file.done), NULL);
 }
 
 static void set_timer(struct keeper *k, uint32_t ms)
 {
 	loop_timer_set(k->audit->timer, ms);
-	k->audit->timer_set = true;
+	k->audit->armed = ms;
 }
 
 /* --- The file --- */
 
-/* The hash that the file has for a number, also for the last one that was removed. */
-static bool hash_at(struct store_audit *f, uint64_t n, const struct audit_head *start,
-		    struct audit_head *out)
-{
-	struct arena mem;
-	struct audit_link l;
-	size_t found = 0;
-	*out = *start;
-	if (n == start->n)
-		return true;
-	arena_init(&mem, AUDIT_BODY_MAX + 64);
-	bool ok = store_audit_read(f, n, false, 1, &mem, &l, &found) == STORE_OK && found == 1 &&
-		  l.n == n;
-	arena_free(&mem);
-	out->n = n;
-	if (ok)
-		memcpy(out->hash, l.hash, AUDIT_DIGEST);
-	return ok;
-}
-
-/*
- * Where the chain goes on. The file may be ahead of what the queue remembers, after a crash. It can
- * not be behind, or have another hash: then somebody changed it. The chain goes on from what is
- * remembered and not from what was found, so that the break stays to be seen.
- */
-static enum store_status find_head(struct keeper *k)
+static void trouble_with_file(struct keeper *k, const char *what, enum store_status s)
 {
 	struct keeper_audit *a = k->audit;
-	struct audit_head start, last, there;
-	enum store_status s = store_audit_ends(a->file, &start, &last);
-	if (s != STORE_OK)
-		return s;
-	const struct audit_head *mine = a->head.n > 0 ? &a->head : &a->queue.head;
-	struct audit_head head = last;
-	bool agrees = mine->n == 0 || (mine->n <= last.n && mine->n < start.n) ||
-		      (hash_at(a->file, mine->n, &start, &there) &&
-		       memcmp(there.hash, mine->hash, AUDIT_DIGEST) == 0);
-	if (!agrees) {
-		head = *mine;
-		head.n = mine->n > last.n ? mine->n : last.n;
-		log_trouble(k, "changed",
-			    "the file is not the one that was written: records are missing or "
-			    "changed; see danelaw audit verify");
-	}
-	a->broken = a->broken || !agrees;
-	a->head = head;
-	return STORE_OK;
-}
-
-static void close_file(struct keeper *k)
-{
-	store_audit_close(&k->audit->file);
-	k->audit->reopen_at = keeper_now() + REOPEN_MS;
+	log_trouble(k, what, a->file.error);
+	if (s == STORE_BUSY)
+		return;
+	audit_file_close(&a->file);
+	a->reopen_at = keeper_now() + REOPEN_MS;
 }
 
 static bool open_file(struct keeper *k)
 {
 	struct keeper_audit *a = k->audit;
-	char error[512] = "";
-	int64_t moved = 0;
-	enum store_status s = store_audit_open(a->path, &a->file, error, sizeof(error));
-	if (s == STORE_OK)
-		s = store_audit_moved(a->file, a->queue.queue, &moved);
-	if (s == STORE_OK)
-		s = find_head(k);
+	bool was_broken = a->file.broken;
+	enum store_status s = audit_file_open(&a->file, a->path, &a->queue);
 	if (s != STORE_OK) {
-		log_trouble(k, "open", a->file != NULL ? store_audit_error(a->file) : error);
-		close_file(k);
+		trouble_with_file(k, "open", s);
 		return false;
 	}
-	if (moved > a->done)
-		a->done = moved;
+	if (a->file.broken && !was_broken)
+		log_trouble(k, "changed",
+			    "the file is not the one that was written: records are missing or "
+			    "changed; see danelaw audit verify");
 	a->blind = a->queue.last;
-	log_head(k, "audit-head");
+	log_head(k);
 	return true;
-}
-
-/* --- Moving --- */
-
-static void project(struct store_audit *f, const struct audit_link *l, enum store_status *s)
-{
-	struct audit_record r;
-	char type[AUDIT_KEY_TYPE_MAX], host[AUDIT_TEXT_MAX + 1];
-	if (*s != STORE_OK || audit_decode(l->body, &r) != AUDIT_OK || r.type != AUDIT_ATTEMPT ||
-	    !r.attempt.accepted || r.attempt.chain.n == 0)
-		return;
-	const struct audit_attempt *t = &r.attempt;
-	audit_key_type(t->key, type);
-	snprintf(host, sizeof(host), "%.*s", (int)t->host.n, (const char *)t->host.p);
-	struct store_peer p = {.host = host,
-			       .key_type = type,
-			       .port = t->port,
-			       .authority = t->authority,
-			       .continuity = t->continuity,
-			       .record = l->n,
-			       .first = l->time,
-			       .last = l->time};
-	memcpy(p.cert, t->chain.cert[0].sha256, AUDIT_DIGEST);
-	memcpy(p.key, t->chain.cert[0].spki_sha256, AUDIT_DIGEST);
-	*s = store_audit_peer(f, &p);
-}
-
-static enum store_status append_rows(struct keeper_audit *a, const struct store_outbox_row *row,
-				     size_t n, struct audit_head *head)
-{
-	enum store_status s = store_audit_begin(a->file);
-	for (size_t i = 0; i < n && s == STORE_OK; i++) {
-		struct audit_link l = {.time = row[i].at, .body = row[i].body};
-		audit_link_next(digest_sha256, head, &l);
-		s = store_audit_append(a->file, &l);
-		project(a->file, &l, &s);
-		head->n = l.n;
-		memcpy(head->hash, l.hash, AUDIT_DIGEST);
-	}
-	if (s == STORE_OK)
-		s = store_audit_set_moved(a->file, a->queue.queue, row[n - 1].id);
-	if (s == STORE_OK)
-		return store_audit_commit(a->file);
-	store_audit_rollback(a->file);
-	return s;
-}
-
-/* One batch; *n is how many rows it had. */
-static bool move_batch(struct keeper *k, size_t *n)
-{
-	struct keeper_audit *a = k->audit;
-	struct arena mem;
-	struct audit_head head = a->head;
-	struct store_outbox_row row[MOVE_ROWS];
-	arena_init(&mem, MOVE_MEM_MAX);
-	enum store_status s = store_outbox_read(k->store, a->done, MOVE_ROWS, &mem, row, n);
-	bool read = s == STORE_OK;
-	if (read && *n > 0)
-		s = append_rows(a, row, *n, &head);
-	if (s == STORE_OK && *n > 0) {
-		a->head = head;
-		a->done = row[*n - 1].id;
-		peers_moved(a->peers, a->done);
-	} else if (!read) {
-		log_trouble(k, "outbox", store_error(k->store));
-	} else if (s != STORE_OK) {
-		log_trouble(k, "append", store_audit_error(a->file));
-		if (s != STORE_BUSY)
-			close_file(k);
-	}
-	arena_free(&mem);
-	return s == STORE_OK;
 }
 
 static bool move(struct keeper *k, size_t batches)
 {
-	size_t n = MOVE_ROWS;
-	for (size_t i = 0; i < batches && n == MOVE_ROWS; i++) {
-		if (!move_batch(k, &n))
+	struct keeper_audit *a = k->audit;
+	size_t n = AUDIT_MOVE_ROWS;
+	for (size_t i = 0; i < batches && n == AUDIT_MOVE_ROWS; i++) {
+		enum store_status s = audit_file_move(&a->file, k->store, &n);
+		if (s != STORE_OK) {
+			trouble_with_file(k, "append", s);
 			return false;
+		}
+		peers_moved(a->peers, a->file.done);
 	}
 	return true;
+}
+
+/* Once a day what is too old goes, piece by piece. */
+static void retain(struct keeper *k)
+{
+	struct keeper_audit *a = k->audit;
+	int64_t now = keeper_now(), keep = k->process.birth.conf->audit_keep;
+	bool more = false;
+	if (a->file.store == NULL || keep == 0 || now < a->retained + DAY_MS)
+		return;
+	if (a->retaining == 0)
+		a->retaining = now - keep * DAY_MS;
+	enum store_status s = audit_file_retain(&a->file, now, a->retaining, &more);
+	if (s != STORE_OK)
+		trouble_with_file(k, "retain", s);
+	else if (!more) {
+		a->retained = now;
+		a->retaining = 0;
+	}
 }
 
 static void note_room(struct keeper *k)
@@ -238,28 +138,34 @@ static void note_room(struct keeper *k)
 	a->full = full;
 }
 
+/* What must still be said to the queue: rows to remove, a new head. */
+static bool owes_queue(const struct keeper_audit *a)
+{
+	return a->file.done > a->queue.moved || a->file.head.n != a->queue.head.n;
+}
+
 static void on_timer(void *arg)
 {
 	struct keeper *k = arg;
 	struct keeper_audit *a = k->audit;
-	a->timer_set = false;
 	if (k->group_open) {
-		set_timer(k, BUSY_MS);
+		set_timer(k, SOON_MS);
 		return;
 	}
 	bool was_full = a->full;
-	if (a->file == NULL && keeper_now() >= a->reopen_at)
+	if (a->file.store == NULL && keeper_now() >= a->reopen_at)
 		open_file(k);
-	bool ok = a->file != NULL && move(k, MOVE_BATCHES);
-	if (a->done > a->queue.moved)
-		keeper_group(k); /* its commit removes what was moved */
-	if (keeper_now() - a->head_logged >= HEAD_MS)
-		log_head(k, "audit-head");
+	bool ok = a->file.store != NULL && move(k, MOVE_BATCHES);
+	retain(k);
+	if (owes_queue(a))
+		keeper_group(k); /* its commit says it */
+	if (keeper_now() - a->head_logged >= DAY_MS)
+		log_head(k);
 	note_room(k);
 	if (was_full && !a->full)
 		keeper_schedule(k);
-	if (a->done < a->queue.last || a->done > a->queue.moved)
-		set_timer(k, ok && a->queue.last - a->done >= MOVE_SOON ? BUSY_MS : MOVE_MS);
+	int64_t waiting = a->queue.last - a->file.done;
+	set_timer(k, waiting == 0 ? IDLE_MS : ok && waiting >= MOVE_SOON ? SOON_MS : MOVE_MS);
 }
 
 enum store_status keeper_audit_before_commit(struct keeper *k)
@@ -267,8 +173,10 @@ enum store_status keeper_audit_before_commit(struct keeper *k)
 	struct keeper_audit *a = k->audit;
 	if (a == NULL)
 		return STORE_OK;
-	a->removing = a->done;
-	return a->done > a->queue.moved ? store_outbox_done(k->store, a->done, &a->head) : STORE_OK;
+	a->removing = a->file.done > a->queue.moved ? a->file.done : a->queue.moved;
+	a->removing_head = a->file.head;
+	return owes_queue(a) ? store_outbox_done(k->store, a->removing, &a->removing_head)
+			     : STORE_OK;
 }
 
 void keeper_audit_committed(struct keeper *k)
@@ -277,10 +185,11 @@ void keeper_audit_committed(struct keeper *k)
 	if (a == NULL)
 		return;
 	a->queue.moved = a->removing;
-	if (!a->timer_set && a->queue.last > a->done)
-		set_timer(k, MOVE_MS);
-	else if (a->queue.last - a->done == MOVE_SOON)
-		set_timer(k, BUSY_MS);
+	a->queue.head = a->removing_head;
+	int64_t waiting = a->queue.last - a->file.done;
+	uint32_t soon = a->file.store != NULL && waiting >= MOVE_SOON ? SOON_MS : MOVE_MS;
+	if (waiting > 0 && soon < a->armed)
+		set_timer(k, soon);
 	note_room(k);
 }
 
@@ -313,12 +222,12 @@ static bool load_known(struct keeper_audit *a, const struct peer_name *name)
 	struct arena mem;
 	char host[AUDIT_TEXT_MAX + 1];
 	size_t n = 0;
-	if (a->file == NULL || a->done < a->blind)
+	if (a->file.store == NULL || a->file.done < a->blind)
 		return false;
 	snprintf(host, sizeof(host), "%.*s", (int)name->host.n, (const char *)name->host.p);
 	arena_init(&mem, 65536);
-	bool ok = store_audit_known(a->file, host, name->port, name->key_type, AUDIT_KNOWN_MAX,
-				    &mem, found, &n) == STORE_OK;
+	bool ok = store_audit_known(a->file.store, host, name->port, name->key_type,
+				    AUDIT_KNOWN_MAX, &mem, found, &n) == STORE_OK;
 	for (size_t i = 0; ok && i < n; i++) {
 		known[i].authority = found[i].authority;
 		memcpy(known[i].cert, found[i].cert, AUDIT_DIGEST);
@@ -429,6 +338,34 @@ bool keeper_audit_result(struct keeper *k, const struct store_delivery *d, const
 	return added > 0 || add_none(k, d, r);
 }
 
+/* What a keeper that died had with couriers: its outcome is not known, but it was tried. */
+enum store_status keeper_audit_interrupted(void *arg, struct store *s,
+					   const struct store_interrupted *d)
+{
+	struct keeper *k = arg;
+	struct store_outbox_row row = {.at = keeper_now()};
+	struct store_outbox queue;
+	struct buf body;
+	const struct audit_context c = {.queue_id = d->queue_id,
+					.next_hop = d->next_hop,
+					.delivery = (uint64_t)d->delivery,
+					.outcome = d->in_doubt ? REASON_LOST_AFTER_DATA
+							       : REASON_LOCAL_ERROR,
+					.detail = "the keeper ended while this was under way"};
+	if (!k->process.birth.conf->audit_enabled)
+		return STORE_OK;
+	buf_init(&body, AUDIT_BODY_MAX);
+	enum store_status status = store_outbox_state(s, &queue);
+	row.id = queue.last + 1;
+	if (status == STORE_OK && !audit_facts_put_none(&c, &body))
+		status = STORE_NO_MEMORY;
+	row.body = buf_slice(&body);
+	if (status == STORE_OK)
+		status = store_outbox_add(s, &row);
+	buf_free(&body);
+	return status;
+}
+
 /* --- Life --- */
 
 void audit_path(const struct conf *c, char *out, size_t room)
@@ -449,14 +386,15 @@ bool keeper_audit_open(struct keeper *k)
 	if (a == NULL)
 		return false;
 	k->audit = a;
-	buf_init(&a->scratch, ENCODE_MAX);
+	buf_init(&a->scratch, AUDIT_BODY_MAX);
 	audit_path(k->process.birth.conf, a->path, sizeof(a->path));
 	a->peers = peers_new();
 	a->timer = loop_timer_new(k->process.loop, on_timer, k);
 	if (a->peers == NULL || a->timer == NULL ||
 	    store_outbox_state(k->store, &a->queue) != STORE_OK)
 		return false;
-	a->done = a->queue.moved;
+	a->file.done = a->queue.moved;
+	a->file.head = a->queue.head;
 	if (open_file(k))
 		move(k, SIZE_MAX);
 	set_timer(k, MOVE_MS);
@@ -468,8 +406,11 @@ void keeper_audit_close(struct keeper *k)
 	struct keeper_audit *a = k->audit;
 	if (a == NULL)
 		return;
+	if (a->file.store != NULL && !k->group_open && k->store != NULL &&
+	    store_health(k->store) == STORE_OK)
+		move(k, MOVE_BATCHES);
 	k->audit = NULL;
-	store_audit_close(&a->file);
+	audit_file_close(&a->file);
 	peers_free(&a->peers);
 	buf_free(&a->scratch);
 	loop_timer_free(&a->timer);
@@ -479,7 +420,7 @@ void keeper_audit_close(struct keeper *k)
 bool keeper_audit_has_room(const struct keeper *k)
 {
 	const struct keeper_audit *a = k->audit;
-	return a == NULL || a->queue.last - a->done < k->process.birth.conf->audit_outbox;
+	return a == NULL || a->queue.last - a->file.done < k->process.birth.conf->audit_outbox;
 }
 
 void keeper_audit_state(const struct keeper *k, struct audit_state *out)
@@ -488,9 +429,9 @@ void keeper_audit_state(const struct keeper *k, struct audit_state *out)
 	*out = (struct audit_state){.enabled = a != NULL};
 	if (a == NULL)
 		return;
-	out->working = a->file != NULL;
-	out->broken = a->broken;
-	out->waiting = (uint64_t)(a->queue.last - a->done);
-	out->head = a->head;
+	out->working = a->file.store != NULL;
+	out->broken = a->file.broken;
+	out->waiting = (uint64_t)(a->queue.last - a->file.done);
+	out->head = a->file.head;
 	out->changes = a->changes;
 }

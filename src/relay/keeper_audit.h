@@ -32,6 +32,10 @@ bool keeper_audit_result(struct keeper *k, const struct store_delivery *d, const
 /* The same for any other record. */
 bool keeper_audit_add(struct keeper *k, const struct audit_record *r);
 
+/* For store_open(): the record of an attempt that the last keeper did not see the end of. */
+enum store_status keeper_audit_interrupted(void *keeper, struct store *s,
+					   const struct store_interrupted *d);
+
 /* Within the group, right before its commit, and right after it succeeded. */
 enum store_status keeper_audit_before_commit(struct keeper *k);
 void keeper_audit_committed(struct keeper *k);

@@ -2,6 +2,8 @@
 /* Counting and writing (Prometheus text format 0.0.4). Knows no socket and no store. */
 #include "relay/metrics.h"
 
+#include "relay/keeper_audit.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -135,6 +137,18 @@ void metrics_write(const struct metrics *m, const struct courier_stats *now,
 	for (int r = ROLE_INTAKE; r < ROLE_COUNT; r++)
 		buf_addf(out, "danelaw_restarts_total{role=\"%s\"} %u\n", role_name((enum role)r),
 			 m->restarts[r]);
+}
+
+void metrics_audit(const struct audit_state *a, struct buf *out)
+{
+	one(out, "audit_records_total", "counter", "Number of the last record of the audit file.",
+	    a->head.n);
+	one(out, "audit_waiting", "gauge", "Records that wait for the audit file.", a->waiting);
+	one(out, "audit_working", "gauge", "1 when the audit file takes records.", a->working);
+	one(out, "audit_broken", "gauge", "1 when the audit file was not the one that was written.",
+	    a->broken);
+	one(out, "unauthorised_changes_total", "counter",
+	    "Keys of hosts that changed and nothing authorised it.", a->changes);
 }
 
 /* --- What couriers tell --- */

@@ -34,6 +34,9 @@ void metrics_result(struct metrics *m, const struct result *r);
 void metrics_write(const struct metrics *m, const struct courier_stats *now,
 		   const struct store_totals *t, int64_t now_ms, struct buf *out);
 
+struct audit_state;
+void metrics_audit(const struct audit_state *a, struct buf *out);
+
 void courier_stats_add(struct courier_stats *to, const struct courier_stats *what);
 void courier_stats_put(struct buf *b, const struct courier_stats *s);
 bool courier_stats_get(struct slice payload, struct courier_stats *out);

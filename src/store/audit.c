@@ -100,6 +100,28 @@ enum store_status store_audit_append(struct store_audit *a, const struct audit_l
 		       NULL);
 }
 
+enum store_status store_audit_set_start(struct store_audit *a, const struct audit_head *start)
+{
+	enum store_status status = store_may_write(&a->db);
+	if (status != STORE_OK)
+		return status;
+	return sql_run(
+	    &a->db,
+	    BIND(a, SET_START, "ib", (int64_t)start->n, slice_make(start->hash, AUDIT_DIGEST)),
+	    NULL);
+}
+
+enum store_status store_audit_forget(struct store_audit *a, size_t max, bool *more)
+{
+	int changed = 0;
+	*more = false;
+	enum store_status status = store_may_write(&a->db);
+	if (status == STORE_OK)
+		status = sql_run(&a->db, BIND(a, FORGET, "i", (int64_t)max), &changed);
+	*more = status == STORE_OK && (size_t)changed == max;
+	return status;
+}
+
 enum store_status store_audit_read(struct store_audit *a, uint64_t from, bool back, size_t max,
 				   struct arena *mem, struct audit_link *out, size_t *n)
 {

@@ -80,8 +80,13 @@ enum store_status store_audit_moved(struct store_audit *a, const uint8_t queue[S
 enum store_status store_audit_append(struct store_audit *a, const struct audit_link *l);
 enum store_status store_audit_set_moved(struct store_audit *a,
 					const uint8_t queue[STORE_QUEUE_MARK], int64_t moved);
+/* Records up to this one are signed off, and may go. Within a transaction. */
+enum store_status store_audit_set_start(struct store_audit *a, const struct audit_head *start);
+/* Removes some of them; *more: there are others. Within a transaction. */
+enum store_status store_audit_forget(struct store_audit *a, size_t max, bool *more);
 
-/* Records from number `from` on, or with `back` from there down; at most max. */
+/* Records from number `from` on, or with `back` from there down; at most max. What is
+ * signed off is gone for readers, even while it is still in the file. */
 enum store_status store_audit_read(struct store_audit *a, uint64_t from, bool back, size_t max,
 				   struct arena *mem, struct audit_link *out, size_t *n);
 

@@ -255,6 +255,23 @@ static enum store_status tell_doubts(struct store *s, const struct store_config 
 	}
 }
 
+static enum store_status tell_interrupted(struct store *s, const struct store_config *c)
+{
+	sqlite3_stmt *st = s->statement[SQL_ACTIVE];
+	bool row = false;
+	enum store_status status = STORE_OK;
+	while (c->interrupted && status == STORE_OK &&
+	       (status = sql_step(s, st, &row)) == STORE_OK && row) {
+		struct store_interrupted d = {.delivery = sqlite3_column_int64(st, 0),
+					      .queue_id = (const char *)sqlite3_column_text(st, 1),
+					      .next_hop = (const char *)sqlite3_column_text(st, 2),
+					      .in_doubt = sqlite3_column_int(st, 3) != 0};
+		status = c->interrupted(c->arg, s, &d);
+	}
+	sql_end(st);
+	return status;
+}
+
 static enum store_status recover(struct store *s, const struct store_config *c, int64_t now,
 				 struct store_recovery *r)
 {
@@ -273,8 +290,13 @@ static enum store_status recover(struct store *s, const struct store_config *c, 
 	if (status == STORE_OK)
 		status = store_begin(s);
 	if (status == STORE_OK)
-		sql_run(s, sql_bind(s, SQL_INTERRUPTED, "i", now), NULL);
-	return status == STORE_OK ? store_commit(s) : status;
+		status = tell_interrupted(s, c);
+	if (status == STORE_OK)
+		status = sql_run(s, sql_bind(s, SQL_INTERRUPTED, "i", now), NULL);
+	if (status == STORE_OK)
+		return store_commit(s);
+	store_rollback(s);
+	return status;
 }
 
 /* --- all together ---------------------------------------------------------------------------- */

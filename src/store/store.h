@@ -69,6 +69,15 @@ enum {
 
 /* --- opening --------------------------------------------------------------------------------- */
 
+struct store;
+
+/* A delivery that was active when the store was left. */
+struct store_interrupted {
+	int64_t delivery;
+	const char *queue_id, *next_hop;
+	bool in_doubt; /* the final dot may have gone out */
+};
+
 struct store_config {
 	const char *path;     /* created with mode 0600 if there is none */
 	uint64_t reserve;     /* octets of the file system that new messages leave free, so that
@@ -78,10 +87,12 @@ struct store_config {
 	/* Told of each delivery that a crash has put in doubt, while the store opens; NULL: nobody.
 	 * The names last as long as the call. */
 	void (*on_doubt)(void *arg, const char *queue_id, const char *next_hop);
+	/* NULL: nothing. Called for each, in the transaction that puts them back. Anything but
+	 * STORE_OK undoes that, and the store is not opened. */
+	enum store_status (*interrupted)(void *arg, struct store *s,
+					 const struct store_interrupted *d);
 	void *arg;
 };
-
-struct store;
 
 struct store_recovery {
 	bool created;

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* The one place where the chain grows. Knows rows, links and checkpoints; refuses to judge. */
+#include "relay/audit_file.h"
+
+#include "digest/digest.h"
+
+#include <string.h>
+
+enum { ONE_MEM_MAX = AUDIT_BODY_MAX + 64, MOVE_MEM_MAX = AUDIT_MOVE_ROWS * ONE_MEM_MAX };
+
+static enum store_status fail(struct audit_file *f, enum store_status s)
+{
+	if (s != STORE_OK && f->store != NULL)
+		snprintf(f->error, sizeof(f->error), "%s", store_audit_error(f->store));
+	return s;
+}
+
+/* --- The end of the file --- */
+
+/* Number, time and hash of record n; NOT_FOUND: it is not there. */
+static enum store_status look(struct audit_file *f, uint64_t n, struct audit_link *out)
+{
+	struct arena mem;
+	size_t found = 0;
+	arena_init(&mem, ONE_MEM_MAX);
+	enum store_status s = store_audit_read(f->store, n, false, 1, &mem, out, &found);
+	arena_free(&mem);
+	out->body = slice_make(NULL, 0);
+	return s != STORE_OK || (found == 1 && out->n == n) ? s : STORE_NOT_FOUND;
+}
+
+/* Does the file have what is remembered? What was signed off since and removed counts as there. */
+static enum store_status agrees(struct audit_file *f, const struct audit_head *mine,
+				const struct audit_head *start, bool *yes)
+{
+	struct audit_link l;
+	*yes = true;
+	if (mine->n < start->n || mine->n == 0)
+		return STORE_OK;
+	if (mine->n == start->n) {
+		*yes = memcmp(mine->hash, start->hash, AUDIT_DIGEST) == 0;
+		return STORE_OK;
+	}
+	enum store_status s = look(f, mine->n, &l);
+	*yes = s == STORE_OK && memcmp(mine->hash, l.hash, AUDIT_DIGEST) == 0;
+	return s == STORE_NOT_FOUND ? STORE_OK : s;
+}
+
+/*
+ * Where the chain goes on. The file may be ahead of what the queue remembers, after a crash. It
+ * cannot be behind, or have another hash: then somebody changed it. The chain goes on from what is
+ * remembered and not from what was found, so that the break stays to be seen.
+ */
+static enum store_status find_head(struct audit_file *f, const struct audit_head *mine)
+{
+	struct audit_head start, last;
+	bool same;
+	enum store_status s = store_audit_ends(f->store, &start, &last);
+	if (s == STORE_OK)
+		s = agrees(f, mine, &start, &same);
+	if (s != STORE_OK)
+		return s;
+	f->head = same ? last : *mine;
+	f->broken = f->broken || !same;
+	if (f->head.n < last.n)
+		f->head.n = last.n;
+	return STORE_OK;
+}
+
+enum store_status audit_file_open(struct audit_file *f, const char *path,
+				  const struct store_outbox *queue)
+{
+	int64_t moved = 0;
+	struct audit_head mine = f->head.n > 0 ? f->head : queue->head;
+	memcpy(f->queue, queue->queue, sizeof(f->queue));
+	enum store_status s = store_audit_open(path, &f->store, f->error, sizeof(f->error));
+	if (s != STORE_OK)
+		return s;
+	s = store_audit_moved(f->store, f->queue, &moved);
+	if (s == STORE_OK)
+		s = find_head(f, &mine);
+	if (s != STORE_OK) {
+		fail(f, s);
+		audit_file_close(f);
+		return s;
+	}
+	if (f->done < queue->moved)
+		f->done = queue->moved;
+	if (f->done < moved)
+		f->done = moved;
+	return STORE_OK;
+}
+
+void audit_file_close(struct audit_file *f)
+{
+	store_audit_close(&f->store);
+}
+
+/* --- Appending --- */
+
+/* A certificate that was taken is known from then on. */
+static enum store_status project(struct audit_file *f, const struct audit_link *l)
+{
+	struct audit_record r;
+	char type[AUDIT_KEY_TYPE_MAX], host[AUDIT_TEXT_MAX + 1];
+	if (audit_decode(l->body, &r) != AUDIT_OK || r.type != AUDIT_ATTEMPT ||
+	    !r.attempt.accepted || r.attempt.chain.n == 0)
+		return STORE_OK;
+	const struct audit_attempt *t = &r.attempt;
+	audit_key_type(t->key, type);
+	snprintf(host, sizeof(host), "%.*s", (int)t->host.n, (const char *)t->host.p);
+	struct store_peer p = {.host = host,
+			       .key_type = type,
+			       .port = t->port,
+			       .authority = t->authority,
+			       .continuity = t->continuity,
+			       .record = l->n,
+			       .first = l->time,
+			       .last = l->time};
+	memcpy(p.cert, t->chain.cert[0].sha256, AUDIT_DIGEST);
+	memcpy(p.key, t->chain.cert[0].spki_sha256, AUDIT_DIGEST);
+	return store_audit_peer(f->store, &p);
+}
+
+static enum store_status append(struct audit_file *f, int64_t time, struct slice body,
+				struct audit_head *head)
+{
+	struct audit_link l = {.time = time, .body = body};
+	audit_link_next(digest_sha256, head, &l);
+	enum store_status s = store_audit_append(f->store, &l);
+	if (s == STORE_OK)
+		s = project(f, &l);
+	head->n = l.n;
+	memcpy(head->hash, l.hash, AUDIT_DIGEST);
+	return s;
+}
+
+static enum store_status finish(struct audit_file *f, enum store_status s)
+{
+	if (s == STORE_OK)
+		return fail(f, store_audit_commit(f->store));
+	fail(f, s);
+	store_audit_rollback(f->store);
+	return s;
+}
+
+static enum store_status append_rows(struct audit_file *f, const struct store_outbox_row *row,
+				     size_t n)
+{
+	struct audit_head head = f->head;
+	enum store_status s = store_audit_begin(f->store);
+	for (size_t i = 0; i < n && s == STORE_OK; i++)
+		s = append(f, row[i].at, row[i].body, &head);
+	if (s == STORE_OK)
+		s = store_audit_set_moved(f->store, f->queue, row[n - 1].id);
+	s = finish(f, s);
+	if (s == STORE_OK) {
+		f->head = head;
+		f->done = row[n - 1].id;
+	}
+	return s;
+}
+
+enum store_status audit_file_move(struct audit_file *f, struct store *queue, size_t *n)
+{
+	struct arena mem;
+	struct store_outbox_row row[AUDIT_MOVE_ROWS];
+	arena_init(&mem, MOVE_MEM_MAX);
+	enum store_status s = store_outbox_read(queue, f->done, AUDIT_MOVE_ROWS, &mem, row, n);
+	if (s != STORE_OK)
+		snprintf(f->error, sizeof(f->error), "outbox: %s", store_error(queue));
+	else if (*n > 0)
+		s = append_rows(f, row, *n);
+	arena_free(&mem);
+	return s;
+}
+
+/* --- Age --- */
+
+/* The last record that is older than `before`; n 0: none. By halving: times grow with numbers, but
+ * for a clock that is set, and then a few records go a little early or late. */
+static enum store_status find_old(struct audit_file *f, int64_t before, struct audit_head *out)
+{
+	struct audit_head start, last;
+	enum store_status s = store_audit_ends(f->store, &start, &last);
+	uint64_t low = start.n + 1, high = last.n; /* the last record always stays */
+	*out = (struct audit_head){0};
+	while (s == STORE_OK && low < high) {
+		uint64_t middle = low + (high - low) / 2;
+		struct audit_link l;
+		s = look(f, middle, &l);
+		if (s != STORE_OK)
+			break;
+		if (l.time < before) {
+			out->n = l.n;
+			memcpy(out->hash, l.hash, AUDIT_DIGEST);
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return s;
+}
+
+static enum store_status sign_off(struct audit_file *f, int64_t now, int64_t before,
+				  const struct audit_head *upto)
+{
+	struct buf body;
+	struct audit_head head = f->head;
+	struct audit_record r = {.type = AUDIT_CHECKPOINT,
+				 .checkpoint = {.upto = upto->n, .before = before}};
+	memcpy(r.checkpoint.hash, upto->hash, AUDIT_DIGEST);
+	buf_init(&body, AUDIT_BODY_MAX);
+	enum store_status s =
+	    audit_encode(&r, &body) ? store_audit_begin(f->store) : STORE_NO_MEMORY;
+	if (s == STORE_OK)
+		s = append(f, now, buf_slice(&body), &head);
+	if (s == STORE_OK)
+		s = store_audit_set_start(f->store, upto);
+	s = finish(f, s);
+	if (s == STORE_OK)
+		f->head = head;
+	buf_free(&body);
+	return s;
+}
+
+enum store_status audit_file_retain(struct audit_file *f, int64_t now, int64_t before, bool *more)
+{
+	struct audit_head upto;
+	*more = false;
+	enum store_status s = find_old(f, before, &upto);
+	if (s == STORE_NOT_FOUND) /* a gap: nothing can be signed off until it is too old itself */
+		s = STORE_OK;
+	if (s == STORE_OK && upto.n > 0)
+		s = sign_off(f, now, before, &upto);
+	if (s == STORE_OK)
+		s = store_audit_begin(f->store);
+	if (s == STORE_OK)
+		s = finish(f, store_audit_forget(f->store, AUDIT_FORGET_ROWS, more));
+	return fail(f, s);
+}

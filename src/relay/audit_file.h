@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * relay: the audit file as its one writer has it: records get their numbers and hashes here, go by
+ * age, and the file is compared with what is remembered of it. Knows the store and no process.
+ */
+#ifndef RELAY_AUDIT_FILE_H
+#define RELAY_AUDIT_FILE_H
+
+#include "store/audit.h"
+
+enum { AUDIT_MOVE_ROWS = 512, AUDIT_FORGET_ROWS = 2000 };
+
+struct audit_file {
+	struct store_audit *store;       /* NULL: it cannot be had now */
+	uint8_t queue[STORE_QUEUE_MARK]; /* whose outbox it is */
+	struct audit_head head;          /* where the chain goes on */
+	int64_t done;                    /* rows of the outbox up to here are in it */
+	bool broken;                     /* it is not the file that was remembered */
+	char error[512];                 /* of the last call that failed */
+};
+
+/* Opens or creates it, and compares it with what the queue (or `f`, when it was open before)
+ * remembers of its end. */
+enum store_status audit_file_open(struct audit_file *f, const char *path,
+				  const struct store_outbox *queue);
+void audit_file_close(struct audit_file *f);
+
+/* Appends what waits in the outbox of the queue, at most AUDIT_MOVE_ROWS rows; *n is how many.
+ * STORE_BUSY: a reader is in the way; later. */
+enum store_status audit_file_move(struct audit_file *f, struct store *queue, size_t *n);
+
+/* Signs off records older than `before`, if there are some, with a checkpoint of time `now`, and
+ * removes a bounded number of those that are signed off; *more: there are more. */
+enum store_status audit_file_retain(struct audit_file *f, int64_t now, int64_t before, bool *more);
+
+#endif
