@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: MIT */
+/* From the outbox of the queue to the audit file (A3): in order, once, never changed, and a file
+ * that was tampered with is noticed. */
+#include "../store/help.h"
+#include "digest/digest.h"
+#include "relay/audit_file.h"
+#include "store/room.h"
+#include "unit.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define IS(call, want) assert_string_equal(store_status_name(call), store_status_name(want))
+
+struct fixture {
+	char queue_path[256], path[300];
+	struct store *queue;
+	struct audit_file file;
+};
+
+static void reopen(struct fixture *f)
+{
+	struct store_outbox box;
+	if (f->queue == NULL)
+		f->queue = help_open(f->queue_path, NULL);
+	audit_file_close(&f->file);
+	f->file = (struct audit_file){0};
+	IS(store_outbox_state(f->queue, &box), STORE_OK);
+	f->file.head = box.head;
+	IS(audit_file_open(&f->file, f->path, &box), STORE_OK);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	help_path(f->queue_path);
+	snprintf(f->path, sizeof(f->path), "%s-audit", f->queue_path);
+	reopen(f);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	audit_file_close(&f->file);
+	store_close(&f->queue);
+	help_unlink(f->path);
+	help_clean(f->queue_path);
+	free(f);
+	return 0;
+}
+
+/* Record i: its host is "hI". */
+static size_t body_of(int i, uint8_t out[static 512])
+{
+	char host[16];
+	struct buf b;
+	snprintf(host, sizeof(host), "h%d", i);
+	struct audit_record r = {.type = AUDIT_ATTEMPT,
+				 .attempt = {.count = 1,
+					     .host = slice_str(host),
+					     .port = 25,
+					     .policy = SLICE_LIT("may"),
+					     .accepted = true,
+					     .key = SLICE_LIT("RSA 2048"),
+					     .chain = {.total = 1, .n = 1},
+					     .reason = SLICE_LIT("ok")}};
+	memset(r.attempt.chain.cert[0].sha256, i + 1, AUDIT_DIGEST);
+	memset(r.attempt.chain.cert[0].spki_sha256, i + 101, AUDIT_DIGEST);
+	buf_init(&b, 512);
+	assert_true(audit_encode(&r, &b));
+	size_t n = buf_len(&b);
+	memcpy(out, buf_slice(&b).p, n);
+	buf_free(&b);
+	return n;
+}
+
+static void add(struct fixture *f, int first, int n)
+{
+	struct store_outbox box;
+	IS(store_outbox_state(f->queue, &box), STORE_OK);
+	IS(store_begin(f->queue), STORE_OK);
+	for (int i = first; i < first + n; i++) {
+		uint8_t body[512];
+		struct store_outbox_row row = {++box.last, 1000 + i,
+					       slice_make(body, body_of(i, body))};
+		IS(store_outbox_add(f->queue, &row), STORE_OK);
+	}
+	IS(store_commit(f->queue), STORE_OK);
+}
+
+static void move(struct fixture *f, size_t want)
+{
+	size_t n;
+	IS(audit_file_move(&f->file, f->queue, &n), STORE_OK);
+	assert_int_equal(n, want);
+}
+
+static void done(struct fixture *f)
+{
+	IS(store_begin(f->queue), STORE_OK);
+	IS(store_outbox_done(f->queue, f->file.done, &f->file.head), STORE_OK);
+	IS(store_commit(f->queue), STORE_OK);
+}
+
+/* The first broken record, 0: none. *n: records in the file. */
+static uint64_t broken(struct fixture *f, const struct audit_head *head, size_t *n)
+{
+	struct arena mem;
+	struct audit_link l[64];
+	struct audit_head start, last;
+	struct audit_verify v;
+	struct store_audit *a;
+	char error[256];
+	arena_init(&mem, 1 << 20);
+	IS(store_audit_open_read(f->path, &a, error, sizeof(error)), STORE_OK);
+	IS(store_audit_ends(a, &start, &last), STORE_OK);
+	IS(store_audit_read(a, 1, false, 64, &mem, l, n), STORE_OK);
+	audit_verify_begin(&v, digest_sha256, &start, head, head != NULL ? 1 : 0);
+	for (size_t i = 0; i < *n && audit_verify_link(&v, &l[i]); i++)
+		;
+	audit_verify_end(&v);
+	store_audit_close(&a);
+	arena_free(&mem);
+	return v.broken;
+}
+
+static uint64_t broken_now(struct fixture *f)
+{
+	size_t n;
+	struct store_outbox box;
+	IS(store_outbox_state(f->queue, &box), STORE_OK);
+	return broken(f, &box.head, &n);
+}
+
+static void raw(const char *path, const char *sql, int want)
+{
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), want);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* --- In order, once --------------------------------------------------------------------------- */
+
+static void rows_become_records_in_order(void **state)
+{
+	struct fixture *f = *state;
+	struct audit_link l[8];
+	struct arena mem;
+	struct audit_record r;
+	size_t n;
+	add(f, 0, 3);
+	move(f, 3);
+	add(f, 3, 2);
+	move(f, 2);
+	move(f, 0);
+	arena_init(&mem, 65536);
+	IS(store_audit_read(f->file.store, 2, false, 8, &mem, l, &n), STORE_OK);
+	assert_int_equal(n, 4);
+	assert_true(l[0].n == 2 && l[0].time == 1001 && l[3].n == 5);
+	assert_int_equal(audit_decode(l[3].body, &r), AUDIT_OK);
+	assert_true(slice_eq_str(r.attempt.host, "h4"));
+	IS(store_audit_read(f->file.store, 3, true, 2, &mem, l, &n), STORE_OK);
+	assert_true(n == 2 && l[0].n == 3 && l[1].n == 2);
+	arena_free(&mem);
+	assert_int_equal(broken(f, &f->file.head, &n), 0);
+	assert_int_equal(n, 5);
+}
+
+static void a_group_that_is_undone_leaves_no_record(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t body[512];
+	struct store_outbox_row row = {1, 1, slice_make(body, body_of(0, body))}, out[4];
+	struct arena mem;
+	size_t n;
+	IS(store_outbox_add(f->queue, &row), STORE_MISUSE);
+	IS(store_begin(f->queue), STORE_OK);
+	IS(store_outbox_add(f->queue, &row), STORE_OK);
+	arena_init(&mem, 65536);
+	IS(store_outbox_read(f->queue, 0, 4, &mem, out, &n), STORE_MISUSE);
+	arena_free(&mem);
+	store_rollback(f->queue);
+	move(f, 0);
+}
+
+/* A crash at each point between the two commits. */
+static void nothing_is_moved_twice(void **state)
+{
+	struct fixture *f = *state;
+	size_t n;
+	add(f, 0, 4);
+	move(f, 4); /* and the queue does not hear of it */
+	store_close(&f->queue);
+	reopen(f);
+	assert_false(f->file.broken);
+	assert_int_equal(f->file.done, 4);
+	move(f, 0);
+	add(f, 4, 1);
+	move(f, 1);
+	done(f);
+	store_close(&f->queue);
+	reopen(f);
+	move(f, 0);
+	add(f, 5, 1); /* its number was never used, though the outbox is empty */
+	move(f, 1);
+	assert_int_equal(broken(f, &f->file.head, &n), 0);
+	assert_int_equal(n, 6);
+}
+
+static void two_queues_are_told_apart(void **state)
+{
+	struct fixture *f = *state;
+	char other[300];
+	size_t n;
+	add(f, 0, 2);
+	move(f, 2);
+	done(f);
+	store_close(&f->queue);
+	snprintf(other, sizeof(other), "%s", f->queue_path);
+	help_unlink(other); /* a new queue, with numbers from 1 again */
+	reopen(f);
+	assert_false(f->file.broken);
+	add(f, 2, 2);
+	move(f, 2);
+	assert_int_equal(broken(f, NULL, &n), 0);
+	assert_int_equal(n, 4);
+}
+
+static void a_reader_only_delays(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *db;
+	size_t n;
+	add(f, 0, 1);
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT * FROM start", NULL, NULL, NULL),
+			 SQLITE_OK);
+	IS(audit_file_move(&f->file, f->queue, &n), STORE_BUSY);
+	assert_int_equal(f->file.head.n, 0);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	move(f, 1);
+	assert_int_equal(broken(f, &f->file.head, &n), 0);
+}
+
+/* --- Never changed ---------------------------------------------------------------------------- */
+
+static void the_file_refuses_changes(void **state)
+{
+	struct fixture *f = *state;
+	add(f, 0, 3);
+	move(f, 3);
+	static const char *const refused[] = {
+	    "UPDATE record SET time = 1 WHERE n = 2",
+	    "UPDATE record SET body = x'0101' WHERE n = 2",
+	    "DELETE FROM record WHERE n = 2",
+	    "DELETE FROM record",
+	    "INSERT OR REPLACE INTO record SELECT 2, time, hash, body FROM record WHERE n = 3",
+	    "DELETE FROM start",
+	    "INSERT INTO record VALUES (4, 1, x'00', x'0101')",
+	};
+	for (size_t i = 0; i < ROWS(refused); i++)
+		raw(f->path, refused[i], SQLITE_CONSTRAINT);
+	assert_int_equal(broken_now(f), 0);
+}
+
+/* Whoever can write the file can also take the triggers out of it. */
+static void change(struct fixture *f, const char *sql)
+{
+	char all[1024];
+	snprintf(all, sizeof(all),
+		 "DROP TRIGGER record_behind; DROP TRIGGER record_fixed; DROP TRIGGER record_kept; "
+		 "DROP TRIGGER start_grows; %s",
+		 sql);
+	audit_file_close(&f->file);
+	raw(f->path, all, SQLITE_OK);
+}
+
+static void tampering_is_found(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *sql;
+		uint64_t broken;
+		bool seen_at_start; /* by the relay, which looks at the end alone */
+	} rows[] = {
+	    {"UPDATE record SET body = zeroblob(length(body)) WHERE n = 3", 3, false},
+	    {"UPDATE record SET time = time + 1 WHERE n = 1", 1, false},
+	    {"DELETE FROM record WHERE n = 2", 2, false},
+	    {"DELETE FROM record WHERE n = 1", 1, false},
+	    {"DELETE FROM record WHERE n > 3", 4, true},
+	    {"DELETE FROM record", 1, true},
+	    {"DELETE FROM record WHERE n < 3; UPDATE start SET n = 2, hash = (SELECT hash FROM "
+	     "record WHERE n = 3)",
+	     3, false},
+	    {"UPDATE record SET hash = zeroblob(32) WHERE n = 5", 5, true},
+	};
+	add(f, 0, 5);
+	move(f, 5);
+	done(f);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char copy[320], command[700];
+		snprintf(copy, sizeof(copy), "%s-copy", f->path);
+		snprintf(command, sizeof(command), "cp %s %s", f->path, copy);
+		audit_file_close(&f->file);
+		assert_int_equal(system(command), 0);
+		change(f, rows[i].sql);
+		uint64_t at = broken_now(f);
+		reopen(f);
+		bool seen = f->file.broken;
+		audit_file_close(&f->file);
+		assert_int_equal(rename(copy, f->path), 0);
+		if (at != rows[i].broken || seen != rows[i].seen_at_start)
+			fail_msg("%s: broken at %d, seen at start: %d", rows[i].sql, (int)at, seen);
+	}
+	assert_int_equal(broken_now(f), 0);
+}
+
+static void two_records_change_places(void **state)
+{
+	struct fixture *f = *state;
+	add(f, 0, 5);
+	move(f, 5);
+	done(f);
+	change(f, "UPDATE record SET n = 100 WHERE n = 2; UPDATE record SET n = 2 WHERE n = 3; "
+		  "UPDATE record SET n = 3 WHERE n = 100");
+	assert_int_equal(broken_now(f), 2);
+}
+
+/* The chain goes on from what is remembered: what was lost stays to be seen. */
+static void an_old_copy_is_found_and_the_gap_stays(void **state)
+{
+	struct fixture *f = *state;
+	char command[700];
+	size_t n;
+	add(f, 0, 3);
+	move(f, 3);
+	done(f);
+	audit_file_close(&f->file);
+	snprintf(command, sizeof(command), "cp %s %s-old", f->path, f->path);
+	assert_int_equal(system(command), 0);
+	reopen(f);
+	add(f, 3, 3);
+	move(f, 3);
+	done(f);
+	audit_file_close(&f->file);
+	snprintf(command, sizeof(command), "mv %s-old %s", f->path, f->path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(broken_now(f), 4);
+	store_close(&f->queue);
+	reopen(f);
+	assert_true(f->file.broken);
+	add(f, 6, 1);
+	move(f, 1);
+	done(f);
+	assert_int_equal(f->file.head.n, 7);
+	assert_int_equal(broken(f, &f->file.head, &n), 4);
+	assert_int_equal(n, 4);
+}
+
+static void a_file_that_was_removed_is_missed(void **state)
+{
+	struct fixture *f = *state;
+	size_t n;
+	add(f, 0, 2);
+	move(f, 2);
+	done(f);
+	audit_file_close(&f->file);
+	help_unlink(f->path);
+	reopen(f);
+	assert_true(f->file.broken);
+	add(f, 2, 1);
+	move(f, 1);
+	assert_int_equal(broken(f, &f->file.head, &n), 1);
+}
+
+/* --- Age -------------------------------------------------------------------------------------- */
+
+static void old_records_go_and_a_checkpoint_stays(void **state)
+{
+	struct fixture *f = *state;
+	bool more = true;
+	size_t n;
+	add(f, 0, 5); /* of times 1000 to 1004 */
+	move(f, 5);
+	done(f);
+	IS(audit_file_retain(&f->file, 2000, 1000, &more), STORE_OK);
+	assert_false(more);
+	assert_int_equal(f->file.head.n, 5); /* nothing was so old, nothing was written */
+	IS(audit_file_retain(&f->file, 2000, 1003, &more), STORE_OK);
+	assert_int_equal(f->file.head.n, 6);
+	assert_int_equal(broken(f, &f->file.head, &n), 0);
+	assert_int_equal(n, 3); /* 4, 5 and the checkpoint */
+	assert_int_equal(broken_now(f), 0);
+	add(f, 5, 2);
+	move(f, 2);
+	done(f);
+	IS(audit_file_retain(&f->file, 3000, 9999, &more), STORE_OK);
+	assert_int_equal(broken(f, &f->file.head, &n), 0);
+	assert_int_equal(n, 2); /* the last record always stays, and the checkpoint */
+	store_close(&f->queue);
+	reopen(f);
+	assert_false(f->file.broken);
+	/* The same without the checkpoint's word. */
+	change(f, "UPDATE start SET n = 8, hash = (SELECT hash FROM record WHERE n = 8); "
+		  "DELETE FROM record WHERE n < 9");
+	assert_int_equal(broken(f, NULL, &n), 8);
+}
+
+/* --- Peers ------------------------------------------------------------------------------------ */
+
+static void peers_are_remembered(void **state)
+{
+	struct fixture *f = *state;
+	struct store_peer p[4];
+	struct arena mem;
+	size_t n;
+	add(f, 0, 2);
+	add(f, 0, 1);
+	move(f, 3);
+	arena_init(&mem, 65536);
+	IS(store_audit_known(f->file.store, "h0", 25, "RSA", 4, &mem, p, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	assert_true(p[0].first == 1000 && p[0].last == 1000 && p[0].record == 1);
+	assert_true(p[0].cert[0] == 1 && p[0].key[0] == 101);
+	IS(store_audit_known(f->file.store, "h0", 465, "RSA", 4, &mem, p, &n), STORE_OK);
+	assert_int_equal(n, 0);
+	struct store_peer more = p[0];
+	more.host = "h0";
+	more.key_type = "RSA";
+	more.port = 25;
+	more.cert[0] = 9;
+	more.first = more.last = 5000;
+	more.authority = AUTHORITY_TLSA;
+	IS(store_audit_peer(f->file.store, &more), STORE_MISUSE);
+	IS(store_audit_begin(f->file.store), STORE_OK);
+	IS(store_audit_peer(f->file.store, &more), STORE_OK);
+	more.last = 6000;
+	more.authority = AUTHORITY_NONE; /* what once authorised it is not forgotten */
+	IS(store_audit_peer(f->file.store, &more), STORE_OK);
+	IS(store_audit_commit(f->file.store), STORE_OK);
+	IS(store_audit_known(f->file.store, "h0", 25, "RSA", 4, &mem, p, &n), STORE_OK);
+	assert_int_equal(n, 2);
+	assert_true(p[0].first == 5000 && p[0].last == 6000 && p[0].authority == AUTHORITY_TLSA);
+	arena_free(&mem);
+}
+
+/* --- Files ------------------------------------------------------------------------------------ */
+
+static void strange_files_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct store_audit *a;
+	char error[256], path[320];
+	snprintf(path, sizeof(path), "%s-none", f->path);
+	IS(store_audit_open_read(path, &a, error, sizeof(error)), STORE_NOT_FOUND);
+	assert_int_not_equal(access(path, F_OK), 0);
+	raw(path, "CREATE TABLE t (x)", SQLITE_OK);
+	IS(store_audit_open_read(path, &a, error, sizeof(error)), STORE_CORRUPT);
+	IS(store_audit_open(path, &a, error, sizeof(error)), STORE_CORRUPT);
+	assert_non_null(strstr(error, "not an audit file"));
+	raw(path, "PRAGMA application_id = 1145853761; PRAGMA user_version = 2", SQLITE_OK);
+	IS(store_audit_open(path, &a, error, sizeof(error)), STORE_NEWER);
+	unlink(path);
+}
+
+static void a_queue_of_version_1_gets_its_outbox(void **state)
+{
+	struct fixture *f = *state;
+	struct store_outbox box;
+	char path[300], error[256];
+	snprintf(path, sizeof(path), "%s-old", f->queue_path);
+	raw(path, "PRAGMA auto_vacuum = INCREMENTAL", SQLITE_OK);
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	static const char *const steps[] = {
+	    "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL", store_schema_sql,
+	    "INSERT INTO override VALUES ('x.example', 'may', 1, 2)",
+	    "PRAGMA application_id = 1145853777; PRAGMA user_version = 1"};
+	for (size_t i = 0; i < ROWS(steps); i++)
+		assert_int_equal(sqlite3_exec(db, steps[i], NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	struct store *s = help_open(path, NULL);
+	IS(store_outbox_state(s, &box), STORE_OK);
+	assert_true(box.last == 0 && box.head.n == 0);
+	struct arena mem;
+	struct store_override o;
+	size_t n;
+	arena_init(&mem, 65536);
+	IS(store_overrides(s, NULL, 1, &mem, &o, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	arena_free(&mem);
+	struct store_outbox peeked;
+	IS(store_outbox_peek(path, &peeked, error, sizeof(error)), STORE_BUSY);
+	store_close(&s);
+	IS(store_outbox_peek(path, &peeked, error, sizeof(error)), STORE_OK);
+	assert_memory_equal(peeked.queue, box.queue, sizeof(box.queue));
+	help_unlink(path);
+}
+
+/* --- A keeper that died ----------------------------------------------------------------------- */
+
+struct told {
+	int count;
+	bool in_doubt;
+	enum store_status answer;
+};
+
+static enum store_status on_interrupted(void *arg, struct store *s,
+					const struct store_interrupted *d)
+{
+	struct told *t = arg;
+	struct store_outbox box;
+	uint8_t body[512];
+	assert_string_equal(d->queue_id, "Q");
+	assert_string_equal(d->next_hop, "x.example");
+	t->count++;
+	t->in_doubt = d->in_doubt;
+	IS(store_outbox_state(s, &box), STORE_OK);
+	struct store_outbox_row row = {box.last + 1, 1, slice_make(body, body_of(7, body))};
+	IS(store_outbox_add(s, &row), STORE_OK);
+	return t->answer;
+}
+
+static void what_was_under_way_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct arena mem;
+	struct store_delivery d;
+	char error[256];
+	struct told t = {.answer = STORE_IO};
+	struct store_recovery r;
+	struct store_config c = {.path = f->queue_path, .interrupted = on_interrupted, .arg = &t};
+	IS(store_begin(f->queue), STORE_OK);
+	IS(help_add_one(f->queue, "Q", "x.example", T0), STORE_OK);
+	IS(store_commit(f->queue), STORE_OK);
+	arena_init(&mem, 65536);
+	IS(store_begin(f->queue), STORE_OK);
+	int64_t id = help_first_delivery(f->queue, "Q");
+	IS(store_take(f->queue, id, T0, &mem, &d), STORE_OK);
+	IS(store_mark_dot(f->queue, id), STORE_OK);
+	IS(store_commit(f->queue), STORE_OK);
+	arena_free(&mem);
+	store_close(&f->queue);
+	/* Either both, the record and the state, or neither. */
+	IS(store_open(&c, T0, &f->queue, &r, error, sizeof(error)), STORE_IO);
+	t.answer = STORE_OK;
+	IS(store_open(&c, T0, &f->queue, &r, error, sizeof(error)), STORE_OK);
+	assert_true(t.count == 2 && t.in_doubt && r.in_doubt == 1);
+	move(f, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(rows_become_records_in_order),
+	    TEST(a_group_that_is_undone_leaves_no_record),
+	    TEST(nothing_is_moved_twice),
+	    TEST(two_queues_are_told_apart),
+	    TEST(a_reader_only_delays),
+	    TEST(the_file_refuses_changes),
+	    TEST(tampering_is_found),
+	    TEST(two_records_change_places),
+	    TEST(an_old_copy_is_found_and_the_gap_stays),
+	    TEST(a_file_that_was_removed_is_missed),
+	    TEST(old_records_go_and_a_checkpoint_stays),
+	    TEST(peers_are_remembered),
+	    TEST(strange_files_are_refused),
+	    TEST(a_queue_of_version_1_gets_its_outbox),
+	    TEST(what_was_under_way_is_told),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
