@@ -49,9 +49,13 @@ static const struct usage usage = {
     .more = "Actions:\n"
 	    "  list              records, one a line\n"
 	    "  show N            everything about one record\n"
+	    "  peers             each host: the keys it presented, when, and what authorised them\n"
+	    "  changes           which hosts changed keys (--since, default one day), what nothing "
+	    "authorised first\n"
 	    "  verify            is the whole chain as it was written?\n"
 	    "  export            JSON Lines with which others can verify it\n\n"
-	    "Exit: 0 yes or done, 1 verify: the chain is broken, 64 usage, 66 no such file or "
+	    "Exit: 0 yes or done, 1 verify: the chain is broken, changes: something that "
+	    "nothing authorised,\n64 usage, 66 no such file or "
 	    "record, 75 busy.",
 };
 
@@ -60,10 +64,9 @@ static const struct {
 	int (*run)(struct audit_query *q);
 	bool operand;
 } actions[] = {
-    {"list", audit_list, false},
-    {"show", audit_show, true},
-    {"verify", audit_verify, false},
-    {"export", audit_export, false},
+    {"list", audit_list, false},     {"show", audit_show, true},
+    {"peers", audit_peers, false},   {"changes", audit_changes, false},
+    {"verify", audit_verify, false}, {"export", audit_export, false},
 };
 enum { NACTIONS = sizeof(actions) / sizeof(actions[0]) };
 
@@ -166,7 +169,8 @@ static int run(struct audit_query *q, const char *action)
 
 int cmd_audit(struct cmd *c)
 {
-	struct audit_query q = {.cmd = c, .until = INT64_MAX, .limit = AUDIT_LIMIT_DEFAULT};
+	struct audit_query q = {
+	    .cmd = c, .now = loop_wall_ms(), .until = INT64_MAX, .limit = AUDIT_LIMIT_DEFAULT};
 	const char *value;
 	for (int o; (o = opts_next("danelaw audit", &usage, c->argc, c->argv, false, &value)) !=
 		    OPTS_END;) {

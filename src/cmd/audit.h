@@ -18,7 +18,7 @@ struct audit_query {
 	struct cmd *cmd;
 	bool json, follow;
 	const char *file, *domain, *host, *reason, *policy, *continuity, *type, *head;
-	int64_t since, until; /* milliseconds; 0 and INT64_MAX: any */
+	int64_t now, since, until; /* milliseconds; 0 and INT64_MAX: any */
 	uint64_t limit;
 	const char *operand; /* NULL: none */
 	struct store_audit *store;
@@ -29,6 +29,8 @@ int audit_list(struct audit_query *q);
 int audit_show(struct audit_query *q);
 int audit_verify(struct audit_query *q);
 int audit_export(struct audit_query *q);
+int audit_peers(struct audit_query *q);
+int audit_changes(struct audit_query *q);
 
 /* --- Walks (audit_read.c) --- */
 
@@ -57,6 +59,7 @@ const char *audit_hex(const uint8_t d[static AUDIT_DIGEST], char out[static AUDI
 bool audit_is_zero(const uint8_t d[static AUDIT_DIGEST]);
 struct json *audit_json(const struct audit_entry *e);
 void audit_print_line(const struct audit_entry *e, const struct style *style);
+void audit_print_peer(const struct store_peer *p, const struct style *style);
 void audit_print_whole(const struct audit_entry *e, const struct style *style);
 
 #endif

@@ -68,14 +68,40 @@ struct wanted {
 	bool found;
 };
 
+/* What the host had presented before this record. */
+static void show_known(struct audit_query *q, const struct audit_entry *e, const struct style *s)
+{
+	const struct audit_attempt *a = &e->record.attempt;
+	struct store_peer known[AUDIT_KNOWN_MAX];
+	struct arena mem;
+	char host[AUDIT_TEXT_MAX + 1], type[AUDIT_KEY_TYPE_MAX];
+	size_t n = 0, shown = 0;
+	if (e->error != AUDIT_OK || e->record.type != AUDIT_ATTEMPT || a->chain.n == 0)
+		return;
+	audit_key_type(a->key, type);
+	snprintf(host, sizeof(host), "%.*s", (int)a->host.n, (const char *)a->host.p);
+	arena_init(&mem, 65536);
+	store_audit_known(q->store, host, a->port, type, AUDIT_KNOWN_MAX, &mem, known, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (known[i].record >= e->link.n)
+			continue;
+		if (shown++ == 0)
+			printf("  keys of this type that the host had presented before:\n");
+		audit_print_peer(&known[i], s);
+	}
+	arena_free(&mem);
+}
+
 static bool show_one(struct audit_query *q, const struct audit_entry *e, void *arg)
 {
 	struct wanted *w = arg;
 	w->found = e->link.n == w->n;
 	if (w->found && q->json)
 		print_json(e);
-	else if (w->found)
+	else if (w->found) {
 		audit_print_whole(e, &w->style);
+		show_known(q, e, &w->style);
+	}
 	return false;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "cmd/cmd.h"
 
+#include "cmd/audit_known.h"
 #include "cmd/explain.h"
 
 #include <getopt.h>
@@ -18,13 +19,16 @@ static const struct opt options[] = {
     {0, "no-connect", NULL, "stop at the plan: DNS only, no connection to any host"},
     {0, "all-certs", NULL, "probe RSA and ECDSA certificates apart"},
     {0, "days", "N", "judge certificates as of N days from now"},
+    {0, "audit", "FILE",
+     "compare with what the relay recorded there (default: its file, if readable)"},
     {'4', "ipv4", NULL, "connect to IPv4 addresses only"},
     {'6', "ipv6", NULL, "connect to IPv6 addresses only"},
 };
-enum { OPT_JSON, OPT_NO_CONNECT, OPT_ALL_CERTS, OPT_DAYS, OPT_IPV4, OPT_IPV6 };
+enum { OPT_JSON, OPT_NO_CONNECT, OPT_ALL_CERTS, OPT_DAYS, OPT_AUDIT, OPT_IPV4, OPT_IPV6 };
 
 static const struct usage usage = {
-    .synopsis = "check [--json] [--no-connect] [--all-certs] [--days N] [-4 | -6] DOMAIN...",
+    .synopsis =
+	"check [--json] [--no-connect] [--all-certs] [--days N] [--audit FILE] [-4 | -6] DOMAIN...",
     .summary =
 	"Resolves each domain, connects to every address of every MX host, verifies, explains.",
     .opt = options,
@@ -47,6 +51,8 @@ struct batch {
 	struct cmd *cmd;
 	struct engine *engine;
 	struct style style;
+	const char *audit;         /* NULL: the relay's, if it can be read */
+	struct store_audit *known; /* what the relay saw of hosts; NULL: nothing to be had */
 	bool json, no_connect, all_certs, only4, only6;
 	int64_t days;
 	struct item *item;
@@ -96,9 +102,9 @@ static void render(struct item *it, const struct check *c)
 		return;
 	}
 	if (it->batch->json)
-		it->batch->failed = !check_print_json(c, f) || it->batch->failed;
+		it->batch->failed = !check_print_json(c, it->batch->known, f) || it->batch->failed;
 	else
-		check_print_text(c, &it->batch->style, f);
+		check_print_text(c, it->batch->known, &it->batch->style, f);
 	if (fclose(f) != 0)
 		it->batch->failed = true;
 }
@@ -211,6 +217,17 @@ static int take_domains(struct batch *b)
 	return EX_OK;
 }
 
+/* Quiet about a file that nobody asked for. */
+static int open_known(struct batch *b)
+{
+	char error[CMD_ERROR_MAX] = "";
+	if (!b->no_connect)
+		b->known = audit_open_quietly(b->cmd->conf, b->audit, error, sizeof(error));
+	if (b->known == NULL && b->audit != NULL && !b->no_connect)
+		return cmd_fail(b->cmd, EX_NOINPUT, "%s", error);
+	return EX_OK;
+}
+
 static int take_days(struct batch *b, const char *value)
 {
 	uint64_t days;
@@ -235,6 +252,9 @@ static int take_option(struct batch *b, int o, const char *value)
 		return EX_OK;
 	case OPT_DAYS:
 		return take_days(b, value);
+	case OPT_AUDIT:
+		b->audit = value;
+		return EX_OK;
 	case OPT_IPV4:
 		b->only4 = true;
 		return EX_OK;
@@ -262,7 +282,10 @@ int cmd_check(struct cmd *c)
 	if (code == EX_OK)
 		code = take_domains(&b);
 	if (code == EX_OK)
+		code = open_known(&b);
+	if (code == EX_OK)
 		code = run(&b);
+	store_audit_close(&b.known);
 	for (size_t i = 0; i < b.n && b.item != NULL; i++)
 		free(b.item[i].text);
 	free(b.item);

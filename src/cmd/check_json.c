@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 
 #include "base/buf.h"
+#include "cmd/audit_known.h"
 #include "cmd/explain.h"
 
 enum { TEXT_MAX = 10240 };
@@ -85,21 +86,24 @@ static void kinds_into(struct json *j, const struct plan_host *h, const struct c
 	}
 }
 
-static struct json *address_json(const struct check *c, const struct plan_host *h,
-				 const struct check_address *a, uint16_t port)
+static struct json *address_json(const struct check *c, struct store_audit *known,
+				 const struct plan_host *h, const struct check_address *a)
 {
 	char text[IPADDR_TEXT_MAX];
 	struct json *j = json_object();
 	ipaddr_to_text(&a->address, text);
 	json_set_str(j, "address", text);
-	json_set_int(j, "port", port);
+	json_set_int(j, "port", c->port);
 	probe_into(j, h, &a->probe[TLS_CERT_ANY]);
+	json_set_str(j, "continuity",
+		     audit_continuity_of(known, h, c->port, a->probe[TLS_CERT_ANY].outcome.tls));
 	if (c->request.all_certs)
 		kinds_into(j, h, a);
 	return j;
 }
 
-static struct json *host_json(const struct check *c, const struct check_host *h)
+static struct json *host_json(const struct check *c, struct store_audit *known,
+			      const struct check_host *h)
 {
 	const struct plan_host *p = h->plan;
 	struct buf text;
@@ -126,12 +130,12 @@ static struct json *host_json(const struct check *c, const struct check_host *h)
 	json_set(j, "tlsa", tlsa_json(p));
 	struct json *addresses = json_set(j, "addresses", json_array());
 	for (size_t i = 0; i < h->naddress; i++)
-		json_append(addresses, address_json(c, p, &h->address[i], c->port));
+		json_append(addresses, address_json(c, known, p, &h->address[i]));
 	buf_free(&text);
 	return j;
 }
 
-bool check_print_json(const struct check *c, FILE *f)
+bool check_print_json(const struct check *c, struct store_audit *known, FILE *f)
 {
 	struct buf text;
 	char code[CODE_TEXT_MAX];
@@ -150,7 +154,7 @@ bool check_print_json(const struct check *c, FILE *f)
 	json_set(j, "mx", mx_json(c));
 	struct json *hosts = json_set(j, "hosts", json_array());
 	for (size_t i = 0; i < c->nhost; i++)
-		json_append(hosts, host_json(c, &c->host[i]));
+		json_append(hosts, host_json(c, known, &c->host[i]));
 	bool ok = json_write_line(j, f);
 	json_free(&j);
 	buf_free(&text);

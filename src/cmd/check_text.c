@@ -4,6 +4,7 @@
 #include "cmd/cmd.h"
 
 #include "base/buf.h"
+#include "cmd/audit_known.h"
 #include "cmd/explain.h"
 
 #include <string.h>
@@ -14,6 +15,7 @@ struct tree {
 	const struct style *st;
 	FILE *f;
 	const char *indent; /* of the present host's children */
+	struct store_audit *known;
 };
 
 static enum tone tone_of_state(enum domain_state s)
@@ -121,6 +123,13 @@ static void print_probe(const struct tree *t, const struct plan_host *h,
 	buf_free(&text);
 }
 
+/* What the relay saw of this host before, where its records can be read. */
+static void print_continuity(const struct tree *t, const char *name)
+{
+	if (name != NULL)
+		fprintf(t->f, "%s     continuity: %s\n", t->indent, name);
+}
+
 static void print_address(const struct tree *t, const struct check *c, const struct check_host *h,
 			  size_t i)
 {
@@ -132,6 +141,8 @@ static void print_address(const struct tree *t, const struct check *c, const str
 		a->address.family == 6 ? "[" : "", text, a->address.family == 6 ? "]" : "",
 		c->port);
 	print_probe(t, h->plan, &a->probe[TLS_CERT_ANY]);
+	print_continuity(
+	    t, audit_continuity_of(t->known, h->plan, c->port, a->probe[TLS_CERT_ANY].outcome.tls));
 	static const char *const names[] = {[TLS_CERT_RSA] = "RSA", [TLS_CERT_ECDSA] = "ECDSA"};
 	for (int k = TLS_CERT_RSA; k < CHECK_KINDS; k++) {
 		if (!a->probe[k].done)
@@ -240,9 +251,10 @@ static void print_mx(const struct tree *t, const struct check *c)
 	fputc('\n', t->f);
 }
 
-void check_print_text(const struct check *c, const struct style *st, FILE *f)
+void check_print_text(const struct check *c, struct store_audit *known, const struct style *st,
+		      FILE *f)
 {
-	struct tree t = {.st = st, .f = f, .indent = ""};
+	struct tree t = {.st = st, .f = f, .indent = "", .known = known};
 	struct buf text;
 	char code[CODE_TEXT_MAX];
 	buf_init(&text, TEXT_MAX);

@@ -26,9 +26,12 @@ const char *host_address_status(const struct plan_host *h);
 /* NULL where the table has nothing to advise. */
 const char *explain_cure(enum reason r);
 
-/* Printing (check_json.c, check_text.c). */
+/* Printing (check_json.c, check_text.c). `known`: what the relay saw of the hosts; NULL: nothing.
+ */
 struct style;
-bool check_print_json(const struct check *c, FILE *f);
-void check_print_text(const struct check *c, const struct style *st, FILE *f);
+struct store_audit;
+bool check_print_json(const struct check *c, struct store_audit *known, FILE *f);
+void check_print_text(const struct check *c, struct store_audit *known, const struct style *st,
+		      FILE *f);
 
 #endif

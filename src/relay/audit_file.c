@@ -6,7 +6,11 @@
 
 #include <string.h>
 
-enum { ONE_MEM_MAX = AUDIT_BODY_MAX + 64, MOVE_MEM_MAX = AUDIT_MOVE_ROWS * ONE_MEM_MAX };
+enum {
+	ONE_MEM_MAX = AUDIT_BODY_MAX + 64,
+	MOVE_MEM_MAX = AUDIT_MOVE_ROWS * ONE_MEM_MAX,
+	KNOWN_MEM_MAX = 65536
+};
 
 static enum store_status fail(struct audit_file *f, enum store_status s)
 {
@@ -238,4 +242,25 @@ enum store_status audit_file_retain(struct audit_file *f, int64_t now, int64_t b
 	if (s == STORE_OK)
 		s = finish(f, store_audit_forget(f->store, AUDIT_FORGET_ROWS, more));
 	return fail(f, s);
+}
+
+/* --- Keys ------------------------------------------------------------------------------------- */
+
+enum store_status audit_known(struct store_audit *a, struct slice host, uint16_t port,
+			      const char *key_type, struct known_key *out, size_t *n)
+{
+	struct store_peer found[AUDIT_KNOWN_MAX];
+	struct arena mem;
+	char name[AUDIT_TEXT_MAX + 1];
+	snprintf(name, sizeof(name), "%.*s", (int)host.n, host.n > 0 ? (const char *)host.p : "");
+	arena_init(&mem, KNOWN_MEM_MAX);
+	enum store_status s =
+	    store_audit_known(a, name, port, key_type, AUDIT_KNOWN_MAX, &mem, found, n);
+	for (size_t i = 0; s == STORE_OK && i < *n; i++) {
+		out[i].authority = found[i].authority;
+		memcpy(out[i].cert, found[i].cert, AUDIT_DIGEST);
+		memcpy(out[i].key, found[i].key, AUDIT_DIGEST);
+	}
+	arena_free(&mem);
+	return s;
 }

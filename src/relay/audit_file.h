@@ -33,4 +33,8 @@ enum store_status audit_file_move(struct audit_file *f, struct store *queue, siz
  * removes a bounded number of those that are signed off; *more: there are more. */
 enum store_status audit_file_retain(struct audit_file *f, int64_t now, int64_t before, bool *more);
 
+/* What the file knows of a host, the last seen first; room for AUDIT_KNOWN_MAX. */
+enum store_status audit_known(struct store_audit *a, struct slice host, uint16_t port,
+			      const char *key_type, struct known_key *out, size_t *n);
+
 #endif

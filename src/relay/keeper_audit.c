@@ -217,24 +217,13 @@ bool keeper_audit_add(struct keeper *k, const struct audit_record *r)
 /* From the file, when it is not in memory. False: nobody can say. */
 static bool load_known(struct keeper_audit *a, const struct peer_name *name)
 {
-	struct store_peer found[AUDIT_KNOWN_MAX];
 	struct known_key known[AUDIT_KNOWN_MAX];
-	struct arena mem;
-	char host[AUDIT_TEXT_MAX + 1];
 	size_t n = 0;
 	if (a->file.store == NULL || a->file.done < a->blind)
 		return false;
-	snprintf(host, sizeof(host), "%.*s", (int)name->host.n, (const char *)name->host.p);
-	arena_init(&mem, 65536);
-	bool ok = store_audit_known(a->file.store, host, name->port, name->key_type,
-				    AUDIT_KNOWN_MAX, &mem, found, &n) == STORE_OK;
-	for (size_t i = 0; ok && i < n; i++) {
-		known[i].authority = found[i].authority;
-		memcpy(known[i].cert, found[i].cert, AUDIT_DIGEST);
-		memcpy(known[i].key, found[i].key, AUDIT_DIGEST);
-	}
-	arena_free(&mem);
-	return ok && peers_load(a->peers, name, known, n);
+	return audit_known(a->file.store, name->host, name->port, name->key_type, known, &n) ==
+		   STORE_OK &&
+	       peers_load(a->peers, name, known, n);
 }
 
 static enum host_policy policy_of(const struct audit_attempt *t)

@@ -185,3 +185,19 @@ enum store_status store_audit_known(struct store_audit *a, const char *host, uin
 		peer_row(st, mem, &out[(*n)++]);
 	return status == STORE_OK ? arena_status(&a->db, mem) : status;
 }
+
+enum store_status store_audit_peers(struct store_audit *a, const struct store_peer *after,
+				    size_t max, struct arena *mem, struct store_peer *out,
+				    size_t *n)
+{
+	static const struct store_peer first = {.host = "", .key_type = ""};
+	const struct store_peer *p = after ? after : &first;
+	sqlite3_stmt *st = BIND(a, PEERS, "titbi", p->host, (int64_t)p->port, p->key_type,
+				slice_make(p->cert, AUDIT_DIGEST), (int64_t)max);
+	bool row;
+	enum store_status status;
+	*n = 0;
+	while ((status = sql_step(&a->db, st, &row)) == STORE_OK && row)
+		peer_row(st, mem, &out[(*n)++]);
+	return status == STORE_OK ? arena_status(&a->db, mem) : status;
+}

@@ -107,5 +107,10 @@ enum store_status store_audit_peer(struct store_audit *a, const struct store_pee
 enum store_status store_audit_known(struct store_audit *a, const char *host, uint16_t port,
 				    const char *key_type, size_t max, struct arena *mem,
 				    struct store_peer *out, size_t *n);
+/* All, by host, port, type and certificate: those behind `after` (NULL: from the start), or, with
+ * its cert all zeros, from there on. */
+enum store_status store_audit_peers(struct store_audit *a, const struct store_peer *after,
+				    size_t max, struct arena *mem, struct store_peer *out,
+				    size_t *n);
 
 #endif

@@ -39,6 +39,15 @@ CREATE TABLE peer (
 	PRIMARY KEY (host, port, key_type, cert)
 ) STRICT, WITHOUT ROWID;
 
+-- 32 certificates of one host, port and type of key (AUDIT_KNOWN_MAX): one with a fresh certificate
+-- for every connection does not fill the file.
+CREATE TRIGGER peer_many AFTER INSERT ON peer BEGIN
+	DELETE FROM peer WHERE host = new.host AND port = new.port AND key_type = new.key_type
+		AND cert IN (SELECT cert FROM peer
+			WHERE host = new.host AND port = new.port AND key_type = new.key_type
+			ORDER BY last DESC, record DESC LIMIT -1 OFFSET 32);
+END;
+
 CREATE TRIGGER record_behind BEFORE INSERT ON record BEGIN
 	SELECT RAISE(ABORT, 'records are appended')
 		WHERE new.n <= (SELECT ifnull(max(n), 0) FROM record);
