@@ -47,6 +47,7 @@ test-live: build
 	@lab/lab run -- lab/sweep.py --short
 	@lab/lab run -- lab/trouble_test.py
 	@lab/lab run -- lab/submit_test.py
+	@lab/lab run -- lab/audit_test.py
 
 demo: deps build
 	@lab/lab demo
@@ -66,7 +67,7 @@ torture-asan: build $(ASAN)/build.ninja
 run: build
 	@echo "SMTP on 127.0.0.1:2525, submission on 127.0.0.1:2587 (needs relay.certificate and relay.users); Ctrl-C ends"
 	@$(BUILD)/danelaw -o relay.smtp=127.0.0.1:2525 -o relay.submission=127.0.0.1:2587 -o relay.user= \
-		-o relay.store=danelaw-queue.db -o relay.control=danelaw-control relay
+		-o relay.store=danelaw-queue.db -o audit.store=danelaw-audit.db -o relay.control=danelaw-control relay
 
 bench: deps build
 	@bench/run

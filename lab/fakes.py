@@ -47,7 +47,8 @@ STALL_AT = {"stall-greeting": ("GREETING", False), "stall-ehlo": ("EHLO", False)
 OTHERS = {"accept", "no-starttls", "no-ehlo", "starttls-454", "starttls-502", "close-on-connect",
           "close-after-220", "alert", "garbage-after-220", "inject", "inject-late", "stall-handshake",
           "tls11", "anon", "split-replies", "long-ehlo", "lowercase", "no-pipelining", "tls12", "tls13",
-          "plain-capabilities", "greylist", "endless-reply", "size-2000", "by-name"}
+          "plain-capabilities", "greylist", "endless-reply", "size-2000", "by-name",
+          "rolls"}
 FAULTS = set(REPLIES) | set(CLOSE_AT) | set(STALL_AT) | OTHERS
 
 
@@ -65,11 +66,17 @@ class Log:
             self.file.write(json.dumps(fields) + "\n")
 
 
+def rolled(spec):
+    """The one chain that `rolls` serves now: <state>/roll/HOST when a test has put it there."""
+    now = pathlib.Path(spec["chain_files"][0]).parent.parent / "roll" / spec["host"]
+    return [now] if now.exists() else spec["chain_files"][:1]
+
+
 def context_for(spec):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    for path in spec["chain_files"]:
-        context.load_cert_chain(path)
     fault = spec["fault"]
+    for path in rolled(spec) if fault == "rolls" else spec["chain_files"]:
+        context.load_cert_chain(path)
     if fault == "tls11":
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -268,6 +275,8 @@ class Session:
         if not odd or odd.startswith("2"):
             self.keep(b"".join(lines))
         self.send(odd or "250 2.0.0 taken")
+        if self.fault == "rolls":           # the next message needs a new handshake
+            raise Gone
 
     def keep(self, body):
         folder = pathlib.Path(self.store) / self.spec["domain"]
@@ -345,7 +354,8 @@ def listen(spec, address, log, store, port=25, session=Session):
     def loop():
         while True:
             client, _ = sock.accept()
-            threading.Thread(target=session(spec, context, client, log, store).run,
+            now = context_for(spec) if spec["fault"] == "rolls" else context
+            threading.Thread(target=session(spec, now, client, log, store).run,
                              daemon=True).start()
     threading.Thread(target=loop, daemon=True).start()
 
