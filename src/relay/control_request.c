@@ -167,12 +167,9 @@ static bool find_verb(const char *word, enum control_verb *verb)
 	static const struct {
 		const char *word;
 		enum control_verb verb;
-	} verbs[] = {{"list", CONTROL_LIST},
-		     {"show", CONTROL_SHOW},
-		     {"stats", CONTROL_STATS},
-		     {"policy", CONTROL_POLICY},
-		     {"policies", CONTROL_POLICIES},
-		     {"audit", CONTROL_AUDIT}};
+	} verbs[] = {{"list", CONTROL_LIST},         {"show", CONTROL_SHOW},
+		     {"stats", CONTROL_STATS},       {"policy", CONTROL_POLICY},
+		     {"policies", CONTROL_POLICIES}, {"audit", CONTROL_AUDIT}};
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(word, verbs[i].word) == 0) {
 			*verb = verbs[i].verb;

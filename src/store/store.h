@@ -47,8 +47,8 @@ enum store_status {
 	STORE_SOURCE,    /* the caller's descriptor could not be read or written, or ended early */
 	STORE_NO_MEMORY, /* here or in the caller's arena: the call did nothing; if the transaction
 			    had to be undone, everything up to its commit returns the same */
-	STORE_DAMAGED,   /* the text of this message is not all there: concerns this message alone */
-	STORE_MISUSE,    /* a change outside a transaction, begin within one */
+	STORE_DAMAGED, /* the text of this message is not all there: concerns this message alone */
+	STORE_MISUSE,  /* a change outside a transaction, begin within one */
 };
 
 const char *store_status_name(enum store_status s); /* "full" */
