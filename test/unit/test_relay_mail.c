@@ -6,7 +6,10 @@
 #include "guard.h"
 #include "unit.h"
 
+#include "audit/record.h"
 #include "deliver/attempt.h"
+
+#include <string.h>
 
 enum { ROOM = 262144, MEM = 1024 * 1024 };
 
@@ -126,8 +129,26 @@ static bool get_job(struct slice s, struct arena *mem)
 	return job_get(s, mem, &x);
 }
 
+/* A record of this type with nothing in it. */
+static struct slice record_of(enum audit_type type, uint8_t out[static 128])
+{
+	struct buf b;
+	struct audit_record r = {.type = type};
+	if (type == AUDIT_ATTEMPT)
+		r.attempt.count = 1;
+	buf_init(&b, 128);
+	assert_true(audit_encode(&r, &b));
+	struct slice s = slice_make(out, buf_len(&b));
+	memcpy(out, buf_slice(&b).p, s.n);
+	buf_free(&b);
+	return s;
+}
+
+static uint8_t record[128];
+
 static void put_result(struct buf *b)
 {
+	tries[0].audit = record_of(AUDIT_ATTEMPT, record);
 	result_put(b, &(struct result){5, REASON_TIMEOUT, true, tries, 2, results, 2});
 }
 
@@ -199,6 +220,7 @@ static void what_was_put_comes_out(void **state)
 	assert_true(r.ntries == 2 && r.nrcpt == 2);
 	assert_same(r.tries[0].tls, "TLSv1.3");
 	assert_same(r.tries[1].host, NULL);
+	assert_true(slice_eq(r.tries[0].audit, tries[0].audit) && r.tries[1].audit.n == 0);
 	assert_int_equal(r.rcpt[1].n, 9);
 	assert_int_equal(r.rcpt[1].status, ATTEMPT_FAILED);
 	assert_same(r.rcpt[0].reply, "250 ok");
@@ -299,6 +321,28 @@ static void values_outside_their_range_fail(void **state)
 	assert_false(get_submit(buf_slice(&f->b), &f->mem));
 }
 
+/* A courier says what it tried, and nothing in the keeper's name. */
+static void only_records_of_attempts_are_taken(void **state)
+{
+	struct fixture *f = *state;
+	static const enum audit_type others[] = {AUDIT_OVERRIDE, AUDIT_SELFCHECK, AUDIT_CHECKPOINT};
+	uint8_t body[128];
+	struct result_try t = {.audit = record_of(AUDIT_ATTEMPT, body)};
+	struct result r = {.tries = &t, .ntries = 1};
+	result_put(&f->b, &r);
+	assert_true(get_result(buf_slice(&f->b), &f->mem));
+	for (size_t i = 0; i < ROWS(others); i++) {
+		t.audit = record_of(others[i], body);
+		buf_reset(&f->b);
+		result_put(&f->b, &r);
+		assert_false(get_result(buf_slice(&f->b), &f->mem));
+	}
+	t.audit = slice_str("no record");
+	buf_reset(&f->b);
+	result_put(&f->b, &r);
+	assert_false(get_result(buf_slice(&f->b), &f->mem));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +352,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_count_that_the_payload_cannot_hold_allocates_nothing,
 					    setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_string_has_no_nul_inside, setup, teardown),
+	    cmocka_unit_test_setup_teardown(only_records_of_attempts_are_taken, setup, teardown),
 	    cmocka_unit_test_setup_teardown(values_outside_their_range_fail, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
