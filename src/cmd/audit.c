@@ -129,6 +129,15 @@ static bool set_option(struct audit_query *q, int o, const char *value)
 	}
 }
 
+/* Names in records are A-labels; what is no name, such as an [address], is looked for as it is. */
+static const char *as_recorded(const char *text, char out[static AUDIT_TEXT_MAX + 1])
+{
+	char error[CMD_ERROR_MAX];
+	if (text == NULL || !domain_from_text(text, out, AUDIT_TEXT_MAX + 1, error, sizeof(error)))
+		return text;
+	return out;
+}
+
 static int open_store(struct audit_query *q)
 {
 	char path[PATH_MAX], error[CMD_ERROR_MAX];
@@ -156,6 +165,8 @@ static int run(struct audit_query *q, const char *action)
 					actions[i].operand ? "%s: say which record: its number"
 							   : "%s takes no argument",
 					action);
+		q->domain = as_recorded(q->domain, q->names[0]);
+		q->host = as_recorded(q->host, q->names[1]);
 		q->operand = n > 0 ? q->cmd->argv[optind + 1] : NULL;
 		int code = open_store(q);
 		if (code == EX_OK)

@@ -20,7 +20,8 @@ struct audit_query {
 	const char *file, *domain, *host, *reason, *policy, *continuity, *type, *head;
 	int64_t now, since, until; /* milliseconds; 0 and INT64_MAX: any */
 	uint64_t limit;
-	const char *operand; /* NULL: none */
+	const char *operand;               /* NULL: none */
+	char names[2][AUDIT_TEXT_MAX + 1]; /* domain and host as A-labels */
 	struct store_audit *store;
 };
 
@@ -58,6 +59,7 @@ void audit_time_text(int64_t ms, char out[static AUDIT_TIME_MAX]); /* RFC 3339, 
 const char *audit_hex(const uint8_t d[static AUDIT_DIGEST], char out[static AUDIT_HEX_MAX]);
 bool audit_is_zero(const uint8_t d[static AUDIT_DIGEST]);
 struct json *audit_json(const struct audit_entry *e);
+struct json *audit_peer_json(const struct store_peer *p);
 void audit_print_line(const struct audit_entry *e, const struct style *style);
 void audit_print_peer(const struct store_peer *p, const struct style *style);
 void audit_print_whole(const struct audit_entry *e, const struct style *style);

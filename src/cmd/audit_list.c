@@ -68,40 +68,62 @@ struct wanted {
 	bool found;
 };
 
-/* What the host had presented before this record. */
-static void show_known(struct audit_query *q, const struct audit_entry *e, const struct style *s)
+/* What the host had presented before this record; room for AUDIT_KNOWN_MAX. */
+static size_t known_before(struct audit_query *q, const struct audit_entry *e, struct arena *mem,
+			   struct store_peer *out)
 {
 	const struct audit_attempt *a = &e->record.attempt;
-	struct store_peer known[AUDIT_KNOWN_MAX];
-	struct arena mem;
 	char host[AUDIT_TEXT_MAX + 1], type[AUDIT_KEY_TYPE_MAX];
-	size_t n = 0, shown = 0;
+	size_t n = 0, kept = 0;
 	if (e->error != AUDIT_OK || e->record.type != AUDIT_ATTEMPT || a->chain.n == 0)
-		return;
+		return 0;
 	audit_key_type(a->key, type);
 	snprintf(host, sizeof(host), "%.*s", (int)a->host.n, (const char *)a->host.p);
-	arena_init(&mem, 65536);
-	store_audit_known(q->store, host, a->port, type, AUDIT_KNOWN_MAX, &mem, known, &n);
+	if (store_audit_known(q->store, host, a->port, type, AUDIT_KNOWN_MAX, mem, out, &n) !=
+	    STORE_OK)
+		return 0;
 	for (size_t i = 0; i < n; i++) {
-		if (known[i].record >= e->link.n)
-			continue;
-		if (shown++ == 0)
-			printf("  keys of this type that the host had presented before:\n");
-		audit_print_peer(&known[i], s);
+		if (out[i].record < e->link.n)
+			out[kept++] = out[i];
 	}
-	arena_free(&mem);
+	return kept;
+}
+
+static void show_json(const struct audit_entry *e, const struct store_peer *known, size_t n)
+{
+	struct json *j = audit_json(e);
+	struct json *list = json_set(j, "known", json_array());
+	for (size_t i = 0; i < n; i++)
+		json_append(list, audit_peer_json(&known[i]));
+	json_write_line(j, stdout);
+	json_free(&j);
+}
+
+static void show_text(const struct audit_entry *e, const struct store_peer *known, size_t n,
+		      const struct style *style)
+{
+	audit_print_whole(e, style);
+	if (n > 0)
+		printf("  keys of this type that the host had presented before:\n");
+	for (size_t i = 0; i < n; i++)
+		audit_print_peer(&known[i], style);
 }
 
 static bool show_one(struct audit_query *q, const struct audit_entry *e, void *arg)
 {
 	struct wanted *w = arg;
+	struct store_peer known[AUDIT_KNOWN_MAX];
+	struct arena mem;
 	w->found = e->link.n == w->n;
-	if (w->found && q->json)
-		print_json(e);
-	else if (w->found) {
-		audit_print_whole(e, &w->style);
-		show_known(q, e, &w->style);
-	}
+	if (!w->found)
+		return false;
+	arena_init(&mem, 65536);
+	size_t n = known_before(q, e, &mem, known);
+	if (q->json)
+		show_json(e, known, n);
+	else
+		show_text(e, known, n, &w->style);
+	arena_free(&mem);
 	return false;
 }
 

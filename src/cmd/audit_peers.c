@@ -49,27 +49,31 @@ static void set_time(struct json *j, const char *key, int64_t ms)
 	json_set_str(j, key, text);
 }
 
-static bool print_json(const struct group *g)
+struct json *audit_peer_json(const struct store_peer *p)
 {
 	char hex[AUDIT_HEX_MAX];
+	struct json *k = json_object();
+	json_set_str(k, "key_type", p->key_type);
+	json_set_str(k, "spki_sha256", audit_hex(p->key, hex));
+	json_set_str(k, "sha256", audit_hex(p->cert, hex));
+	set_time(k, "first_seen", p->first);
+	set_time(k, "last_seen", p->last);
+	json_set_str(k, "continuity", continuity_name(p->continuity));
+	json_set_str(k, "authority", audit_authority_name(p->authority));
+	json_set_int(k, "record", (int64_t)p->record);
+	return k;
+}
+
+static bool print_json(const struct group *g)
+{
 	struct json *j = json_object();
 	json_set_str(j, "host", g->row[0].host);
 	json_set_int(j, "port", g->row[0].port);
 	set_time(j, "first_seen", g->first);
 	set_time(j, "last_seen", g->last);
 	struct json *list = json_set(j, "keys", json_array());
-	for (size_t i = 0; i < g->n; i++) {
-		const struct store_peer *p = &g->row[i];
-		struct json *k = json_append(list, json_object());
-		json_set_str(k, "key_type", p->key_type);
-		json_set_str(k, "spki_sha256", audit_hex(p->key, hex));
-		json_set_str(k, "sha256", audit_hex(p->cert, hex));
-		set_time(k, "first_seen", p->first);
-		set_time(k, "last_seen", p->last);
-		json_set_str(k, "continuity", continuity_name(p->continuity));
-		json_set_str(k, "authority", audit_authority_name(p->authority));
-		json_set_int(k, "record", (int64_t)p->record);
-	}
+	for (size_t i = 0; i < g->n; i++)
+		json_append(list, audit_peer_json(&g->row[i]));
 	bool ok = json_write_line(j, stdout);
 	json_free(&j);
 	return ok;

@@ -221,6 +221,8 @@ static enum store_status sign_off(struct audit_file *f, int64_t now, int64_t bef
 		s = append(f, now, buf_slice(&body), &head);
 	if (s == STORE_OK)
 		s = store_audit_set_start(f->store, upto);
+	if (s == STORE_OK)
+		s = store_audit_forget_peers(f->store, before);
 	s = finish(f, s);
 	if (s == STORE_OK)
 		f->head = head;

@@ -29,8 +29,9 @@ void audit_file_close(struct audit_file *f);
  * STORE_BUSY: a reader is in the way; later. */
 enum store_status audit_file_move(struct audit_file *f, struct store *queue, size_t *n);
 
-/* Signs off records older than `before`, if there are some, with a checkpoint of time `now`, and
- * removes a bounded number of those that are signed off; *more: there are more. */
+/* Signs off records older than `before`, if there are some, with a checkpoint of time `now`,
+ * forgets certificates that were not seen since, and removes a bounded number of those that are
+ * signed off; *more: there are more. */
 enum store_status audit_file_retain(struct audit_file *f, int64_t now, int64_t before, bool *more);
 
 /* What the file knows of a host, the last seen first; room for AUDIT_KNOWN_MAX. */

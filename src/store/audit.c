@@ -156,6 +156,14 @@ enum store_status store_audit_peer(struct store_audit *a, const struct store_pee
 		       NULL);
 }
 
+enum store_status store_audit_forget_peers(struct store_audit *a, int64_t before)
+{
+	enum store_status status = store_may_write(&a->db);
+	if (status != STORE_OK)
+		return status;
+	return sql_run(&a->db, BIND(a, FORGET_PEERS, "i", before), NULL);
+}
+
 static void peer_row(sqlite3_stmt *st, struct arena *mem, struct store_peer *p)
 {
 	int64_t authority = sqlite3_column_int64(st, 5), continuity = sqlite3_column_int64(st, 6);

@@ -82,7 +82,9 @@ enum store_status store_audit_set_moved(struct store_audit *a,
 					const uint8_t queue[STORE_QUEUE_MARK], int64_t moved);
 /* Records up to this one are signed off, and may go. Within a transaction. */
 enum store_status store_audit_set_start(struct store_audit *a, const struct audit_head *start);
-/* Removes some of them; *more: there are others. Within a transaction. */
+/* Removes certificates that were last seen before that. Within a transaction. */
+enum store_status store_audit_forget_peers(struct store_audit *a, int64_t before);
+/* Removes some records that are signed off; *more: there are others. Within a transaction. */
 enum store_status store_audit_forget(struct store_audit *a, size_t max, bool *more);
 
 /* Records from number `from` on, or with `back` from there down; at most max. What is

@@ -394,6 +394,14 @@ static void old_records_go_and_a_checkpoint_stays(void **state)
 	assert_int_equal(broken(f, &f->file.head, &n), 0);
 	assert_int_equal(n, 3); /* 4, 5 and the checkpoint */
 	assert_int_equal(broken_now(f), 0);
+	struct arena mem;
+	struct store_peer peer;
+	arena_init(&mem, 65536);
+	IS(store_audit_known(f->file.store, "h2", 25, "RSA", 1, &mem, &peer, &n), STORE_OK);
+	assert_int_equal(n, 0); /* last seen at 1002 */
+	IS(store_audit_known(f->file.store, "h3", 25, "RSA", 1, &mem, &peer, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	arena_free(&mem);
 	add(f, 5, 2);
 	move(f, 2);
 	done(f);
