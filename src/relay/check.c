@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* What can be found wrong in the configuration of the relay before a process depends on it. */
 #include "relay/certificates.h"
+#include "relay/keeper_audit.h"
 #include "relay/network.h"
 #include "relay/relay.h"
 
 #include "users/users.h"
 
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 enum { ERROR_ROOM = 512 };
 
@@ -53,6 +57,24 @@ static bool check_certificates(const struct conf *c)
 	return ok;
 }
 
+/* Without it the keeper could neither record nor be confined. */
+static bool check_audit(const struct conf *c)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	if (!c->audit_enabled || c->audit_store == NULL) /* beside relay.store */
+		return true;
+	audit_path(c, path, sizeof(path));
+	const char *folder = dirname(path);
+	if (stat(folder, &st) == 0 && S_ISDIR(st.st_mode))
+		return true;
+	fprintf(stderr,
+		"danelaw relay: audit.store: there is no folder %s; make it, writable by "
+		"relay.user, or name another file\n",
+		folder);
+	return false;
+}
+
 static bool check_users(const struct conf *c)
 {
 	char error[ERROR_ROOM] = "";
@@ -73,5 +95,6 @@ bool relay_check(const struct conf *c)
 	listeners = check_listeners(c->relay_submissions) && listeners;
 	bool networks = check_networks(c->relay_networks);
 	bool certificates = check_certificates(c);
-	return check_users(c) && certificates && networks && listeners;
+	bool audit = check_audit(c);
+	return check_users(c) && audit && certificates && networks && listeners;
 }
