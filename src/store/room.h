@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 
 enum {
-	SCHEMA_VERSION = 1,
+	SCHEMA_VERSION = 2,
 	APPLICATION_ID = 0x444c5751, /* "DLWQ", in the file's header */
 	PAGE_BYTES = 4096,
 	PART_BYTES = 256 * 1024,   /* as in schema.sql */
@@ -41,6 +41,7 @@ struct store {
 	enum store_status health;
 	uint64_t group_bytes; /* of text added in this transaction */
 	int wal_pages;        /* in the log and not yet moved into the file */
+	uint64_t due_turn;    /* where store_due() begins with the senders */
 	char error[512];
 };
 
@@ -69,6 +70,9 @@ const char *sql_text_column(sqlite3_stmt *st, int column, struct arena *mem);
 /* Several statements as one: all or nothing within the transaction. */
 enum store_status store_step_begin(struct store *s);
 enum store_status store_step_end(struct store *s, enum store_status result);
+
+/* due.c: the number that delivery.sender has for a reverse-path. Never to be changed. */
+int64_t sender_key(const char *reverse_path);
 
 /* maintain.c */
 enum store_status store_checkpoint(struct store *s, int mode);

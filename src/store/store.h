@@ -47,8 +47,8 @@ enum store_status {
 	STORE_SOURCE,    /* the caller's descriptor could not be read or written, or ended early */
 	STORE_NO_MEMORY, /* here or in the caller's arena: the call did nothing; if the transaction
 			    had to be undone, everything up to its commit returns the same */
-	STORE_DAMAGED,   /* the text of this message is not all there: concerns this message alone */
-	STORE_MISUSE,    /* a change outside a transaction, begin within one */
+	STORE_DAMAGED, /* the text of this message is not all there: concerns this message alone */
+	STORE_MISUSE,  /* a change outside a transaction, begin within one */
 };
 
 const char *store_status_name(enum store_status s); /* "full" */
@@ -189,10 +189,12 @@ enum store_status store_ready(struct store *s, int64_t now, const int64_t *busy,
 			      size_t max, struct arena *mem, struct store_destination *out,
 			      size_t *n);
 
-/* Waiting deliveries of one destination that are due, the longest due first. Looks at no back-off.
- */
+/* Waiting deliveries of one destination that are due, at most max (and STORE_PAGE_MAX), and at most
+ * per_sender of one reverse-path (0: any number). The longest due first; when not all fit, up to
+ * half of the room is for senders that those would hide. *more: something due was left out. Looks
+ * at no back-off. The work is bounded, however many wait. */
 enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
-			    int64_t *delivery, size_t *n);
+			    size_t per_sender, int64_t *delivery, size_t *n, bool *more);
 
 /* When store_ready() and store_alarms() will first have something; INT64_MAX: never, as things are.
  */

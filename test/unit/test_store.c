@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* store: what a keeper does with it on a good day; states, constraints, limits. */
 #include "../store/help.h"
+#include "store/room.h"
 #include "unit.h"
 
 #include <sqlite3.h>
@@ -562,8 +563,8 @@ static void strange_files_are_refused(void **state)
 		enum store_status want;
 		const char *words;
 	} rows[] = {
-	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 2; CREATE TABLE t (x)",
-	     STORE_NEWER, "schema version 2, this program knows up to 1"},
+	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 3; CREATE TABLE t (x)",
+	     STORE_NEWER, "schema version 3, this program knows up to 2"},
 	    {"CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
 	    {"PRAGMA application_id = 7; CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
 	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 1; CREATE TABLE t (x)",
@@ -642,6 +643,40 @@ static void a_missing_part_is_damage_of_one_message(void **state)
 	OK(store_health(s));
 	OK(store_commit(s));
 	store_close(&s);
+	help_clean(path);
+}
+
+/* A queue of the first version, with mail in it, goes on: senders get their keys. */
+static void an_older_queue_is_migrated(void **state)
+{
+	(void)state;
+	char path[256];
+	help_path(path);
+	raw(path, "PRAGMA auto_vacuum = 2; VACUUM");
+	raw(path, store_schema_sql);
+	raw(path,
+	    "PRAGMA application_id = 1145853777; PRAGMA user_version = 1;"
+	    "INSERT INTO message (id, queue_id, arrived, expires, reverse_path, origin, size, "
+	    "eight_bit, smtputf8) VALUES (1, 'old', 1, 9000000, 'a@x', 't', 1, 0, 0);"
+	    "INSERT INTO body VALUES (4096, x'78');"
+	    "INSERT INTO destination (id, name) VALUES (1, 'd.example');"
+	    "INSERT INTO delivery (id, message, destination, due, arrived, expires) "
+	    "VALUES (1, 1, 1, 1, 1, 9000000);"
+	    "INSERT INTO recipient (delivery, n, address) VALUES (1, 0, 'r@d.example')");
+	struct store *s = help_open(path, NULL);
+	int64_t key = 0, due[4];
+	size_t n;
+	bool more;
+	sqlite3_stmt *st;
+	OK(sqlite3_prepare_v2(s->db, "SELECT sender FROM delivery", -1, &st, NULL));
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	key = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	assert_true(key == sender_key("a@x") && key != 0);
+	OK(store_due(s, 1, T0, 4, 1, due, &n, &more));
+	assert_int_equal(n, 1);
+	store_close(&s);
+	help_audit(path);
 	help_clean(path);
 }
 
@@ -726,6 +761,7 @@ int main(void)
 	    cmocka_unit_test(strange_files_are_refused),
 	    cmocka_unit_test(damage_is_found),
 	    cmocka_unit_test(a_missing_part_is_damage_of_one_message),
+	    cmocka_unit_test(an_older_queue_is_migrated),
 	    T(the_schema_refuses_illegal_steps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
