@@ -72,6 +72,12 @@ struct destination {
 	struct delivery *delivery;
 };
 
+/* A recipient of the command line, under the address as it goes on the wire. */
+struct seen {
+	const char *address; /* NULL: the place is free */
+	size_t nth;
+};
+
 struct send {
 	struct cmd *cmd;
 	struct engine *engine;
@@ -88,6 +94,8 @@ struct send {
 	size_t ndestination, started, finished;
 	struct send_result *result; /* per recipient of the command line */
 	size_t nresult;
+	struct seen *seen; /* open addressing by the address */
+	size_t seen_mask;
 	bool dns_trouble;
 	bool unprinted; /* a result could not be written; what was begun still goes on */
 	bool failed;
@@ -176,16 +184,37 @@ static bool grow(struct send *s, struct destination *d)
 	return true;
 }
 
-/* The same recipient twice is delivered once; both lines report it. */
-static bool is_double(struct send *s, const struct destination *d, const char *address, size_t nth)
+static uint64_t hash_text(const char *s)
 {
-	for (size_t i = 0; i < d->message.nrcpt; i++) {
-		if (strcmp(d->message.rcpt[i].address, address) == 0) {
-			s->result[nth].same_as = (int)d->order[i];
+	uint64_t h = 1469598103934665603u; /* FNV-1a */
+	for (; *s != '\0'; s++)
+		h = (h ^ (uint8_t)*s) * 1099511628211u;
+	return h;
+}
+
+/* The same recipient twice is delivered once; both lines report it. The table has an empty place
+ * always: it has twice as many as there are recipients. An address has one destination only. */
+static bool is_double(struct send *s, const char *address, size_t nth)
+{
+	size_t at = (size_t)hash_text(address) & s->seen_mask;
+	for (; s->seen[at].address != NULL; at = (at + 1) & s->seen_mask) {
+		if (strcmp(s->seen[at].address, address) == 0) {
+			s->result[nth].same_as = (int)s->seen[at].nth;
 			return true;
 		}
 	}
+	s->seen[at] = (struct seen){address, nth};
 	return false;
+}
+
+static bool make_seen(struct send *s)
+{
+	size_t room = 2;
+	while (room < 2 * s->nresult)
+		room *= 2;
+	s->seen_mask = room - 1;
+	s->seen = arena_array(&s->mem, room, sizeof(*s->seen));
+	return s->seen != NULL;
 }
 
 static int take_rcpt(struct send *s, size_t nth, const char *text)
@@ -208,7 +237,7 @@ static int take_rcpt(struct send *s, size_t nth, const char *text)
 		a.literal = false;
 	}
 	struct destination *d = destination_of(s, domain, &a);
-	if (is_double(s, d, address, nth))
+	if (is_double(s, address, nth))
 		return EX_OK;
 	if (!grow(s, d))
 		return cmd_fail(s->cmd, EX_OSERR, "out of memory");
@@ -230,7 +259,7 @@ static int take_rcpts(struct send *s)
 		return cmd_fail(c, EX_USAGE, "more than %d recipients", RCPTS_MAX);
 	s->result = arena_array(&s->mem, s->nresult, sizeof(*s->result));
 	s->destination = arena_array(&s->mem, s->nresult, sizeof(*s->destination));
-	if (s->result == NULL || s->destination == NULL)
+	if (s->result == NULL || s->destination == NULL || !make_seen(s))
 		return cmd_fail(c, EX_OSERR, "out of memory");
 	int code = EX_OK;
 	for (size_t i = 0; i < s->nresult && code == EX_OK; i++)

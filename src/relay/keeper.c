@@ -331,6 +331,7 @@ static const char *cure_of(enum store_status s)
 	case STORE_LIMIT:
 	case STORE_SOURCE:
 	case STORE_NO_MEMORY:
+	case STORE_DAMAGED:
 	case STORE_MISUSE:
 		break;
 	}
