@@ -115,6 +115,11 @@ def bad_sends():
                  "<a@b.test>", "a@b.test,c@d.test", "x" * 65 + "@b.test"):
         got, out, err = run("send", "-f", "a@b.test", "ok@b.test", word, stdin=mail)
         check(f"recipient {word[:20]!r}", got == USAGE and "not a mail address" in err and out == "", (got, out, err))
+    many = [f"u{n}@[127.0.0.1]" for n in range(3000)] + ["u7@[127.0.0.1]", "other@[127.0.0.1]", "u7@[127.0.0.1]"]
+    got, out, err = run("-o", "smtp.port=1", "send", "--json", "-f", "a@b.test", *many, stdin=mail)
+    told = [line.split('"')[3] for line in out.splitlines()]
+    check("many recipients, one of them three times", got == 75 and sorted(told) == sorted(many),
+          f"exit {got}, {len(told)} lines: {err[:200]}")
     refused("closed standard input", NOINPUT, ["standard input"], "send", "-f", "a@b.test", "c@d.test", close_stdin=True)
     refused("bare CR", DATAERR, ["line 3", "carriage return"], "send", "-f", "a@b.test", "c@d.test",
             stdin=b"Subject: x\n\nx\ry\n")
