@@ -102,7 +102,21 @@ int64_t keeper_clock_step(const struct keeper *k)
 	return by > STEP_MIN_MS || by < -STEP_MIN_MS ? by : 0;
 }
 
-/* In the open group. Mail does not age by a wrong clock: its times move along. */
+/* Mail does not age by a wrong clock, and waits for no time that a wrong clock has written. */
+static enum store_status move_times(struct keeper *k, int64_t by)
+{
+	const struct sched_config *c = &k->sched_config;
+	int64_t now = keeper_now(),
+		wait = c->retry_max > c->back_off_max ? c->retry_max : c->back_off_max;
+	struct store_shift x = {
+	    .by = by,
+	    .due_max = now + wait + wait / 100 * c->jitter,
+	    .expires_max = now + c->lifetime,
+	};
+	return store_shift(k->store, &x);
+}
+
+/* In the open group. */
 static void follow_clock(struct keeper *k)
 {
 	int64_t by = keeper_clock_step(k);
@@ -111,7 +125,7 @@ static void follow_clock(struct keeper *k)
 		log_event(k->process.log, LOG_LEVEL_WARN, "clock-moved", "seconds",
 			  log_int(text, by / 1000), NULL);
 		sched_clock_moved(k->sched, by);
-		enum store_status s = store_shift(k->store, by);
+		enum store_status s = move_times(k, by);
 		if (s != STORE_OK)
 			keeper_fatal(k, "clock", s);
 	}
@@ -353,6 +367,15 @@ static bool open_store(struct keeper *k)
 		return false;
 	}
 	report_recovery(k, &r);
+	s = store_begin(k->store);
+	if (s == STORE_OK)
+		s = move_times(k, 0);
+	if (s == STORE_OK)
+		s = store_commit(k->store);
+	if (s != STORE_OK) {
+		keeper_fatal(k, "open", s);
+		return false;
+	}
 	k->control = control_open(k, k->process.birth.conf->relay_control);
 	return k->control != NULL;
 }

@@ -276,9 +276,14 @@ struct store_recorded {
 enum store_status store_record(struct store *s, const struct store_result *r,
 			       struct store_recorded *out);
 
-/* The clock made a step of `by` milliseconds: whatever waits goes on waiting for as long as it
- * would have, and lives as long. Looks at every delivery. */
-enum store_status store_shift(struct store *s, int64_t by);
+/* The clock made a step of `by` milliseconds: what waits lives as long as it would have, and waits
+ * no longer than it would have. Whatever the clocks were, nothing is due after due_max or lives
+ * beyond expires_max. Looks at every delivery; with `by` 0 only at those that are due after
+ * due_max. */
+struct store_shift {
+	int64_t by, due_max, expires_max;
+};
+enum store_status store_shift(struct store *s, const struct store_shift *x);
 
 /* --- destinations ---------------------------------------------------------------------------- */
 
