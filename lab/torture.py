@@ -51,8 +51,8 @@ class Page:
 
     LIBRARY = pathlib.Path(__file__).resolve().parent.parent / "build" / "test" / "live" / "faults.so"
 
-    def __init__(self):
-        self.path = report.state() / "faults.page"
+    def __init__(self, name):
+        self.path = report.state() / f"faults-{name}.page"
         self.path.write_bytes(bytes(mmap.PAGESIZE))
         with open(self.path, "r+b") as f:
             self.map = mmap.mmap(f.fileno(), mmap.PAGESIZE)
@@ -74,7 +74,7 @@ class World:
     """The relay, its disk and its page."""
 
     def __init__(self, name, port, **options):
-        self.page, self.disk = Page(), None
+        self.page, self.disk = Page(name), None
         try:
             self.disk = Disk("ext4")
             options["relay.store"] = self.disk.folder / "queue.db"
@@ -291,7 +291,7 @@ def rest(relay):
 def clock_jumps():
     """What is deferred under a wrong clock is tried again when it is right, at the same pace; and no step
     of the clock ends the lifetime of a message."""
-    page = Page()
+    page = Page("clock")
     relay = Relay("clock", 2820, prefix=page.prefix(), **{"queue.retry-first": 1, "queue.retry-max": 2}).start()
     ids = [relay.send(f"x@{domain}", letter(f"clock-{n}", 100))
            for n, domain in enumerate((NEVER, REFUSED, NEVER, REFUSED))]
@@ -358,15 +358,14 @@ def main():
     wanted = args.messages or (500 if args.short else 10000)
     kills = args.kills if args.kills is not None else 12 if args.short else 50 * len(KILLS)
     random.seed(args.seed)
-    if args.only:
-        wrong = []
-    else:
-        print(f"torture: {wanted} messages, {kills} kills, seed {args.seed}", flush=True)
-        wrong = Run(args, wanted, kills, 15 if args.short else 240).go().judge()
     parts = {"clock": clock_jumps, "full": disk_full}
     with ThreadPoolExecutor(len(parts)) as pool:
-        for done in [pool.submit(part) for name, part in parts.items() if args.only in (None, name)]:
-            wrong += done.result()
+        beside = [pool.submit(part) for name, part in parts.items() if args.only in (None, name)]
+        wrong = []
+        if not args.only:
+            print(f"torture: {wanted} messages, {kills} kills, seed {args.seed}", flush=True)
+            wrong += Run(args, wanted, kills, 15 if args.short else 240).go().judge()
+        wrong += [text for done in beside for text in done.result()]
     for text in wrong:
         print(f"FAIL {text}")
     print(f"{0 if wrong else 1} passed, {len(wrong)} failed", flush=True)

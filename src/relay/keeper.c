@@ -345,7 +345,7 @@ static const char *cure_of(enum store_status s)
 	case STORE_LIMIT:
 	case STORE_SOURCE:
 	case STORE_NO_MEMORY:
-	case STORE_DAMAGED:
+	case STORE_DAMAGED: /* one text: not at the start */
 	case STORE_MISUSE:
 		break;
 	}
