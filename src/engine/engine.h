@@ -91,6 +91,7 @@ struct body {
 };
 
 struct session_request {
+	const char *socket; /* not NULL: this Unix socket, no address; lives as long as terms */
 	struct ipaddr address;
 	uint16_t port;
 	const struct tls_terms *terms;

@@ -83,9 +83,11 @@ def bad_configuration():
         refused("unknown option in file", CONFIG, [path + ":1", "anchr", "anchor"], "-c", path, "check", "a.test")
         with_text("smtp {\n  port = 99999\n}\n")
         refused("out of range", CONFIG, [path + ":", "65535"], "-c", path, "check", "a.test")
-        for route in ("a.test:587", "[a.test]:465", "192.0.2.1", "[a.test", "a..test"):
+        for route in ("a.test:587", "[192.0.2.1]:465", "192.0.2.1", "[a.test", "a..test", "lmtp:a.test:24"):
             with_text(f'destination "a.test" {{ route = "{route}" }}\n')
-            refused(f"route {route}", CONFIG, ["route", "[HOST]"], "-c", path, "check", "a.test")
+            refused(f"route {route}", CONFIG, [path + ":1:", "route", "["], "-c", path, "check", "a.test")
+        with_text('destination "a.test" {\n\troute = "lmtp:[a..test]:24"\n}\n')
+        refused("a route: which octet", CONFIG, [path + ":2:17: ", "host name"], "-c", path, "check", "a.test")
         with_text('destination "a.test" { level = danish }\n')
         refused("bad word", CONFIG, ["danish", "dane-only"], "-c", path, "check", "a.test")
         for text, words in (("smtp {\n", "not closed"), ("smtp { port = 25\n", "not closed"),
