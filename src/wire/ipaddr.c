@@ -35,14 +35,6 @@ void ipaddr_to_text(const struct ipaddr *a, char out[static IPADDR_TEXT_MAX])
 		(void)inet_ntop(AF_INET6, a->b, out, IPADDR_TEXT_MAX);
 }
 
-bool ipaddr_is_loopback(const struct ipaddr *a)
-{
-	static const uint8_t one[16] = {[15] = 1};
-
-	return (a->family == 4 && a->b[0] == 127) ||
-	       (a->family == 6 && memcmp(a->b, one, sizeof(one)) == 0);
-}
-
 bool ipaddr_eq(const struct ipaddr *a, const struct ipaddr *b)
 {
 	size_t n = a->family == 6 ? 16 : a->family == 4 ? 4 : 0;

@@ -14,7 +14,6 @@ struct ipaddr {
 
 bool ipaddr_from_text(struct slice text, struct ipaddr *out); /* "192.0.2.1", "2001:db8::1" */
 void ipaddr_to_text(const struct ipaddr *a, char out[static IPADDR_TEXT_MAX]);
-bool ipaddr_is_loopback(const struct ipaddr *a); /* 127.0.0.0/8 and ::1 */
 bool ipaddr_eq(const struct ipaddr *a, const struct ipaddr *b);
 bool ipaddr_is_loopback(const struct ipaddr *a); /* 127.0.0.0/8, ::1 */
 
