@@ -86,6 +86,7 @@ struct send {
 	const char *from;
 	const char *envid, *ret, *notify;
 	struct submit submit;
+	struct credentials *credentials; /* of routes */
 	bool json, only4, only6;
 	bool from_utf8; /* the sender's local part needs SMTPUTF8, wherever the message goes */
 	char id[ID_MAX];
@@ -458,11 +459,29 @@ static int deliver(struct send *s)
 	return send_results_exit(s->result, s->nresult);
 }
 
+/* Only where a route leads to a submission server: whoever sends may not be able to read them. */
+static int read_credentials(struct send *s)
+{
+	char error[CMD_ERROR_MAX] = "";
+	const char *path = s->cmd->conf->smtp_credentials;
+	bool needed = false;
+	for (size_t i = 0; i < s->ndestination && s->submit.server == NULL; i++)
+		needed = needed || conf_has_submission(s->cmd->conf, s->destination[i].next_hop);
+	if (path == NULL || !needed)
+		return EX_OK;
+	s->credentials = credentials_load(path, error, sizeof(error));
+	return s->credentials != NULL ? EX_OK
+				      : cmd_fail(s->cmd, EX_CONFIG, "smtp.credentials: %s", error);
+}
+
 static int run(struct send *s)
 {
 	char error[CMD_ERROR_MAX] = "";
-	struct engine_config e = {
-	    .conf = s->cmd->conf, .log = s->cmd->log, .no_ipv4 = s->only6, .no_ipv6 = s->only4};
+	struct engine_config e = {.conf = s->cmd->conf,
+				  .log = s->cmd->log,
+				  .no_ipv4 = s->only6,
+				  .no_ipv6 = s->only4,
+				  .credentials = s->credentials};
 	s->engine = engine_new(&e, error, sizeof(error));
 	if (s->engine == NULL)
 		return cmd_fail(s->cmd, EX_CONFIG, "%s", error);
@@ -495,8 +514,11 @@ int cmd_send(struct cmd *c)
 	if (code == EX_OK)
 		code = take_rcpts(&s);
 	if (code == EX_OK)
+		code = read_credentials(&s);
+	if (code == EX_OK)
 		code = run(&s);
 	submit_wipe(&s.submit);
+	credentials_free(&s.credentials);
 	arena_free(&s.mem);
 	return code;
 }

@@ -126,6 +126,9 @@ static void follow_route(struct delivery *d, struct attempt_config *c)
 	c->plan.literal = r.ip;
 	if (r.port != 0)
 		c->plan.policy.port = r.port;
+	if (c->plan.pkix)
+		c->auth = credentials_find(d->engine->credentials, d->route, r.port);
+	c->relayed = c->plan.pkix;
 	c->implicit_tls = c->plan.pkix && r.port == ROUTE_SUBMISSIONS_PORT;
 }
 

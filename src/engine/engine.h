@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "deliver/attempt.h"
 #include "dns/dns.h"
+#include "engine/credentials.h"
 #include "engine/pool.h"
 #include "log/log.h"
 #include "loop/loop.h"
@@ -39,6 +40,9 @@ struct engine_config {
 	/* T9: how long a session that went well waits for another message to the same address on
 	 * equal terms; 0: QUIT at once */
 	uint32_t keep_ms;
+	const struct credentials *credentials; /* for routes; NULL: none */
+	/* This process will not be able to open files: what routes need is read now. */
+	bool sealed;
 };
 
 struct engine {
@@ -57,6 +61,7 @@ struct engine {
 	size_t nown_address;
 	bool no_ipv4, no_ipv6;
 	uint32_t keep_ms;
+	const struct credentials *credentials;
 	struct pool pool;
 	uint64_t seed;
 };

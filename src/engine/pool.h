@@ -19,6 +19,8 @@ struct pool_place {
 	struct tls_terms_key key;
 	enum smtpc_tls tls;            /* a clear fallback serves nobody who would try TLS */
 	char peer[POOL_PEER_TEXT_MAX]; /* "address:port", "lmtp unix:/path" */
+	/* Who logged in, "" for nobody: what was let in as one serves no other. */
+	char user[SMTPC_AUTH_MAX + 1];
 	/* The place is needed, or everything ends: called after it left the pool. */
 	void (*leave)(struct pool_place *p);
 	void *owner;

@@ -545,9 +545,11 @@ static bool make_place(const struct engine *e, const struct session_request *r,
 		snprintf(out->peer, sizeof(out->peer), "%sunix:%s", protocol, r->socket);
 	else
 		snprintf(out->peer, sizeof(out->peer), "%s%s:%u", protocol, address, r->port);
+	if (r->smtp.auth != NULL)
+		snprintf(out->user, sizeof(out->user), "%s", r->smtp.auth->user);
 	struct tls_options o = {.kind = r->kind, .peer = out->peer};
-	return e->keep_ms > 0 && r->smtp.message != NULL && r->smtp.auth == NULL &&
-	       !r->no_resumption && tls_terms_key_make(r->terms, &o, &out->key);
+	return e->keep_ms > 0 && r->smtp.message != NULL && !r->no_resumption &&
+	       tls_terms_key_make(r->terms, &o, &out->key);
 }
 
 static struct session *take_kept(struct engine *e, const struct pool_place *like)

@@ -24,6 +24,9 @@ struct tls_client_config {
 
 /* NULL on error; then `error` says what. */
 struct tls_client *tls_client_new(const struct tls_client_config *c, char *error, size_t room);
+/* Reads all CA certificates of this system now, instead of when the first host asks for them
+ * (HOST_PKIX): for a process that will not be able to open files. */
+bool tls_client_load_cas(struct tls_client *c, char *error, size_t room);
 void tls_client_free(struct tls_client **c); /* after all its connections */
 
 enum tls_cert_kind { TLS_CERT_ANY, TLS_CERT_RSA, TLS_CERT_ECDSA };
