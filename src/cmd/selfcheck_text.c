@@ -2,62 +2,9 @@
 /* The report of danelaw selfcheck, for people and as JSON Lines. Knows findings; judges nothing. */
 #include "cmd/selfcheck.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 
 enum { EXIT_WARNINGS = 1, EXIT_ERRORS = 2 };
-
-void selfcheck_report_init(struct selfcheck_report *r)
-{
-	*r = (struct selfcheck_report){.failed = false};
-}
-
-void selfcheck_report_free(struct selfcheck_report *r)
-{
-	free(r->finding);
-	free(r->host);
-	selfcheck_report_init(r);
-}
-
-/* One more place in a list of pointers. */
-static bool grow(void **list, size_t n, size_t *room)
-{
-	if (n < *room)
-		return true;
-	size_t more = *room > 0 ? 2 * *room : 16;
-	void *p = reallocarray(*list, more, sizeof(void *));
-	if (p == NULL)
-		return false;
-	*list = p;
-	*room = more;
-	return true;
-}
-
-bool selfcheck_report_add(struct selfcheck_report *r, const struct selfcheck_finding *f, size_t n)
-{
-	for (size_t i = 0; i < n && !r->failed; i++) {
-		r->failed = !grow((void **)&r->finding, r->n, &r->room);
-		if (!r->failed)
-			r->finding[r->n++] = &f[i];
-	}
-	return !r->failed;
-}
-
-void selfcheck_report_host(struct selfcheck_report *r, const struct selfcheck *h)
-{
-	r->failed = r->failed || !grow((void **)&r->host, r->nhost, &r->host_room);
-	if (!r->failed)
-		r->host[r->nhost++] = h;
-}
-
-static enum selfcheck_result result_of(const struct selfcheck_report *r)
-{
-	enum selfcheck_result all = SELFCHECK_WELL;
-	for (size_t i = 0; i < r->n; i++)
-		all = selfcheck_result_worse(all, selfcheck_result_of(r->finding[i], 1));
-	return all;
-}
 
 static int exit_code_of(enum selfcheck_result r)
 {
@@ -115,14 +62,27 @@ static void print_match(const struct style *st, const struct selfcheck *h, size_
 	       c->match.usage, c->match.selector, c->match.mtype, h->verdict.owner);
 }
 
-static void print_text(const struct selfcheck_report *r)
+/* A name of which no chain is known: a person should see that nothing was compared. */
+static void print_unknown(const struct style *st, const struct selfcheck *h)
+{
+	if (h->facts.nchain > 0 || h->facts.no_tls != NULL || h->verdict.set == NULL)
+		return;
+	printf(
+	    "%s--%s %s:%u: %zu usable TLSA records at %s, and no chain to compare: give --chain or "
+	    "--live\n",
+	    tone_on(st, TONE_DIM), tone_off(st), h->request.name, h->request.port,
+	    h->verdict.set->usable, h->verdict.owner);
+}
+
+static void print_text(const struct selfcheck_round *r)
 {
 	struct style st = style_of(stdout);
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; i < r->nfinding; i++)
 		print_finding(&st, r->finding[i]);
-	for (size_t h = 0; h < r->nhost; h++) {
-		for (size_t i = 0; i < r->host[h]->facts.nchain; i++)
-			print_match(&st, r->host[h], i);
+	for (size_t h = 0; h < r->ncheck; h++) {
+		for (size_t i = 0; i < r->check[h]->facts.nchain; i++)
+			print_match(&st, r->check[h], i);
+		print_unknown(&st, r->check[h]);
 	}
 }
 
@@ -180,26 +140,26 @@ static bool write_and_free(struct json *j)
 	return ok;
 }
 
-static bool print_json(const struct selfcheck_report *r)
+static bool print_json(const struct selfcheck_round *r)
 {
-	for (size_t i = 0; i < r->n; i++) {
+	for (size_t i = 0; i < r->nfinding; i++) {
 		if (!write_and_free(finding_json(r->finding[i])))
 			return false;
 	}
 	struct json *j = json_object();
-	json_set_str(j, "result", selfcheck_result_name(result_of(r)));
-	json_set_int(j, "findings", (int64_t)r->n);
+	json_set_str(j, "result", selfcheck_result_name(r->result));
+	json_set_int(j, "findings", (int64_t)r->nfinding);
 	struct json *hosts = json_set(j, "hosts", json_array());
-	for (size_t i = 0; i < r->nhost; i++)
-		add_host(hosts, r->host[i]);
+	for (size_t i = 0; i < r->ncheck; i++)
+		add_host(hosts, r->check[i]);
 	return write_and_free(j);
 }
 
-int selfcheck_report_print(const struct selfcheck_report *r, bool json)
+int selfcheck_report_print(const struct selfcheck_round *r, bool json)
 {
 	if (json && !print_json(r))
 		return EX_IOERR;
 	if (!json)
 		print_text(r);
-	return exit_code_of(result_of(r));
+	return exit_code_of(r->result);
 }

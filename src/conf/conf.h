@@ -12,6 +12,7 @@
 
 #include "dane/policy.h"
 #include "log/log.h"
+#include "selfcheck/policy.h"
 
 #include <stdio.h>
 

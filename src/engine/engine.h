@@ -109,6 +109,10 @@ struct session_request {
 	 * been delivered. */
 	void (*before_dot)(void *arg);
 	void *before_dot_arg;
+	/* NULL, or called just before the end is told: what the server sent in the handshake, the
+	 * callback's to free; not called without a chain. */
+	void (*on_chain)(void *arg, struct tls_chain *c);
+	void *on_chain_arg;
 };
 
 struct session;

@@ -259,6 +259,7 @@ struct selfcheck *selfcheck_start(struct engine *e, const struct selfcheck_reque
 	/* Both families, whatever we send by: senders choose. */
 	r->check.facts = (struct selfcheck_facts){.port = q->port,
 						  .host = {.name = q->name, .mx_secure = true},
+						  .no_tls = q->no_tls,
 						  .now = q->now,
 						  .soon_s = q->soon_s,
 						  .signature_s = q->signature_s};

@@ -25,6 +25,7 @@ struct selfcheck_request {
 	uint16_t port;
 	const struct selfcheck_input *chain;
 	size_t nchain;             /* at most SELFCHECK_CHAINS_MAX; 0: only DNS is looked at */
+	const char *no_tls;        /* as in struct selfcheck_facts */
 	const struct tls_cas *cas; /* to see public CAs; NULL: that is not looked at */
 	int64_t now;               /* certificates are judged as of this time */
 	int64_t soon_s;            /* as in struct selfcheck_facts */

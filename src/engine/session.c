@@ -141,6 +141,10 @@ static void report(struct session *s)
 	};
 	struct session_outcome o;
 	trouble_judge(&f, &o);
+	struct tls_chain *chain =
+	    s->request.on_chain != NULL && s->tls != NULL ? tls_conn_chain(s->tls) : NULL;
+	if (chain != NULL)
+		s->request.on_chain(s->request.on_chain_arg, chain);
 	session_cb *cb = s->cb;
 	void *cb_arg = s->arg;
 	cb(cb_arg, &o);

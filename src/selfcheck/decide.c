@@ -41,6 +41,7 @@ struct words decision_words(struct decision *d, const struct selfcheck_chain *ch
 		return w;
 	w.chain = chain->label;
 	w.file = chain->file != NULL ? chain->file : chain->label;
+	w.target = chain->file;
 	if (chain->ncert > 0)
 		w.publish = selfcheck_record_line(d->list.mem, d->owner, &chain->cert[0]);
 	return w;
@@ -132,6 +133,15 @@ static enum selfcheck_promise decide_tlsa(struct decision *d)
 	return SELFCHECK_UNKNOWN;
 }
 
+/* A server without TLS keeps no promise. */
+static void decide_no_tls(struct decision *d)
+{
+	struct words w = decision_words(d, NULL);
+	w.detail = d->f->no_tls;
+	if (d->f->no_tls != NULL)
+		list_add(&d->list, SELFCHECK_NO_STARTTLS, !d->usable, nowhere, &w);
+}
+
 /* Everything served must keep the promise: each sender gets one chain, and does not choose. */
 static enum selfcheck_promise promise_of_all(const struct decision *d,
 					     enum selfcheck_promise by_lookup)
@@ -139,6 +149,8 @@ static enum selfcheck_promise promise_of_all(const struct decision *d,
 	bool unknown = false, any = false;
 	if (by_lookup != SELFCHECK_KEPT)
 		return by_lookup;
+	if (d->f->no_tls != NULL)
+		return SELFCHECK_BROKEN;
 	for (size_t i = 0; i < d->f->nchain; i++) {
 		if (!d->f->chain[i].served)
 			continue;
@@ -202,6 +214,7 @@ bool selfcheck_decide(struct arena *mem, const struct selfcheck_facts *f,
 		out->of[i] = p == SELFCHECK_KEPT ? SELFCHECK_UNKNOWN : p;
 		decide_chain(&d, i);
 	}
+	decide_no_tls(&d);
 	out->promise = promise_of_all(&d, p);
 	decide_records(&d);
 	list_sort(&d.list);

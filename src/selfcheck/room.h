@@ -7,8 +7,8 @@
 
 /* What the words in braces of findings.tbl stand for; NULL where a finding has no use for it. */
 struct words {
-	const char *host, *owner, *chain, *file, *record, *asked, *type, *other, *detail, *domain,
-	    *publish;
+	const char *host, *owner, *chain, *file, *target, *record, *asked, *type, *other, *detail,
+	    *domain, *publish;
 	uint16_t port;
 	int64_t date, now;
 };

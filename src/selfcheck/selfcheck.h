@@ -70,6 +70,7 @@ struct selfcheck_facts {
 	size_t nother;
 	const struct selfcheck_chain *chain;
 	size_t nchain;       /* at most SELFCHECK_CHAINS_MAX */
+	const char *no_tls;  /* the server was asked, and served no certificate: why; else NULL */
 	int64_t now;         /* seconds since the epoch */
 	int64_t soon_s;      /* certificates that end within this time end soon */
 	int64_t signature_s; /* the same for signatures */

@@ -57,6 +57,7 @@ static void add_word(struct buf *out, struct slice name, const struct words *w)
 	    {"owner", w->owner},
 	    {"chain", w->chain},
 	    {"file", w->file},
+	    {"target", w->target},
 	    {"record", w->record},
 	    {"asked", w->asked},
 	    {"type", w->type},

@@ -216,6 +216,11 @@ static enum tls_state conn_up(struct tls_conn *t)
 	return t->state;
 }
 
+struct tls_chain *tls_conn_chain(const struct tls_conn *t)
+{
+	return tls_chain_of(t->report->check.served);
+}
+
 /* --- OpenSSL's callbacks --- */
 
 static int on_verify(X509_STORE_CTX *ctx, void *arg)

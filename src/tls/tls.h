@@ -128,6 +128,10 @@ void tls_cas_free(struct tls_cas **c);
 /* Is the certificate at `depth` trusted, or issued by what is? */
 bool tls_cas_know(const struct tls_cas *cas, const struct tls_chain *c, int depth, int64_t at);
 
+/* What the server of a connection sent, as a chain of its own. NULL: nothing (yet), or out of
+ * memory. */
+struct tls_chain *tls_conn_chain(const struct tls_conn *t);
+
 /* T1: fills rr->full for a Full(0) record: does its data parse as a certificate (selector 0) or
  * public key (1)? */
 void tls_judge_full(struct tlsa *rr);

@@ -38,7 +38,8 @@ struct row {
 	const char *a, *aaaa, *cname, *tlsa, *expanded; /* a NULL: A; tlsa NULL: not asked */
 	const char *other;                              /* TLSA at port 587 */
 	struct row_chain chain[2];
-	int64_t signature;  /* of the TLSA answer: seconds from now; 0: none */
+	int64_t signature; /* of the TLSA answer: seconds from now; 0: none */
+	const char *no_tls;
 	const char *expect; /* "error mismatch 0 -, ..": severity, finding, chain, record */
 	enum selfcheck_promise promise;
 	const char *says; /* in the text of the first finding; NULL: not compared */
@@ -204,6 +205,12 @@ static const struct row rows[] = {
     {"T10: nobody judged a full record", .tlsa = "secure 3 1 0 aa*91",
      .chain = {{.there = true, .not_judged = true, .fits = "0"}}, .expect = "",
      .promise = SELFCHECK_UNKNOWN},
+    {"RFC 7672 s2.2: records, and no STARTTLS", .tlsa = EE, .no_tls = "not offered",
+     .expect = "error no-starttls - -", .promise = SELFCHECK_BROKEN,
+     .says = "port 25: not offered"},
+    {"RFC 7672 s2.2: no records, and no STARTTLS", .tlsa = "nxdomain secure",
+     .no_tls = "not offered", .expect = "warning no-tlsa - -, warning no-starttls - -",
+     .promise = SELFCHECK_NOTHING},
     {"V1: nothing served: nothing is known of the promise", .tlsa = EE, .expect = "",
      .promise = SELFCHECK_UNKNOWN},
 };
@@ -282,6 +289,7 @@ static void make(const struct row *r, struct made *m)
 	*m = (struct made){.f = {.port = 25,
 				 .host = {.name = HOST, .mx_secure = true},
 				 .now = NOW,
+				 .no_tls = r->no_tls,
 				 .soon_s = (int64_t)14 * DAY,
 				 .signature_s = DAY / 2,
 				 .chain = m->chain}};
