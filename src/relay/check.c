@@ -2,6 +2,7 @@
 /* What can be found wrong in the configuration of the relay before a process depends on it. */
 #include "relay/certificates.h"
 #include "relay/network.h"
+#include "relay/published.h"
 #include "relay/relay.h"
 
 #include "engine/credentials.h"
@@ -103,6 +104,18 @@ static bool check_routes(const struct conf *c)
 	return ok;
 }
 
+static bool check_names(const struct conf *c)
+{
+	char error[ERROR_ROOM] = "";
+	struct published p;
+	bool ok = published_load(&p, c, error, sizeof(error));
+	if (!ok)
+		fprintf(stderr, "danelaw relay: %s\n", error);
+	else
+		published_free(&p);
+	return ok;
+}
+
 bool relay_check(const struct conf *c)
 {
 	bool listeners = check_listeners(c->relay_smtp);
@@ -112,5 +125,6 @@ bool relay_check(const struct conf *c)
 	bool certificates = check_certificates(c);
 	bool routes = check_routes(c);
 	routes = check_credentials(c) && routes;
-	return check_users(c) && routes && certificates && networks && listeners;
+	bool names = check_names(c);
+	return check_users(c) && names && routes && certificates && networks && listeners;
 }

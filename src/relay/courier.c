@@ -397,7 +397,7 @@ int courier_main(const struct birth *b)
 	k.process.on_peer = on_peer;
 	k.process.on_drain = on_drain;
 	if (read_credentials(&k, b) && process_drop(&k.process))
-		k.remote = remote_new(k.process.loop);
+		k.remote = remote_new(k.process.loop, ROLE_COURIER);
 	if (k.remote != NULL)
 		start_engine(&k, b, error, sizeof(error));
 	k.tell = loop_timer_new(k.process.loop, on_tell, &k);

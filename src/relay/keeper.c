@@ -11,7 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAINTAIN_MS = 60000 };
+enum {
+	FINDINGS_MEM_MAX = 1024 * 1024,
+	MAINTAIN_MS = 60000,
+};
 
 int64_t keeper_now(void)
 {
@@ -72,6 +75,7 @@ static void answer_all(struct keeper *k, enum store_status s)
 		free(a);
 	}
 	k->last_ack = &k->ack;
+	arena_init(&k->findings_mem, FINDINGS_MEM_MAX);
 }
 
 static void on_commit(void *arg)
@@ -148,6 +152,14 @@ static void drop_peer(struct peer *p)
 	free(p);
 }
 
+/* The last ones stay until newer ones come, also when the warden ends. */
+static bool take_findings(struct keeper *k, struct slice payload)
+{
+	arena_free(&k->findings_mem);
+	k->findings = (struct findings){0};
+	return findings_get(payload, &k->findings_mem, &k->findings);
+}
+
 static void on_message(void *arg, struct channel *c, enum message type, struct slice payload)
 {
 	struct peer *p = arg;
@@ -162,6 +174,8 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 		courier_stats_get(payload, &p->stats);
 	else if (type == MSG_LEAVING)
 		p->leaving = true;
+	else if (type == MSG_FINDINGS)
+		sane = take_findings(p->keeper, payload);
 	if (!sane || (p->leaving && p->jobs == 0))
 		drop_peer(p);
 }
@@ -179,7 +193,7 @@ static void on_peer(void *self, enum role role, int fd)
 {
 	struct keeper *k = self;
 	struct peer *p = calloc(1, sizeof(*p));
-	if (p == NULL || (role != ROLE_INTAKE && role != ROLE_COURIER)) {
+	if (p == NULL || (role != ROLE_INTAKE && role != ROLE_COURIER && role != ROLE_WARDEN)) {
 		free(p);
 		close(fd);
 		return;
@@ -209,6 +223,7 @@ static void on_metrics(void *arg, struct buf *body)
 		courier_stats_add(&now, &p->stats);
 	store_totals(k->store, &t);
 	metrics_write(&k->metrics, &now, &t, keeper_now(), body);
+	findings_metrics(&k->findings, body);
 }
 
 static void on_restarts(void *self, enum role role, uint32_t n)
@@ -329,6 +344,7 @@ static void stop(struct keeper *k)
 	}
 	if (k->commit != NULL)
 		loop_defer_cancel(&k->commit);
+	arena_free(&k->findings_mem);
 	loop_timer_free(&k->wake);
 	loop_timer_free(&k->maintain);
 	loop_http_free(&k->http);

@@ -12,6 +12,7 @@
 
 #include "relay/control.h"
 #include "loop/http.h"
+#include "relay/findings.h"
 #include "relay/mail.h"
 #include "relay/metrics.h"
 #include "relay/process.h"
@@ -56,6 +57,8 @@ struct keeper {
 	struct control *control;
 	struct loop_http *http;
 	struct metrics metrics;
+	struct findings findings; /* the warden's last ones */
+	struct arena findings_mem;
 	struct sched *sched;
 	struct sched_config sched_config;
 	struct peer *peer;

@@ -41,10 +41,16 @@ static size_t count(const char *const *list)
 	return n;
 }
 
+bool published_any(const struct conf *c)
+{
+	return c->selfcheck_names[0] != NULL || (c->relay_certificate[0] != NULL &&
+						 c->relay_smtp[0] != NULL && c->smtp_helo != NULL);
+}
+
 /* smtp.helo is what a relay with a certificate calls itself to everybody. */
 static bool add_default(struct published *p, const struct conf *c)
 {
-	if (c->relay_certificate[0] == NULL || c->relay_smtp[0] == NULL || c->smtp_helo == NULL)
+	if (!published_any(c))
 		return true;
 	/* A name that is none was never published. */
 	if (target_from(c->smtp_helo, &p->target[0]))

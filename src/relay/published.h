@@ -11,6 +11,9 @@
 #include "selfcheck/target.h"
 #include "tls/tls_server.h"
 
+/* Is there a name to look at? */
+bool published_any(const struct conf *c);
+
 struct published {
 	struct arena mem;
 	struct selfcheck_target *target;

@@ -85,6 +85,7 @@ struct selfcheck_finding {
 	uint16_t port;     /* 0: a domain */
 	int chain;         /* index in the facts; -1: none in particular */
 	int record;        /* index in the TLSA set; -1: none in particular */
+	const char *key;   /* the same for the same matter, while dates and distances change */
 	const char *text;  /* one sentence, without capital and full stop */
 	const char *cure;  /* what to do */
 	const char *paste; /* a record or a command; "": nothing to paste */
