@@ -75,7 +75,6 @@ static void answer_all(struct keeper *k, enum store_status s)
 		free(a);
 	}
 	k->last_ack = &k->ack;
-	arena_init(&k->findings_mem, FINDINGS_MEM_MAX);
 }
 
 static void on_commit(void *arg)
@@ -308,6 +307,7 @@ static bool start(struct keeper *k)
 {
 	k->last_ack = &k->ack;
 	keeper_start_clock(k);
+	arena_init(&k->findings_mem, FINDINGS_MEM_MAX);
 	process_host(k->process.birth.conf, k->host, sizeof(k->host));
 	set_times(k);
 	const char *wrong = sched_config_error(&k->sched_config);
