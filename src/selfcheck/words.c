@@ -139,12 +139,12 @@ void list_add(struct list *l, enum selfcheck_kind k, bool mild, struct place at,
 	    .cure = words_fill(l->mem, kind_cure(k), w),
 	};
 	f->paste = words_fill(l->mem, kind_paste(k), w);
-	f->key = words_fill(l->mem, "{chain} {file} {record} {asked} {type} {other} {domain} {host}", w);
+	f->key =
+	    words_fill(l->mem, "{chain} {file} {record} {asked} {type} {other} {domain} {host}", w);
 	/* A line that lacks a part of it is no line to paste. */
 	if (f->paste != NULL && strchr(f->paste, '?') != NULL)
 		f->paste = "";
-	l->failed = f->text == NULL || f->cure == NULL || f->paste == NULL ||
-		    f->key == NULL;
+	l->failed = f->text == NULL || f->cure == NULL || f->paste == NULL || f->key == NULL;
 }
 
 void list_sort(struct list *l)
