@@ -294,7 +294,7 @@ class Published:
 
 def options(published, **more):
     return {"relay.certificate": published.cert, "relay.key": published.key, "relay.metrics": f"127.0.0.1:{METRICS}",
-            "smtp.helo": MX, "selfcheck.interval": INTERVAL, "selfcheck.files": 1, "selfcheck.domains": ZONE, **more}
+            "smtp.helo": MX, "selfcheck.names": MX, "selfcheck.interval": INTERVAL, "selfcheck.files": 1, "selfcheck.domains": ZONE, **more}
 
 
 def test_starttls(score, published):
@@ -437,7 +437,14 @@ def test_two_names(score, published):
     words = []
     for key, value in options(published).items():
         words += ["-o", f"{key}={value}"]
-    words += ["-o", f"relay.smtp=127.0.0.1:{PORT}", "-o", f"selfcheck.names={MX}", "-o", f"selfcheck.names=broken.{ZONE}"]
+    listener = ["-o", f"relay.smtp=127.0.0.1:{PORT}"]
+    default = [w for pair in zip(words[::2], words[1::2]) if not pair[1].startswith("selfcheck.names=") for w in pair]
+    score.claim("by default nothing is published that only this machine can reach",
+                findings([], options=[*default, *listener])[1] == 64)
+    score.claim("and smtp.helo is where others can connect",
+                [h["name"] for h in findings([], options=[*default, "-o", f"relay.smtp=192.0.2.1:{PORT}"])[2].get("hosts", [])]
+                == [MX])
+    words += [*listener, "-o", f"selfcheck.names=broken.{ZONE}"]
     time.sleep(TTL + 1)
     found, code, summary, rows = findings([], options=words)
     score.claim("of two names one is broken", found == ["error mismatch"] and code == 2, (found, code, rows))

@@ -4,6 +4,7 @@
 
 #include "idn/idn.h"
 #include "loop/loop.h"
+#include "relay/network.h"
 #include "wire/dname.h"
 
 #include <errno.h>
@@ -41,10 +42,30 @@ static size_t count(const char *const *list)
 	return n;
 }
 
+/* Nobody publishes what only this machine can reach. */
+static bool listens_to_others(const struct conf *c)
+{
+	static const char *const own[] = {"127.0.0.0/8", "::1"};
+	for (size_t i = 0; c->relay_smtp[i] != NULL; i++) {
+		struct ipaddr address;
+		struct network network;
+		uint16_t port;
+		bool mine = false;
+		if (!endpoint_from_text(c->relay_smtp[i], &address, &port))
+			continue;
+		for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++)
+			mine = mine || (network_from_text(own[k], &network) &&
+					network_has(&network, &address));
+		if (!mine)
+			return true;
+	}
+	return false;
+}
+
 bool published_any(const struct conf *c)
 {
-	return c->selfcheck_names[0] != NULL || (c->relay_certificate[0] != NULL &&
-						 c->relay_smtp[0] != NULL && c->smtp_helo != NULL);
+	return c->selfcheck_names[0] != NULL ||
+	       (c->relay_certificate[0] != NULL && c->smtp_helo != NULL && listens_to_others(c));
 }
 
 /* smtp.helo is what a relay with a certificate calls itself to everybody. */
