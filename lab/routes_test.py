@@ -254,10 +254,20 @@ def config(test, file):
     test.add("dane-only and a submission server", [] if code == 78 and "dane-only" in err else [code, err])
 
 
+def checks(test):
+    """`danelaw check` looks at the domain's own hosts and says that mail goes elsewhere."""
+    route = "lmtp:unix:/run/dovecot/lmtp"
+    code, out, err = report.run(["-o", f"destination.ee-311.test.route={route}", "check", "ee-311.test"])
+    test.add("check names the route", [] if code == 0 and f"takes the route {route}" in out and "mx.ee-311.test" in out
+             else [code, out, err])
+    code, out, err = report.run(["check", "ee-311.test"])
+    test.add("check without a route", [] if code == 0 and "route" not in out else [code, out, err])
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         test = Test(pathlib.Path(folder))
-        for part in (dovecot, broken_off, submission):
+        for part in (dovecot, broken_off, submission, checks):
             try:
                 part(test)
             except Exception as e:      # one broken part must not hide the others
