@@ -8,7 +8,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SEND_MEM_MAX = 64 * 1024 * 1024, DUE_MAX = 256, BATCH = 64, FIRST_JOB_LEVELS = 3 };
+enum {
+	SEND_MEM_MAX = 64 * 1024 * 1024,
+	DUE_MAX = 256,
+	BATCH = 64,
+	FIRST_LOOK = 8,
+	FIRST_JOB_LEVELS = 3
+};
 
 /* --- Flights --- */
 
@@ -104,26 +110,25 @@ static bool tell_delivery(struct keeper *k, int64_t delivery, const struct sched
 	return ok;
 }
 
-/* Reports up to max due deliveries of a destination; *more when there are at least so many. */
+/* Reports up to max due deliveries of a destination, so many of each sender. True: it has more. */
 static bool tell_destination(struct keeper *k, int64_t destination, const struct sched_known *known,
-			     size_t max, int64_t now, bool *more)
+			     size_t max, size_t per_sender, int64_t now)
 {
 	int64_t due[DUE_MAX];
 	size_t n = 0;
+	bool more = false;
 	if (max > DUE_MAX)
 		max = DUE_MAX;
-	if (store_due(k->store, destination, now, max, due, &n) != STORE_OK)
+	if (store_due(k->store, destination, now, max, per_sender, due, &n, &more) != STORE_OK)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		tell_delivery(k, due[i], known, now);
-	*more = n == max;
-	return true;
+	return more;
 }
 
 static void wish_deliveries(struct keeper *k, const struct sched_wish *w, int64_t now)
 {
-	bool more = false;
-	tell_destination(k, w->destination, NULL, w->max, now, &more);
+	bool more = tell_destination(k, w->destination, NULL, w->max, w->per_sender, now);
 	sched_deliveries_told(k->sched, w->destination, more);
 }
 
@@ -138,8 +143,8 @@ static void wish_destinations(struct keeper *k, const struct sched_wish *w, int6
 	enum store_status s = store_ready(k->store, now, busy, nbusy, max, &mem, found, &n);
 	for (size_t i = 0; s == STORE_OK && i < n; i++) {
 		struct sched_known known = {found[i].failures, found[i].backoff_until};
-		bool more = false;
-		tell_destination(k, found[i].id, &known, 8, now, &more);
+		bool more =
+		    tell_destination(k, found[i].id, &known, FIRST_LOOK, w->per_sender, now);
 		sched_deliveries_told(k->sched, found[i].id, more);
 	}
 	sched_destinations_told(k->sched, s == STORE_OK && n == max);

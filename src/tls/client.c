@@ -124,6 +124,7 @@ bool tls_context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind 
 		if (!restrict_may(ssl))
 			return false;
 		break;
+	case HOST_LOCAL:
 	case HOST_SKIP:
 		return false;
 	}

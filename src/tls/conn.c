@@ -191,6 +191,7 @@ static bool terms_met(struct tls_conn *t)
 		t->proof.valid_from = INT64_MIN;
 		t->proof.valid_until = INT64_MAX;
 		return true;
+	case HOST_LOCAL:
 	case HOST_SKIP:
 		return false;
 	}
@@ -215,6 +216,11 @@ static enum tls_state conn_up(struct tls_conn *t)
 	return t->state;
 }
 
+struct tls_chain *tls_conn_chain(const struct tls_conn *t)
+{
+	return tls_chain_of(t->report->check.served);
+}
+
 /* --- OpenSSL's callbacks --- */
 
 static int on_verify(X509_STORE_CTX *ctx, void *arg)
@@ -232,6 +238,7 @@ static int on_verify(X509_STORE_CTX *ctx, void *arg)
 	case HOST_MAY:
 		/* Not an authentication and never reported as one: for the audit. */
 		return tls_check_keep_served(k, ctx) ? 1 : 0;
+	case HOST_LOCAL:
 	case HOST_SKIP:
 		return 0;
 	}
@@ -312,10 +319,11 @@ static bool conn_verification(struct tls_conn *t, char *error, size_t room)
 	case HOST_MAY:
 		SSL_set_verify(t->b.ssl, SSL_VERIFY_NONE, NULL);
 		return tls_sni_load(t->b.ssl, terms->sni, error, room);
+	case HOST_LOCAL:
 	case HOST_SKIP:
 		break;
 	}
-	snprintf(error, room, "a host that is not to be connected to");
+	snprintf(error, room, "a host that TLS is not for");
 	return false;
 }
 

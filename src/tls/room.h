@@ -173,5 +173,7 @@ void tls_sessions_drop(struct session_table *t, const struct tls_terms_key *k);
 struct tls_chain {
 	STACK_OF(X509) * certs; /* leaf first, at least one */
 };
+/* With references of its own; NULL: none in it, or out of memory. */
+struct tls_chain *tls_chain_of(STACK_OF(X509) * certs);
 
 #endif

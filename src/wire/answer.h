@@ -24,6 +24,7 @@ enum dns_type {
 	DNS_AAAA = 28,
 	DNS_DNAME = 39,
 	DNS_DS = 43,
+	DNS_RRSIG = 46,
 	DNS_DNSKEY = 48,
 	DNS_TLSA = 52,
 };
@@ -77,7 +78,16 @@ struct answer {
 	struct dns_rr
 	    *rr; /* records of the asked type at canonical; DNS_SECURE and DNS_INSECURE only */
 	size_t nrr;
+	/* Records: when the first of their signatures, or of those of the alias chain, ends (RFC
+	   4034 s3.1.5); of several signatures of one RRset the last counts. */
+	bool has_signature;
+	uint32_t signature_expires; /* seconds since the epoch, modulo 2^32: answer_signed_until()
+				     */
 };
+
+/* has_signature only: the end of the first signature, in seconds since the epoch; `now` tells which
+ * of the times that look alike is meant (RFC 1982). */
+int64_t answer_signed_until(const struct answer *a, int64_t now);
 
 /* How the resolver judged the packet. */
 enum answer_security { ANSWER_INSECURE, ANSWER_SECURE, ANSWER_BOGUS };
