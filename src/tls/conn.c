@@ -47,7 +47,12 @@ struct tls_client *tls_client_new(const struct tls_client_config *c, char *error
 		return NULL;
 	}
 	t->offset_s = c->verify_offset_s;
-	t->ctx = tls_context_new(c->sigalgs, error, room);
+	if (!tls_lean_open(&t->lean)) {
+		tls_openssl_error("cannot set OpenSSL up", error, room);
+		tls_client_free(&t);
+		return NULL;
+	}
+	t->ctx = tls_context_new(t->lean.library, c->sigalgs, error, room);
 	if (t->ctx == NULL) {
 		tls_client_free(&t);
 		return NULL;
@@ -73,6 +78,7 @@ void tls_client_free(struct tls_client **c)
 	tls_sessions_free(&(*c)->sessions);
 	SSL_CTX_free((*c)->ctx);
 	X509_STORE_free((*c)->cas);
+	tls_lean_close(&(*c)->lean);
 	free(*c);
 	*c = NULL;
 }
