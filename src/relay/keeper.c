@@ -14,6 +14,9 @@
 enum {
 	FINDINGS_MEM_MAX = 1024 * 1024,
 	MAINTAIN_MS = 60000,
+	LINGER_MS = 2,     /* a group waits so long for more */
+	GROUP_BUSY = 4,    /* when the one before had so many steps: else nobody is to come */
+	GROUP_ENOUGH = 64, /* with so many it waits no longer */
 };
 
 int64_t keeper_now(void)
@@ -77,13 +80,16 @@ static void answer_all(struct keeper *k, enum store_status s)
 	k->last_ack = &k->ack;
 }
 
-static void on_commit(void *arg)
+/* False: nothing is open, or the store failed. */
+static bool commit_group(struct keeper *k)
 {
-	struct keeper *k = arg;
-	k->commit = NULL;
+	if (k->commit != NULL)
+		loop_defer_cancel(&k->commit);
+	loop_timer_stop(k->linger);
 	if (!k->group_open)
-		return;
+		return false;
 	k->group_open = false;
+	k->in_last_group = k->in_group;
 	enum store_status s = keeper_audit_before_commit(k);
 	if (s == STORE_OK)
 		s = store_commit(k->store);
@@ -95,27 +101,58 @@ static void on_commit(void *arg)
 	 * disk knows the truth now. */
 	if (s != STORE_OK) {
 		keeper_fatal(k, "commit", s);
-		return;
+		return false;
 	}
 	keeper_audit_committed(k);
-	keeper_schedule(k);
+	return true;
+}
+
+static void on_commit(void *arg)
+{
+	struct keeper *k = arg;
+	if (commit_group(k))
+		keeper_schedule(k);
+}
+
+static void on_commit_turn(void *arg)
+{
+	struct keeper *k = arg;
+	k->commit = NULL; /* it has run */
+	on_commit(k);
+}
+
+/* Every commit costs a sync and a page of each table: under load fewer and larger ones. */
+static bool commit_soon(struct keeper *k)
+{
+	if (k->in_last_group >= GROUP_BUSY && k->in_group < GROUP_ENOUGH) {
+		if (k->in_group == 0)
+			loop_timer_set(k->linger, LINGER_MS);
+		return true;
+	}
+	if (k->commit == NULL)
+		k->commit = loop_defer(k->process.loop, on_commit_turn, k);
+	return k->commit != NULL;
 }
 
 bool keeper_group(struct keeper *k)
 {
-	if (k->group_open)
+	if (k->group_open) {
+		k->in_group++;
+		commit_soon(k); /* if not, it is committed after all: the first call saw to it */
 		return true;
+	}
 	enum store_status s = store_begin(k->store);
 	if (s != STORE_OK) {
 		if (store_health(k->store) != STORE_OK)
 			keeper_fatal(k, "begin", s);
 		return false;
 	}
-	k->commit = loop_defer(k->process.loop, on_commit, k);
-	if (k->commit == NULL) {
+	k->in_group = 0;
+	if (!commit_soon(k)) {
 		store_rollback(k->store);
 		return false;
 	}
+	k->in_group = 1;
 	k->group_open = true;
 	keeper_follow_clock(k);
 	return true;
@@ -265,13 +302,14 @@ static void on_maintain(void *arg)
 {
 	struct keeper *k = arg;
 	bool more = false;
-	if (!k->group_open) {
-		enum store_status s = store_maintain(k->store, keeper_now(), &more);
-		if (s != STORE_OK && store_health(k->store) != STORE_OK) {
-			keeper_fatal(k, "maintain", s);
-			return;
-		}
+	if (k->group_open && !commit_group(k))
+		return;
+	enum store_status s = store_maintain(k->store, keeper_now(), &more);
+	if (s != STORE_OK && store_health(k->store) != STORE_OK) {
+		keeper_fatal(k, "maintain", s);
+		return;
 	}
+	loop_timer_set(k->wake, 0); /* what the commit allows */
 	loop_timer_set(k->maintain, more ? 10 : MAINTAIN_MS);
 }
 
@@ -280,8 +318,7 @@ static void on_maintain(void *arg)
 static void on_drain(void *self)
 {
 	struct keeper *k = self;
-	if (k->group_open)
-		on_commit(k);
+	commit_group(k);
 	process_exit(&k->process);
 }
 
@@ -327,9 +364,10 @@ static bool start(struct keeper *k)
 		return false;
 	}
 	k->sched = sched_new(&k->sched_config, (uint64_t)keeper_now());
+	k->linger = loop_timer_new(k->process.loop, on_commit, k);
 	k->wake = loop_timer_new(k->process.loop, on_wake, k);
 	k->maintain = loop_timer_new(k->process.loop, on_maintain, k);
-	return k->sched != NULL && k->wake != NULL && k->maintain != NULL &&
+	return k->sched != NULL && k->linger != NULL && k->wake != NULL && k->maintain != NULL &&
 	       process_drop(&k->process) && keeper_open(k) && open_metrics(k) && confine(k);
 }
 
@@ -356,6 +394,7 @@ static void stop(struct keeper *k)
 	if (k->commit != NULL)
 		loop_defer_cancel(&k->commit);
 	arena_free(&k->findings_mem);
+	loop_timer_free(&k->linger);
 	loop_timer_free(&k->wake);
 	loop_timer_free(&k->maintain);
 	loop_http_free(&k->http);

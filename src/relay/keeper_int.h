@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside of the keeper: the only process that touches the store. Everything that changes the store
- * happens in a group: the group is committed once for all that came in one turn of the loop, and
- * only then is anything acknowledged.
+ * happens in a group: the group is committed once for all that came in one turn of the loop (under
+ * load: in two milliseconds), and only then is anything acknowledged.
  *
  * keeper.c: process, peers, groups. keeper_accept.c: from intake to store. keeper_send.c: from
  * store to courier. keeper_result.c: from courier to store. keeper_notify.c: notifications.
@@ -69,9 +69,12 @@ struct keeper {
 	bool group_open;
 	struct ack *ack, **last_ack;
 	struct loop_deferred *commit;
+	struct loop_timer *linger;        /* or this one commits the group */
+	unsigned in_group, in_last_group; /* calls of keeper_group() */
 	struct loop_timer *wake, *maintain;
 	int64_t wall; /* both clocks as they were when last compared */
 	uint64_t elapsed;
+	int64_t look_after;  /* for destinations that are ready, if there is other work */
 	int64_t alarms_rest; /* a notification could not be queued: no alarms until then */
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;

@@ -13,7 +13,9 @@ enum {
 	DUE_MAX = 256,
 	BATCH = 64,
 	FIRST_LOOK = 8,
-	FIRST_JOB_LEVELS = 3
+	FIRST_JOB_LEVELS = 3,
+	LOOK_BUSY_PER_MS = 16,
+	LOOK_WAIT_MAX_MS = 1000,
 };
 
 /* --- Flights --- */
@@ -148,6 +150,8 @@ static void wish_destinations(struct keeper *k, const struct sched_wish *w, int6
 		sched_deliveries_told(k->sched, found[i].id, more);
 	}
 	sched_destinations_told(k->sched, s == STORE_OK && n == max);
+	int64_t wait = (int64_t)nbusy / LOOK_BUSY_PER_MS;
+	k->look_after = now + (wait < LOOK_WAIT_MAX_MS ? wait : LOOK_WAIT_MAX_MS);
 	arena_free(&mem);
 }
 
@@ -311,6 +315,15 @@ static void wish_start(struct keeper *k, const struct sched_wish *w, struct peer
 	arena_free(&mem);
 }
 
+/* The store passes over the destinations that are busy: that costs by their number, so the next
+ * look waits in proportion, unless we have run out of work. */
+static bool may_look(const struct keeper *k, int64_t now)
+{
+	struct sched_counts c;
+	sched_count(k->sched, &c);
+	return now >= k->look_after || now < k->look_after - LOOK_WAIT_MAX_MS || c.waiting == 0;
+}
+
 static void set_wake(struct keeper *k, int64_t now)
 {
 	struct store_next next = {INT64_MAX, INT64_MAX};
@@ -322,7 +335,9 @@ static void set_wake(struct keeper *k, int64_t now)
 		at = next.alarm;
 	int64_t wait = at - now;
 	if (wait < 50) /* what is ready and cannot start waits for an event, not for the clock */
-		wait = at <= now ? 1000 : 50;
+		wait = at <= now ? LOOK_WAIT_MAX_MS : 50;
+	if (next.ready <= now && k->look_after > now && k->look_after - now < wait)
+		wait = k->look_after - now;
 	if (wait > 60000)
 		wait = 60000;
 	loop_timer_set(k->wake, (uint32_t)wait);
@@ -337,7 +352,7 @@ void keeper_schedule(struct keeper *k)
 		return;
 	int64_t now = keeper_now();
 	keeper_alarms(k);
-	if (store_next(k->store, &next) == STORE_OK && next.ready <= now)
+	if (may_look(k, now) && store_next(k->store, &next) == STORE_OK && next.ready <= now)
 		sched_destinations_due(k->sched);
 	for (struct peer *courier;
 	     keeper_audit_has_room(k) && (courier = idlest_courier(k)) != NULL;) {
