@@ -7,11 +7,13 @@ Run as: lab/lab run lab/selfcheck_test.py [PATTERN...].  Publishes in the zone s
 """
 
 import fnmatch
+import hashlib
 import os
 import pathlib
 import re
 import signal
 import smtplib
+import ssl
 import subprocess
 import sys
 import time
@@ -23,6 +25,7 @@ import certs    # noqa: E402
 import daemon   # noqa: E402
 import report   # noqa: E402
 
+until = daemon.wait_until
 ZONE = "selfcheck.test"
 TTL = 2
 ADDRESS = "127.12.0.1"
@@ -145,7 +148,8 @@ class Score:
         self.passed += bool(ok)
         self.failed += not ok
         if not ok:
-            print(f"FAILED {what}: {str(seen)[-1500:]}", flush=True)
+            text = seen.log_text() if isinstance(seen, daemon.Relay) else str(seen)
+            print(f"FAILED {what}: {text[-1500:]}", flush=True)
         return ok
 
 
@@ -171,8 +175,8 @@ def weak_chain(maker, host):
                     "-days", "90", "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}"],
                    check=True, capture_output=True)
     raw = subprocess.run(["openssl", "x509", "-in", str(path), "-pubkey", "-noout"], check=True, capture_output=True)
-    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=raw.stdout, check=True, capture_output=True)
-    import hashlib
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=raw.stdout, check=True,
+                         capture_output=True)
     return path, bytes([3, 1, 1]) + hashlib.sha256(der.stdout).digest()
 
 
@@ -221,9 +225,10 @@ def run_cases(score, zone, maker):
         found, got, summary, rows = findings(words, env, options)
         same = expected is None or sorted(found) == sorted(expected)
         score.claim(f"{what}: finds {expected}", same and got == code, (found, got, rows))
-        pasted = [r["paste"] for r in rows if isinstance(r, dict) and r.get("finding") in ("mismatch", "no-tlsa", "wrong-port")]
+        pasted = [r["paste"] for r in rows if r.get("finding") in ("mismatch", "no-tlsa", "wrong-port")]
+        whole = rf"_25\._tcp\.{name}\.{ZONE}\. IN TLSA 3 1 1 [0-9a-f]{{64}}"
         score.claim(f"{what}: the record to paste is whole",
-                    all(re.fullmatch(rf"_25\._tcp\.{name}\.{ZONE}\. IN TLSA 3 1 1 [0-9a-f]{{64}}", p) for p in pasted), pasted)
+                    all(re.fullmatch(whole, p) for p in pasted), pasted)
         score.claim(f"{what}: each finding has a sentence and a cure",
                     all(r["text"] and r["cure"] and "?" not in r["text"] for r in rows if "finding" in r), rows)
 
@@ -259,7 +264,6 @@ def metrics(port=METRICS):
 
 def served_leaf(port=PORT):
     """The certificate that the listener serves now, as PEM."""
-    import ssl
     try:
         with smtplib.SMTP("127.0.0.1", port, timeout=5) as client:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -276,7 +280,8 @@ class Published:
     def __init__(self, zone, maker, folder):
         self.zone, self.maker = zone, maker
         self.cert, self.key = folder / "relay.pem", folder / "relay.key"
-        self.other = ["broken 2 A " + ADDRESS, tlsa_line(f"_25._tcp.broken.{ZONE}.", maker.certs.tlsa("3 1 1 zeros", []))]
+        self.zeros = maker.certs.tlsa("3 1 1 zeros", [])
+        self.other = [f"broken {TTL} A {ADDRESS}", tlsa_line("_25._tcp.broken", self.zeros)]
 
     def install(self, made, path):
         for source, target in ((path, self.cert), (path.with_suffix(".key"), self.key)):
@@ -287,14 +292,15 @@ class Published:
         return made
 
     def records(self, *made, more=()):
-        rdata = [self.maker.certs.tlsa("3 1 1 leaf", [m]) if m else self.maker.certs.tlsa("3 1 1 zeros", []) for m in made]
+        rdata = [self.maker.certs.tlsa("3 1 1 leaf", [m]) if m else self.zeros for m in made]
         lines = [f"mx {TTL} A {ADDRESS}", f"@ {TTL} MX 10 mx"]
         self.zone.publish([*lines, *self.other, *(tlsa_line("_25._tcp.mx", r) for r in rdata), *more])
 
 
 def options(published, **more):
     return {"relay.certificate": published.cert, "relay.key": published.key, "relay.metrics": f"127.0.0.1:{METRICS}",
-            "smtp.helo": MX, "selfcheck.names": MX, "selfcheck.interval": INTERVAL, "selfcheck.files": 1, "selfcheck.domains": ZONE, **more}
+            "smtp.helo": MX, "selfcheck.names": MX, "selfcheck.interval": INTERVAL, "selfcheck.files": 1,
+            "selfcheck.domains": ZONE, **more}
 
 
 def test_starttls(score, published):
@@ -304,43 +310,41 @@ def test_starttls(score, published):
     relay = daemon.Relay("selfcheck", PORT, user=daemon_user(), **options(published, **{
         "selfcheck.on-tlsa-mismatch": "no-starttls", "relay.submission": f"127.0.0.1:{PORT + 1}"})).start()
     try:
-        score.claim("the first look is well", daemon.wait_until(lambda: relay.event("selfcheck-done", result="ok")),
-                    relay.log_text())
-        score.claim("the metrics say so", daemon.wait_until(lambda: 'danelaw_selfcheck_result{result="ok"} 1' in metrics()),
+        score.claim("the first look is well", until(lambda: relay.event("selfcheck-done", result="ok")), relay)
+        score.claim("the metrics say so", until(lambda: 'danelaw_selfcheck_result{result="ok"} 1' in metrics()),
                     metrics())
         score.claim("STARTTLS is offered", starttls() is True)
         published.records(None)
-        score.claim("a mismatch takes STARTTLS away", daemon.wait_until(lambda: starttls() is False, 30), relay.log_text())
+        score.claim("a mismatch takes STARTTLS away", until(lambda: starttls() is False, 30), relay)
         score.claim("submission keeps STARTTLS", starttls(PORT + 1) is True)
         event = relay.event("selfcheck", finding="mismatch")
-        score.claim("the log has the record to publish", event and event["paste"].startswith(f"_25._tcp.{MX}. IN TLSA 3 1 1 ")
-                    and event["severity"] == "error", event)
-        daemon.wait_until(lambda: "danelaw_selfcheck_starttls 0" in metrics())
+        score.claim("the log has the record to publish",
+                    event and event["paste"].startswith(f"_25._tcp.{MX}. IN TLSA 3 1 1 ") and event["severity"] == "error", event)
+        until(lambda: "danelaw_selfcheck_starttls 0" in metrics())
         text = metrics()
         score.claim("the metrics have the finding",
                     f'danelaw_selfcheck_findings{{finding="mismatch",severity="error",name="{MX}:25"}} 1' in text
                     and "danelaw_selfcheck_starttls 0" in text and 'result="errors"} 1' in text, text)
         time.sleep(TTL + 4)
-        score.claim("the same is not said twice", len(relay.events("selfcheck", finding="mismatch")) == 1, relay.log_text())
-        published.zone.publish([f"mx {TTL} A {ADDRESS}", f"@ {TTL} MX 10 mx", event["paste"].replace(" IN ", f" {TTL} IN ")])
-        score.claim("the record that was pasted brings it back", daemon.wait_until(lambda: starttls() is True, 30),
-                    relay.log_text())
-        score.claim("the log says that it is gone", relay.event("selfcheck-gone", finding="mismatch"), relay.log_text())
+        score.claim("the same is not said twice", len(relay.events("selfcheck", finding="mismatch")) == 1, relay)
+        pasted = event["paste"].replace(" IN ", f" {TTL} IN ")
+        published.zone.publish([f"mx {TTL} A {ADDRESS}", f"@ {TTL} MX 10 mx", pasted])
+        score.claim("the record that was pasted brings it back", until(lambda: starttls() is True, 30), relay)
+        score.claim("the log says that it is gone", relay.event("selfcheck-gone", finding="mismatch"), relay)
         published.records(None)
-        daemon.wait_until(lambda: starttls() is False, 30)
+        until(lambda: starttls() is False, 30)
         published.install(*published.maker.chain(MX))
         fresh, path = published.maker.chain(MX)
         published.install(fresh, path)
         published.records(fresh)
         relay.process.send_signal(signal.SIGHUP)
-        score.claim("so does a certificate that satisfies the records", daemon.wait_until(lambda: starttls() is True, 30),
-                    relay.log_text())
+        score.claim("so does a certificate that satisfies the records", until(lambda: starttls() is True, 30), relay)
         warden = relay.roles()["warden"][0]
         os.kill(warden, signal.SIGKILL)
         score.claim("a warden that dies is started again",
-                    daemon.wait_until(lambda: relay.roles().get("warden", [warden])[-1] != warden), relay.log_text())
+                    until(lambda: relay.roles().get("warden", [warden])[-1] != warden), relay)
     finally:
-        score.claim("the relay ends well", relay.stop() == 0, relay.log_text())
+        score.claim("the relay ends well", relay.stop() == 0, relay)
 
 
 def test_lookup(score, published):
@@ -350,9 +354,9 @@ def test_lookup(score, published):
     relay = daemon.Relay("selfcheck-lookup", PORT, **options(published, **{
         "selfcheck.on-tlsa-mismatch": "no-starttls", "selfcheck.names": "mx.at-tlsa.servfail.test"})).start()
     try:
-        score.claim("a lookup that fails is said", daemon.wait_until(lambda: relay.event("selfcheck", finding="lookup-failed"), 30),
-                    relay.log_text())
-        score.claim("and takes no STARTTLS away", starttls() is True, relay.log_text())
+        score.claim("a lookup that fails is said",
+                    until(lambda: relay.event("selfcheck", finding="lookup-failed"), 30), relay)
+        score.claim("and takes no STARTTLS away", starttls() is True, relay)
     finally:
         relay.stop()
 
@@ -363,26 +367,24 @@ def test_files(score, published):
     published.records(made)
     relay = daemon.Relay("selfcheck-files", PORT, user=daemon_user(), **options(published)).start()
     try:
-        daemon.wait_until(lambda: relay.event("selfcheck-done"))
+        until(lambda: relay.event("selfcheck-done"))
         old = served_leaf()
         fresh, path = published.maker.chain(MX)
         published.install(fresh, path)
-        score.claim("the change is noticed", daemon.wait_until(lambda: relay.event("certificate-changed")), relay.log_text())
+        score.claim("the change is noticed", until(lambda: relay.event("certificate-changed")), relay)
         score.claim("the old one is served, and that is said",
-                    daemon.wait_until(lambda: relay.event("selfcheck", finding="not-reloaded")) and served_leaf() == old,
-                    relay.log_text())
-        event = daemon.wait_until(lambda: relay.event("selfcheck", finding="next-mismatch"))
+                    until(lambda: relay.event("selfcheck", finding="not-reloaded")) and served_leaf() == old, relay)
+        event = until(lambda: relay.event("selfcheck", finding="next-mismatch"))
         score.claim("that the new one lacks its record is said beforehand",
-                    event and published.maker.certs.tlsa("3 1 1 leaf", [fresh])[3:].hex() in event["paste"], relay.log_text())
+                    event and published.maker.certs.tlsa("3 1 1 leaf", [fresh])[3:].hex() in event["paste"], relay)
         published.records(made, fresh)
         relay.process.send_signal(signal.SIGHUP)
-        score.claim("after a reload the new one is served", daemon.wait_until(lambda: served_leaf() not in (None, old)),
-                    relay.log_text())
-        score.claim("and the old record is stale", daemon.wait_until(lambda: relay.event("selfcheck", finding="stale-record"), 30),
-                    relay.log_text())
+        score.claim("after a reload the new one is served", until(lambda: served_leaf() not in (None, old)), relay)
+        score.claim("and the old record is stale",
+                    until(lambda: relay.event("selfcheck", finding="stale-record"), 30), relay)
         published.key.write_bytes(published.maker.chain(MX)[1].with_suffix(".key").read_bytes())
         score.claim("a key of another certificate is noticed",
-                    daemon.wait_until(lambda: relay.event("selfcheck", finding="key-mismatch"), 30), relay.log_text())
+                    until(lambda: relay.event("selfcheck", finding="key-mismatch"), 30), relay)
     finally:
         relay.stop()
 
@@ -396,8 +398,7 @@ def test_reload(score, published):
     try:
         old = served_leaf()
         published.install(fresh, path)
-        score.claim("a new certificate is taken without a word", daemon.wait_until(lambda: served_leaf() not in (None, old)),
-                    relay.log_text())
+        score.claim("a new certificate is taken without a word", until(lambda: served_leaf() not in (None, old)), relay)
     finally:
         relay.stop()
 
@@ -411,7 +412,7 @@ def test_refuse(score, published):
     code = relay.process.wait(60)
     score.claim("a relay that would break its promise does not start", code == 78 and not relay.event("started"),
                 (code, relay.log_text()))
-    score.claim("and prints the record", f"_25._tcp.{MX}. IN TLSA 3 1 1 " in relay.log_text(), relay.log_text())
+    score.claim("and prints the record", f"_25._tcp.{MX}. IN TLSA 3 1 1 " in relay.log_text(), relay)
     published.records(made)
     time.sleep(TTL + 1)
     relay = daemon.Relay("selfcheck-refuse", PORT, user=daemon_user(), **refuse).start()
@@ -419,9 +420,8 @@ def test_refuse(score, published):
         old = served_leaf()
         published.install(*published.maker.chain(MX))
         relay.process.send_signal(signal.SIGHUP)
-        score.claim("a reload to such a state is refused", daemon.wait_until(lambda: relay.event("selfcheck-refused"), 30),
-                    relay.log_text())
-        score.claim("and the old certificate stays", served_leaf() == old and not relay.event("reloaded"), relay.log_text())
+        score.claim("a reload to such a state is refused", until(lambda: relay.event("selfcheck-refused"), 30), relay)
+        score.claim("and the old certificate stays", served_leaf() == old and not relay.event("reloaded"), relay)
     finally:
         relay.stop()
     lookup = {**refuse, "selfcheck.names": "mx.at-tlsa.servfail.test"}
@@ -441,9 +441,9 @@ def test_two_names(score, published):
     default = [w for pair in zip(words[::2], words[1::2]) if not pair[1].startswith("selfcheck.names=") for w in pair]
     score.claim("by default nothing is published that only this machine can reach",
                 findings([], options=[*default, *listener])[1] == 64)
+    open_to_all = findings([], options=[*default, "-o", f"relay.smtp=192.0.2.1:{PORT}"])[2]
     score.claim("and smtp.helo is where others can connect",
-                [h["name"] for h in findings([], options=[*default, "-o", f"relay.smtp=192.0.2.1:{PORT}"])[2].get("hosts", [])]
-                == [MX])
+                [h["name"] for h in open_to_all.get("hosts", [])] == [MX], open_to_all)
     words += [*listener, "-o", f"selfcheck.names=broken.{ZONE}"]
     time.sleep(TTL + 1)
     found, code, summary, rows = findings([], options=words)

@@ -58,6 +58,13 @@ def bad_command_lines():
     refused("negative days", USAGE, ["--days"], "check", "--days", "-1", "a.test")
     refused("both families", USAGE, ["-4", "-6"], "check", "-4", "-6", "a.test")
     refused("no domain", USAGE, ["domain"], "check")
+    refused("nobody to check", USAGE, ["--host", "selfcheck.names"], "selfcheck")
+    refused("a chain of nobody", NOINPUT, ["/nonexistent"], "selfcheck", "--chain", "/nonexistent")
+    refused("a chain that is none", DATAERR, ["/dev/null"], "selfcheck", "--host", "a.test", "--chain", "/dev/null")
+    refused("a domain of nobody", USAGE, ["--host"], "selfcheck", "--domain", "a.test")
+    refused("no port", USAGE, ["--port"], "selfcheck", "--host", "a.test", "--port", "65536")
+    refused("no host name", USAGE, ["label"], "selfcheck", "--host", "a..test")
+    refused("names that are none", CONFIG, ["selfcheck.names", "two words"], "-o", "selfcheck.names=two words", "selfcheck")
     for word in ("a..b", ".a", "a b.test", "a/b.test", "x" * 64 + ".test", "a." * 127 + "test", "a\tb"):
         refused(f"bad domain {word[:12]!r}", USAGE, ["not a"], "check", word)
     refused("empty domain", USAGE, ["not a"], "check", "")
@@ -343,7 +350,7 @@ def passwords_on_a_terminal():
 
 
 def help_texts():
-    for words in (["--help"], ["check", "--help"], ["send", "-h"], ["verify", "--help"], ["resolve", "--help"],
+    for words in (["--help"], ["check", "--help"], ["send", "-h"], ["verify", "--help"], ["resolve", "--help"], ["selfcheck", "--help"],
                   ["passwd", "--help"]):
         got, out, err = run(*words)
         check(f"help {words}", got == 0 and out.startswith("Usage: danelaw") and err == "", (got, err))
