@@ -99,7 +99,7 @@ static void test_metrics(void **state)
 {
 	static const struct findings none = {.when = 0};
 	static const char *const wanted[] = {
-	    "danelaw_selfcheck_findings{finding=\"mismatch\",severity=\"error\","
+	    "danelaw_selfcheck_findings{finding=\"mismatch\",severity=\"error\",name=",
 	    "name=\"mx.example.org:25\"} 2\n",
 	    "name=\"example.org\"} 1\n",
 	    "name=\"odd\\\\\\\"name:465\"} 1\n",
