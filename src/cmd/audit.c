@@ -18,7 +18,7 @@ static const struct opt options[] = {
     {0, "since", "TIME", "only from then on: RFC 3339, or an age like 30m, 2h, 7d"},
     {0, "until", "TIME", "only up to then"},
     {0, "reason", "REASON", "only what ended so; see danelaw-check(1)"},
-    {0, "policy", "POLICY", "only dane, encrypt, may, skip or pkix"},
+    {0, "policy", "POLICY", "only dane, encrypt, may, skip, pkix or local"},
     {0, "continuity", "WORD", "only same-certificate, unauthorised-change ..."},
     {0, "type", "TYPE", "only attempt, override, selfcheck or checkpoint"},
     {'n', "limit", "N", "at most so many, the newest (default 1000)"},

@@ -29,7 +29,9 @@ static void print_attempt(const struct audit_attempt *a, const struct style *s)
 	enum tone tone = tone_of(a);
 	printf("%.*s  %.*s", TEXT(or_dash(a->next_hop)), TEXT(or_dash(a->host)));
 	if (a->address.n > 0)
-		printf(" [%.*s]:%u", TEXT(a->address), a->port);
+		printf(" [%.*s]", TEXT(a->address));
+	if (a->port != 0 && a->address.n > 0)
+		printf(":%u", a->port);
 	printf("  %.*s  %s%.*s%s", TEXT(or_dash(a->policy)), tone_on(s, tone), TEXT(a->reason),
 	       tone_off(s));
 	if (a->version.n > 0)
@@ -174,8 +176,9 @@ static void print_attempt_whole(const struct audit_attempt *a)
 	row("message", a->queue_id);
 	row("next hop", a->next_hop);
 	row("host", a->host);
-	if (a->address.n > 0)
-		printf("  %-14s %.*s port %u\n", "address", TEXT(a->address), a->port);
+	row("address", a->address);
+	if (a->address.n > 0 && a->port != 0)
+		printf("  %-14s %u\n", "port", a->port);
 	row("policy", a->policy);
 	if (a->host.n > 0)
 		printf("  %-14s %s\n", "MX records", a->mx_secure ? "secure" : "not secure");

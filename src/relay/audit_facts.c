@@ -101,7 +101,8 @@ static void fill_host(struct scratch *s, const struct attempt_try *t, struct aud
 	out->mx_secure = h->facts.mx_secure;
 	out->host = text(s, t->host);
 	out->address = text(s, t->address);
-	out->port = t->port;
+	bool socket = t->address != NULL && t->address[0] == '/'; /* a path has no port */
+	out->port = socket ? 0 : t->port;
 	out->policy = slice_str(host_policy_name(t->policy));
 	if (h->verdict.base != NULL && strcmp(h->verdict.base, t->host) != 0)
 		out->base = text(s, h->verdict.base);
