@@ -24,7 +24,10 @@ enum dns_type {
 	DNS_AAAA = 28,
 	DNS_DNAME = 39,
 	DNS_DS = 43,
+	DNS_RRSIG = 46,
+	DNS_NSEC = 47,
 	DNS_DNSKEY = 48,
+	DNS_NSEC3 = 50,
 	DNS_TLSA = 52,
 };
 
@@ -77,6 +80,9 @@ struct answer {
 	struct dns_rr
 	    *rr; /* records of the asked type at canonical; DNS_SECURE and DNS_INSECURE only */
 	size_t nrr;
+	/* What came, when it is proven (secure records, or a secure absence): the signatures are in
+	 * it (wire/rrset.h). */
+	struct slice packet;
 };
 
 /* How the resolver judged the packet. */
