@@ -6,11 +6,13 @@
 #include "cmd/audit.h"
 
 #include "base/buf.h"
+#include "digest/digest.h"
 #include "dnssec/dnssec.h"
 #include "engine/evidence.h"
 #include "wire/tlsa.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -29,6 +31,9 @@ struct proving {
 	struct evidence evidence;
 	struct dnssec_anchors *anchors;
 	struct dnssec_proof proof;
+	/* Of a record: its own words, to be compared with what is proven. */
+	bool from_record;
+	struct audit_tlsa_set recorded;
 };
 
 /* --- words --- */
@@ -167,12 +172,125 @@ static int read_anchors(struct proving *p)
 	return p->anchors != NULL ? EX_OK : cmd_fail(p->q->cmd, EX_CONFIG, "%s", error);
 }
 
+/* --- records --- */
+
+static bool is_text(struct slice s, const char *text)
+{
+	return slice_eq(s, slice_str(text));
+}
+
+/* The record is about this host, and not about another one. */
+static bool is_about(const struct audit_attempt *a, const struct evidence *e)
+{
+	struct slice base = a->base.n > 0 ? a->base : a->host;
+	return is_text(a->host, e->host) && a->port == e->port && is_text(base, e->base);
+}
+
+static bool is_entry(const struct audit_tlsa *t, struct slice rdata)
+{
+	struct tlsa rr;
+	uint8_t hash[AUDIT_DIGEST];
+	tlsa_parse(rdata, &rr);
+	struct slice data = rr.data;
+	if (t->hashed) {
+		digest_sha256(&data, 1, hash);
+		data = slice_make(hash, AUDIT_DIGEST);
+	}
+	return t->usage == rr.usage && t->selector == rr.selector && t->mtype == rr.mtype &&
+	       slice_eq(t->data, data);
+}
+
+/* Are the records that were used those that are proven? */
+static bool matches_record(const struct proving *p)
+{
+	const struct rrset *proven = &p->proof.tlsa;
+	size_t found = 0;
+	for (size_t i = 0; i < p->recorded.n; i++) {
+		bool is = false;
+		for (size_t k = 0; k < proven->nrr && !is; k++)
+			is = is_entry(&p->recorded.entry[i], rrset_rdata(proven, k));
+		found += is;
+	}
+	return found == p->recorded.n && p->recorded.total == proven->nrr;
+}
+
+static bool copy_set(struct proving *p, const struct audit_tlsa_set *from)
+{
+	p->recorded = *from;
+	for (size_t i = 0; i < from->n; i++)
+		p->recorded.entry[i].data = arena_bytes(&p->mem, from->entry[i].data);
+	return !p->mem.failed;
+}
+
+struct wanted {
+	struct proving *p;
+	uint64_t n;
+	int code;
+};
+
+static int take_record(struct proving *p, const struct audit_entry *e)
+{
+	struct cmd *c = p->q->cmd;
+	const struct audit_attempt *a = &e->record.attempt;
+	if (e->error != AUDIT_OK || e->record.type != AUDIT_ATTEMPT)
+		return cmd_fail(c, EX_NOINPUT, "record %" PRIu64 " is not about an attempt",
+				e->link.n);
+	if (audit_is_zero(a->evidence))
+		return cmd_fail(c, EX_NOINPUT,
+				"record %" PRIu64
+				" has no evidence: the host had no TLSA records that "
+				"DNSSEC proved, or they could not be collected in time",
+				e->link.n);
+	enum store_status s = store_audit_evidence(p->q->store, a->evidence, &p->mem, &p->evidence);
+	if (s == STORE_NOT_FOUND)
+		return cmd_fail(c, EX_NOINPUT, "the evidence of record %" PRIu64 " is missing",
+				e->link.n);
+	if (s != STORE_OK)
+		return audit_fail(p->q);
+	evidence_set_id(&p->evidence);
+	if (memcmp(p->evidence.id, a->evidence, AUDIT_DIGEST) != 0 || !is_about(a, &p->evidence))
+		return cmd_fail(c, EX_DATAERR,
+				"the evidence of record %" PRIu64 " is not that which it names",
+				e->link.n);
+	p->evidence.time = e->link.time / 1000;
+	p->from_record = true;
+	return copy_set(p, &a->tlsa) ? EX_OK : cmd_fail(c, EX_OSERR, "out of memory");
+}
+
+static bool take_one(struct audit_query *q, const struct audit_entry *e, void *arg)
+{
+	struct wanted *w = arg;
+	(void)q;
+	if (e->link.n == w->n)
+		w->code = take_record(w->p, e);
+	return false;
+}
+
+static int read_record(struct proving *p)
+{
+	struct audit_query *q = p->q;
+	struct wanted w = {.p = p, .code = EX_NOINPUT};
+	if (!slice_to_u64(slice_str(q->operand), INT64_MAX, &w.n) || w.n == 0)
+		return cmd_fail(q->cmd, EX_USAGE, "'%s' is not the number of a record", q->operand);
+	w.code = -1;
+	int code = audit_walk(q, w.n, false, take_one, &w);
+	if (code == EX_OK && w.code < 0)
+		return cmd_fail(q->cmd, EX_NOINPUT, "there is no record %" PRIu64, w.n);
+	return code == EX_OK ? w.code : code;
+}
+
 /* --- the action --- */
 
 static int judge(struct proving *p)
 {
 	struct audit_query *q = p->q;
 	dnssec_prove(p->anchors, &p->evidence, (uint32_t)q->cmd->conf->dns_sig_skew, &p->proof);
+	if (p->proof.proven && p->from_record && !matches_record(p)) {
+		p->proof.proven = false;
+		snprintf(p->proof.why, sizeof(p->proof.why),
+			 "%s TLSA: the proven records are not those that the record says were used",
+			 p->proof.tlsa_name);
+	}
 	if (q->json && !print_json(p))
 		return cmd_fail(q->cmd, EX_IOERR, "cannot write");
 	if (!q->json)
@@ -188,13 +306,15 @@ int audit_prove(struct audit_query *q)
 	struct proving p = {.q = q};
 	int code = EX_OK;
 	arena_init(&p.mem, PROVE_MEM_MAX);
-	if (q->file == NULL)
-		code = cmd_fail(q->cmd, EX_USAGE,
-				"prove: say which file has the evidence: --file FILE");
+	if (q->file == NULL && q->operand == NULL)
+		code =
+		    cmd_fail(q->cmd, EX_USAGE,
+			     "prove: say which record, by its number, or which file of evidence: "
+			     "--file FILE");
 	if (code == EX_OK)
 		code = read_anchors(&p);
 	if (code == EX_OK)
-		code = read_file(&p, q->file);
+		code = q->operand != NULL ? read_record(&p) : read_file(&p, q->file);
 	if (code == EX_OK)
 		code = judge(&p);
 	dnssec_anchors_free(&p.anchors);

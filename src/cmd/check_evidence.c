@@ -31,9 +31,10 @@ static void on_evidence(void *arg, const struct evidence *e, const char *why)
 bool check_evidence_start(struct check_evidence *x, const struct check *c)
 {
 	for (size_t i = 0; i < c->nhost; i++) {
-		if (!evidence_possible(c->plan, i))
+		if (!evidence_possible(plan_host(c->plan, i)))
 			continue;
-		x->run = evidence_start(x->engine, c->plan, i, loop_wall_s(), on_evidence, x);
+		x->run = evidence_start(x->engine, c->plan, plan_host(c->plan, i), loop_wall_s(),
+					on_evidence, x);
 		if (x->run == NULL)
 			x->code = cmd_fail(x->cmd, EX_UNAVAILABLE,
 					   "no evidence: the answers about host %s cannot be kept",

@@ -11,7 +11,8 @@
 enum {
 	EVIDENCE_ID = 32,         /* SHA-256 */
 	EVIDENCE_RRSETS_MAX = 96, /* a chain of aliases through as many zones, and their keys */
-	EVIDENCE_OCTETS_MAX = 512 * 1024,
+	EVIDENCE_OCTETS_MAX = 512 * 1024, /* of a file */
+	EVIDENCE_BODY_MAX = 128 * 1024,   /* of the form that is sent and stored */
 };
 
 /* How the way from the destination to the host is known. */
@@ -37,7 +38,23 @@ struct evidence {
 	 * aliases that lead to them, then the keys up to the anchor, then everything else. */
 	struct slice rrset[EVIDENCE_RRSETS_MAX];
 	size_t nrrset;
-	uint8_t id[EVIDENCE_ID]; /* SHA-256 over the sorted SHA-256s of the RRsets */
+	/* SHA-256 over what is claimed (mx, destination, host, base, port) and the sorted SHA-256s
+	 * of the RRsets: not over the time. */
+	uint8_t id[EVIDENCE_ID];
 };
+
+/*
+ * The form between processes and in files: everything but the id. The decoder takes what the
+ * encoder makes and nothing else; what `out` points to is `in` and `mem`.
+ */
+struct buf;
+struct arena;
+bool evidence_encode(const struct evidence *e, struct buf *out); /* false: too large */
+bool evidence_decode(struct slice in, struct arena *mem, struct evidence *out);
+/* Does a body of an outbox row (src/store/audit.h) hold evidence and not a record? */
+bool evidence_is(struct slice in);
+
+/* When the first of its signatures ends: until then it also proves what was looked up later. */
+int64_t evidence_until(const struct evidence *e, int64_t now);
 
 #endif

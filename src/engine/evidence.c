@@ -5,6 +5,7 @@
  */
 #include "engine/evidence.h"
 
+#include "base/buf.h"
 #include "digest/digest.h"
 #include "wire/rrset.h"
 
@@ -16,6 +17,7 @@ enum {
 	ZONES_MAX = 32, /* zones of one chain of aliases and their parents */
 	SETS_MAX = 64,
 	WHY_MAX = 300,
+	CLAIM_MAX = 8192,
 };
 
 /* RRsets of some answers, in order, each name and type once. */
@@ -84,9 +86,8 @@ static bool add_answer(struct arena *mem, struct sets *to, const struct answer *
 	return ok;
 }
 
-static const struct answer *tlsa_answer(const struct plan *plan, size_t host)
+static const struct answer *tlsa_answer(const struct plan_host *h)
 {
-	const struct plan_host *h = plan_host(plan, host);
 	if (!h->verdict.decided || h->verdict.tlsa < HOST_Q_TLSA_EXPANDED ||
 	    h->verdict.tlsa >= HOST_Q_COUNT)
 		return NULL;
@@ -94,9 +95,9 @@ static const struct answer *tlsa_answer(const struct plan *plan, size_t host)
 	return a != NULL && a->status == DNS_SECURE ? a : NULL;
 }
 
-bool evidence_possible(const struct plan *plan, size_t host)
+bool evidence_possible(const struct plan_host *host)
 {
-	return tlsa_answer(plan, host) != NULL;
+	return tlsa_answer(host) != NULL;
 }
 
 static enum evidence_mx way_of(const struct plan *plan)
@@ -110,15 +111,60 @@ static enum evidence_mx way_of(const struct plan *plan)
 }
 
 /* What the plan used for this host. */
-static bool take_answers(struct evidence_run *r, const struct plan *plan, size_t host)
+static bool take_answers(struct arena *mem, const struct plan *plan, const struct plan_host *h,
+			 struct sets *tlsa, struct sets *other)
 {
 	static const enum host_query way[] = {HOST_Q_CNAME, HOST_Q_A, HOST_Q_AAAA};
-	const struct plan_host *h = plan_host(plan, host);
-	bool ok = add_answer(&r->mem, &r->tlsa, tlsa_answer(plan, host));
-	if (ok && r->evidence.mx == EVIDENCE_MX_SECURE)
-		ok = add_answer(&r->mem, &r->other, plan_mx_answer(plan));
+	bool ok = add_answer(mem, tlsa, tlsa_answer(h));
+	if (ok && way_of(plan) == EVIDENCE_MX_SECURE)
+		ok = add_answer(mem, other, plan_mx_answer(plan));
 	for (size_t i = 0; ok && i < sizeof(way) / sizeof(way[0]); i++)
-		ok = add_answer(&r->mem, &r->other, h->facts.answer[way[i]]);
+		ok = add_answer(mem, other, h->facts.answer[way[i]]);
+	return ok && !mem->failed;
+}
+
+/* What is claimed, in one spelling. */
+static void put_claim(const struct evidence *e, struct buf *b)
+{
+	buf_addf(b, "%s %s %s %s %u", evidence_mx_name(e->mx), e->destination, e->host, e->base,
+		 e->port);
+	buf_add_u8(b, 0);
+}
+
+static struct evidence claim_of(const struct plan *plan, const struct plan_host *h)
+{
+	return (struct evidence){.destination = plan_next_hop(plan),
+				 .mx = way_of(plan),
+				 .host = h->name,
+				 .port = plan_port(plan),
+				 .base = h->verdict.base};
+}
+
+bool evidence_key(const struct plan *plan, const struct plan_host *host,
+		  uint8_t out[static EVIDENCE_ID])
+{
+	struct slice part[1 + 2 * SETS_MAX];
+	struct arena mem;
+	struct buf claim;
+	size_t n = 1;
+	if (!evidence_possible(host))
+		return false;
+	arena_init(&mem, RUN_MEM_MAX);
+	buf_init(&claim, CLAIM_MAX);
+	struct sets *sets = arena_array(&mem, 2, sizeof(*sets));
+	bool ok = sets != NULL && take_answers(&mem, plan, host, &sets[0], &sets[1]);
+	struct evidence e = claim_of(plan, host);
+	put_claim(&e, &claim);
+	part[0] = buf_slice(&claim);
+	for (size_t s = 0; ok && s < 2; s++) {
+		for (size_t i = 0; i < sets[s].n; i++)
+			part[n++] = sets[s].set[i].octets;
+	}
+	ok = ok && buf_ok(&claim);
+	if (ok)
+		digest_sha256(part, n, out);
+	buf_free(&claim);
+	arena_free(&mem);
 	return ok;
 }
 
@@ -135,8 +181,13 @@ void evidence_set_id(struct evidence *e)
 	for (size_t i = 0; i < e->nrrset; i++)
 		digest_sha256(&e->rrset[i], 1, hash[i]);
 	qsort(hash, e->nrrset, sizeof(hash[0]), by_octets);
-	struct slice all = slice_make(hash, e->nrrset * sizeof(hash[0]));
-	digest_sha256(&all, 1, e->id);
+	struct buf claim;
+	buf_init(&claim, CLAIM_MAX);
+	put_claim(e, &claim);
+	struct slice all[] = {buf_slice(&claim),
+			      {(const uint8_t *)hash, e->nrrset * sizeof(hash[0])}};
+	digest_sha256(all, 2, e->id);
+	buf_free(&claim);
 }
 
 static void fail(struct evidence_run *r, const char *why)
@@ -303,21 +354,22 @@ static void ask_for(struct evidence_run *r, const struct rrset *s)
 
 /* --- life --- */
 
-static void fill(struct evidence_run *r, const struct plan *plan, size_t host, int64_t now)
+static void fill(struct evidence_run *r, const struct plan *plan, const struct plan_host *h,
+		 int64_t now)
 {
-	const struct plan_host *h = plan_host(plan, host);
-	r->evidence = (struct evidence){.time = now,
-					.destination = arena_strdup(&r->mem, plan_next_hop(plan)),
-					.mx = way_of(plan),
-					.host = arena_strdup(&r->mem, h->name),
-					.port = plan_port(plan),
-					.base = arena_strdup(&r->mem, h->verdict.base)};
+	struct evidence *e = &r->evidence;
+	*e = claim_of(plan, h);
+	e->time = now;
+	e->destination = arena_strdup(&r->mem, e->destination);
+	e->host = arena_strdup(&r->mem, e->host);
+	e->base = arena_strdup(&r->mem, e->base);
 }
 
-struct evidence_run *evidence_start(struct engine *e, const struct plan *plan, size_t host,
-				    int64_t now, evidence_cb *cb, void *arg)
+struct evidence_run *evidence_start(struct engine *e, const struct plan *plan,
+				    const struct plan_host *host, int64_t now, evidence_cb *cb,
+				    void *arg)
 {
-	struct evidence_run *r = evidence_possible(plan, host) ? calloc(1, sizeof(*r)) : NULL;
+	struct evidence_run *r = evidence_possible(host) ? calloc(1, sizeof(*r)) : NULL;
 	if (r == NULL)
 		return NULL;
 	r->engine = e;
@@ -325,7 +377,7 @@ struct evidence_run *evidence_start(struct engine *e, const struct plan *plan, s
 	r->arg = arg;
 	arena_init(&r->mem, RUN_MEM_MAX);
 	fill(r, plan, host, now);
-	bool ok = take_answers(r, plan, host) && !r->mem.failed;
+	bool ok = take_answers(&r->mem, plan, host, &r->tlsa, &r->other);
 	for (size_t i = 0; ok && i < r->tlsa.n; i++)
 		ask_for(r, &r->tlsa.set[i]);
 	for (size_t i = 0; ok && i < r->other.n; i++)

@@ -19,12 +19,18 @@ typedef void evidence_cb(void *arg, const struct evidence *e, const char *why);
  * For one decided host of the plan. What is needed of the plan is taken at once: it may go before
  * the callback. NULL: out of memory, or the host has no secure TLSA records (evidence_possible()).
  */
-struct evidence_run *evidence_start(struct engine *e, const struct plan *plan, size_t host,
-				    int64_t now, evidence_cb *cb, void *arg);
+struct evidence_run *evidence_start(struct engine *e, const struct plan *plan,
+				    const struct plan_host *host, int64_t now, evidence_cb *cb,
+				    void *arg);
 void evidence_run_free(struct evidence_run **r); /* no callback any more */
 
 /* Are there secure TLSA records that the policy of this host follows from? */
-bool evidence_possible(const struct plan *plan, size_t host);
+bool evidence_possible(const struct plan_host *host);
+
+/* One digest of everything of the plan that the evidence follows from: as long as it is the same,
+ * the evidence of last time will do (until evidence_until()). False: there is none. */
+bool evidence_key(const struct plan *plan, const struct plan_host *host,
+		  uint8_t out[static EVIDENCE_ID]);
 
 /* --- as a file (evidence_json.c; docs/evidence.md) --- */
 
