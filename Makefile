@@ -48,6 +48,7 @@ test-live: build
 	@lab/lab run -- lab/trouble_test.py
 	@lab/lab run -- lab/submit_test.py
 	@lab/lab run -- lab/audit_test.py
+	@lab/lab run -- lab/evidence_test.py
 
 demo: deps build
 	@lab/lab demo

@@ -181,12 +181,17 @@ static bool claim_tlsa(struct prover *p, struct dnssec_proof *out)
 	return true;
 }
 
-/* The file is about one host: what has no part in the proof has no business in it. */
+/* The file is about one host: what has no part in the proof has no business in it. But a server may
+ * give more proofs of absence than a wildcard needs. */
 static bool claim_nothing_else(struct prover *p)
 {
 	char text[SET_TEXT_MAX];
 	for (size_t i = 0; i < p->n; i++) {
-		if (!p->member[i].used)
+		struct member *m = &p->member[i];
+		bool absence = m->set.type == DNS_NSEC || m->set.type == DNS_NSEC3;
+		if (absence && !m->used && !prove_set(p, m))
+			return false;
+		if (!m->used)
 			return refuse(p, "%s has no part in this proof",
 				      set_text(&p->member[i].set, text));
 	}

@@ -93,14 +93,17 @@ bool prove_expansion(struct prover *p, const struct member *m, const struct rrse
 	char text[SET_TEXT_MAX], name[DNAME_TEXT_MAX];
 	ancestor(&m->set.owner, (size_t)sig->labels + 1, &closer);
 	ldns_rdf *rdf = rdf_of(&closer);
-	bool good = false;
+	bool good = false, found = false;
 	for (size_t i = 0; rdf != NULL && i < p->n && !good; i++) {
 		struct member *proof = &p->member[i];
-		good = denies(proof, rdf, &sig->signer) && prove_set(p, proof);
+		if (!denies(proof, rdf, &sig->signer))
+			continue;
+		found = true;
+		good = prove_set(p, proof);
 	}
 	ldns_rdf_deep_free(rdf);
-	if (good)
-		return true;
+	if (found) /* when it is not good, prove_set() has said why */
+		return good;
 	dname_to_text(&closer, name);
 	return refuse(p, "%s: comes from a wildcard, and nothing proves that %s does not exist",
 		      set_text(&m->set, text), name);
