@@ -18,6 +18,7 @@ enum {
 	SETS_MAX = 64,
 	WHY_MAX = 300,
 	CLAIM_MAX = 8192,
+	KEY_PARTS_MAX = 128,
 };
 
 /* RRsets of some answers, in order, each name and type once. */
@@ -110,11 +111,13 @@ static enum evidence_mx way_of(const struct plan *plan)
 	return mx->kind == MX_HOSTS ? EVIDENCE_MX_SECURE : EVIDENCE_MX_IMPLICIT;
 }
 
+/* The answers that lead to a host. */
+static const enum host_query way[] = {HOST_Q_CNAME, HOST_Q_A, HOST_Q_AAAA};
+
 /* What the plan used for this host. */
 static bool take_answers(struct arena *mem, const struct plan *plan, const struct plan_host *h,
 			 struct sets *tlsa, struct sets *other)
 {
-	static const enum host_query way[] = {HOST_Q_CNAME, HOST_Q_A, HOST_Q_AAAA};
 	bool ok = add_answer(mem, tlsa, tlsa_answer(h));
 	if (ok && way_of(plan) == EVIDENCE_MX_SECURE)
 		ok = add_answer(mem, other, plan_mx_answer(plan));
@@ -140,31 +143,38 @@ static struct evidence claim_of(const struct plan *plan, const struct plan_host 
 				 .base = h->verdict.base};
 }
 
-bool evidence_key(const struct plan *plan, const struct plan_host *host,
+/* Signatures of an answer, appended. */
+static bool add_signatures(const struct answer *a, struct slice *part, size_t *n)
+{
+	size_t more = 0;
+	if (a == NULL || a->status != DNS_SECURE)
+		return true;
+	bool ok = rrset_signatures(a->packet, part + *n, KEY_PARTS_MAX - *n, &more);
+	*n += more;
+	return ok;
+}
+
+bool evidence_key(const struct plan *plan, const struct plan_host *h,
 		  uint8_t out[static EVIDENCE_ID])
 {
-	struct slice part[1 + 2 * SETS_MAX];
-	struct arena mem;
+	struct slice part[KEY_PARTS_MAX];
 	struct buf claim;
 	size_t n = 1;
-	if (!evidence_possible(host))
+	struct evidence e = claim_of(plan, h);
+	bool ok = evidence_possible(h) && add_signatures(tlsa_answer(h), part, &n);
+	if (ok && e.mx == EVIDENCE_MX_SECURE)
+		ok = add_signatures(plan_mx_answer(plan), part, &n);
+	for (size_t i = 0; ok && i < sizeof(way) / sizeof(way[0]); i++)
+		ok = add_signatures(h->facts.answer[way[i]], part, &n);
+	if (!ok)
 		return false;
-	arena_init(&mem, RUN_MEM_MAX);
 	buf_init(&claim, CLAIM_MAX);
-	struct sets *sets = arena_array(&mem, 2, sizeof(*sets));
-	bool ok = sets != NULL && take_answers(&mem, plan, host, &sets[0], &sets[1]);
-	struct evidence e = claim_of(plan, host);
 	put_claim(&e, &claim);
 	part[0] = buf_slice(&claim);
-	for (size_t s = 0; ok && s < 2; s++) {
-		for (size_t i = 0; i < sets[s].n; i++)
-			part[n++] = sets[s].set[i].octets;
-	}
-	ok = ok && buf_ok(&claim);
+	ok = buf_ok(&claim);
 	if (ok)
 		digest_sha256(part, n, out);
 	buf_free(&claim);
-	arena_free(&mem);
 	return ok;
 }
 

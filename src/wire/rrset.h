@@ -62,6 +62,13 @@ bool dname_is_under(const struct dname *n, const struct dname *above);
 bool rrset_extract(struct slice packet, struct arena *mem,
 		   struct rrset out[static RRSET_OF_PACKET_MAX], size_t *n);
 
+/*
+ * Quickly, without memory: the RDATA of all RRSIG records of the answer and authority sections, as
+ * they stand, in the order of their octets. Signatures stand for what they sign. Points into the
+ * packet. False: not a packet, or more than max.
+ */
+bool rrset_signatures(struct slice packet, struct slice *out, size_t max, size_t *n);
+
 /* --- for the two files of this module --- */
 
 /* RDATA in the one spelling, read at `at` in `msg` where it may be compressed. False: malformed, or

@@ -203,3 +203,40 @@ bool rrset_extract(struct slice packet, struct arena *mem,
 	*n = ok ? x.nout : 0;
 	return ok;
 }
+
+/* --- signatures only --- */
+
+static int by_slice(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+bool rrset_signatures(struct slice packet, struct slice *out, size_t max, size_t *n)
+{
+	struct cursor head = cursor_make(packet);
+	struct dname name;
+	size_t pos = HEADER_LEN;
+	*n = 0;
+	(void)cursor_bytes(&head, 6); /* id, flags, one question */
+	size_t total = cursor_u16(&head);
+	total += cursor_u16(&head);
+	if (head.failed || total > RRSET_RECORDS_MAX ||
+	    dname_parse(packet, &pos, &name) != DNAME_OK)
+		return false;
+	pos += QUESTION_FIXED;
+	for (size_t i = 0; i < total; i++) {
+		if (dname_parse(packet, &pos, &name) != DNAME_OK)
+			return false;
+		struct cursor c = cursor_make(slice_from(packet, pos));
+		uint16_t type = cursor_u16(&c);
+		(void)cursor_bytes(&c, 6); /* class, TTL */
+		struct slice rdata = cursor_bytes(&c, cursor_u16(&c));
+		pos += c.pos;
+		if (c.failed || (type == DNS_RRSIG && *n == max))
+			return false;
+		if (type == DNS_RRSIG)
+			out[(*n)++] = rdata;
+	}
+	qsort(out, *n, sizeof(*out), by_slice);
+	return true;
+}

@@ -31,6 +31,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		look(&again);
 	arena_init(&mem, MEM);
 	FUZZ_CHECK(rrset_extract(in, &mem, out, &n) || n == 0);
+	struct slice sig[64];
+	size_t nsig = 0;
+	if (rrset_signatures(in, sig, 64, &nsig)) {
+		for (size_t i = 0; i < nsig; i++)
+			FUZZ_CHECK(fuzz_is_inside(sig[i], in));
+	}
 	for (size_t i = 0; i < n; i++) {
 		look(&out[i]);
 		FUZZ_CHECK(rrset_parse(out[i].octets, &again));

@@ -140,6 +140,13 @@ static void test_cut_packets(void **state)
 		arena_init(&mem, MEM);
 		bool ok = rrset_extract(guard_put(&g, slice_first(whole, i)), &mem, out, &n);
 		assert_int_equal(ok, i == whole.n);
+		struct slice sigs[2];
+		assert_int_equal(
+		    rrset_signatures(guard_put(&g, slice_first(whole, i)), sigs, 2, &n),
+		    i == whole.n);
+		if (i == whole.n)
+			assert_true(n == 2 && slice_cmp(sigs[0], sigs[1]) < 0);
+		assert_false(rrset_signatures(whole, sigs, 1, &n));
 		arena_free(&mem);
 	}
 	guard_free(&g);
