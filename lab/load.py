@@ -20,7 +20,9 @@ from daemon import give, wait_until
 
 TARGETS = 12                            # domains that take everything
 NEVER = "mail-451.test"                 # defers every message, at once
+REFUSES = "rcpt-550.test"               # refuses every recipient: the sender must be told
 ID = re.compile(rb"^Message-ID: <(load-\S+)@", re.M | re.I)
+NOTICE = b"Content-Type: multipart/report"
 
 
 def targets():
@@ -104,15 +106,27 @@ def preloading(library, **variables):
 
 # -- counting --------------------------------------------------------------------------------------------
 
-def arrivals():
-    """How often each message is in the maildirs and at the stand-ins."""
-    count = collections.Counter()
+def taken():
+    """The text of each message in the maildirs and at the stand-ins, with its name in our load; once for each copy."""
     for path in [*report.state().glob("mail/*/new/*"), *report.state().glob("taken/*/*.eml")]:
         with open(path, "rb") as f:
-            found = ID.search(f.read(4096))
-        if found:
-            count[found.group(1).decode()] += 1
-    return count
+            text = f.read(16384)
+        if found := ID.search(text):
+            yield found.group(1).decode(), text
+
+
+def arrivals():
+    """How often each message has arrived."""
+    return collections.Counter(name for name, text in taken() if NOTICE not in text)
+
+
+def notices():
+    """{message: [queue id of each notification about it that its sender has got]}"""
+    out = {}
+    for name, text in taken():
+        if NOTICE in text and (found := re.search(rb"^Message-ID: <([0-9a-f]+)@", text, re.M | re.I)):
+            out.setdefault(name, []).append(found.group(1).decode())
+    return out
 
 
 def all_events(relay):
@@ -156,26 +170,33 @@ class Count:
 
     def __init__(self, relay, load, queued):
         """queued: the ids in the queue now."""
-        arrived = {m: n for m, n in arrivals().items() if m.startswith(f"load-{load.mark}-")}
-        self.acknowledged, self.refused = len(load.taken), load.refused
+        mine = f"load-{load.mark}-"
+        arrived = {m: n for m, n in arrivals().items() if m.startswith(mine)}
+        told = {m: ids for m, ids in notices().items() if m.startswith(mine)}
+        self.acknowledged, self.refused, self.told = len(load.taken), load.refused, len(told)
         self.queued = len([1 for _, got in load.taken.values() if got in queued])
-        self.lost = sorted(m for m, (_, got) in load.taken.items() if m not in arrived and got not in queued)
+        # A message that cannot be delivered has reached its end when its sender is told.
+        self.lost = sorted(m for m, (_, got) in load.taken.items()
+                           if m not in arrived and m not in told and got not in queued)
         id_of = {m: got for m, (_, got) in load.taken.items()}
         known = doubts(relay)
         self.doubts = sum(known.values())
-        self.extra = sum(n - 1 for n in arrived.values() if n > 1)
         # Also of those that were never acknowledged: by number only, because the client got no queue id.
         twice = {m: n - 1 for m, n in arrived.items() if n > 1}
+        self.extra = sum(twice.values())
         self.unknown = sorted(m for m, n in twice.items() if m in id_of and n > known[id_of[m]])
         nameless = sum(n for m, n in twice.items() if m not in id_of)
-        named = sum(n for m, n in twice.items() if m in id_of)
-        if nameless > self.doubts - named:
+        if nameless > self.doubts - sum(n for m, n in twice.items() if m in id_of):
             self.unknown.append(f"{nameless} never acknowledged")
+        # A notification is a message of the relay's own, and doubted by its own id.
+        for m, ids in told.items():
+            if any(ids.count(one) - 1 > known[one] for one in ids) or len(set(ids)) > 1:
+                self.unknown.append(f"notification about {m}")
 
     def line(self):
         return (f"{self.acknowledged} acknowledged, {self.refused} not; {len(self.lost)} lost; "
                 f"{self.extra} delivered twice, {self.doubts} known as possibly delivered; "
-                f"{self.queued} still in the queue")
+                f"{self.told} senders told; {self.queued} still in the queue")
 
     def wrong(self):
         out = [f"lost: {' '.join(self.lost[:5])}"] if self.lost else []

@@ -78,6 +78,23 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
+def make_spool(spool, data):
+    """The folders of an instance, with the owners that Postfix wants."""
+    owner, drop = pwd.getpwnam("postfix"), grp.getgrnam("postdrop").gr_gid
+    os.makedirs(data, exist_ok=True)
+    os.chown(data, owner.pw_uid, owner.pw_gid)
+    os.makedirs(f"{spool}/pid", exist_ok=True)
+    for sub in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming",
+                "private", "saved", "trace"):
+        os.makedirs(f"{spool}/{sub}", exist_ok=True)
+        os.chown(f"{spool}/{sub}", owner.pw_uid, 0)
+        os.chmod(f"{spool}/{sub}", 0o700)
+    for sub, mode in (("maildrop", 0o730), ("public", 0o710)):
+        os.makedirs(f"{spool}/{sub}", exist_ok=True)
+        os.chown(f"{spool}/{sub}", owner.pw_uid, drop)
+        os.chmod(f"{spool}/{sub}", mode)
+
+
 class Postfix:
     def __init__(self, world, state):
         self.world, self.state = world, pathlib.Path(state)
@@ -138,21 +155,10 @@ class Postfix:
     def start(self, n):
         """Starts instance n inside the namespace, after the mounts."""
         owner = pwd.getpwnam("postfix")
-        for folder in (f"/var/lib/postfix/{n}", "/var/mail", "/var/mail/.log"):
+        for folder in ("/var/mail", "/var/mail/.log"):
             os.makedirs(folder, exist_ok=True)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-        spool = f"/var/spool/postfix/{n}"
-        os.makedirs(f"{spool}/pid", exist_ok=True)
-        for sub in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming",
-                    "private", "saved", "trace"):
-            os.makedirs(f"{spool}/{sub}", exist_ok=True)
-            os.chown(f"{spool}/{sub}", owner.pw_uid, 0)
-            os.chmod(f"{spool}/{sub}", 0o700)
-        drop = grp.getgrnam("postdrop").gr_gid
-        for sub, mode in (("maildrop", 0o730), ("public", 0o710)):
-            os.makedirs(f"{spool}/{sub}", exist_ok=True)
-            os.chown(f"{spool}/{sub}", owner.pw_uid, drop)
-            os.chmod(f"{spool}/{sub}", mode)
+        make_spool(f"/var/spool/postfix/{n}", f"/var/lib/postfix/{n}")
         log = open(self.state / f"postfix-{n}.log", "wb")
         # master itself: the `postfix` command would check and repair the machine's folders first
         return subprocess.Popen([MASTER, "-c", f"/etc/postfix/{n}", "-d"],

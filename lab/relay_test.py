@@ -10,6 +10,7 @@ import email
 import email.policy
 import fnmatch
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -19,6 +20,7 @@ import ssl
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,7 @@ sys.dont_write_bytecode = True
 
 import certs        # noqa: E402
 import daemon       # noqa: E402
+import postfix      # noqa: E402
 import report       # noqa: E402
 from daemon import BACK, HOME, Relay, Score, expect, give, wait_until    # noqa: E402
 
@@ -259,6 +262,23 @@ def test_clients(score, folder):
                         f"--from=a@{BACK}", f"x@{BACK}"], input=letter(word).encode(), check=True,
                        capture_output=True, timeout=30)
 
+    def git(word):
+        repository = folder / "repository"
+        shutil.rmtree(repository, ignore_errors=True)
+        who = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": f"a@{BACK}", "GIT_COMMITTER_NAME": "Ada",
+               "GIT_COMMITTER_EMAIL": f"a@{BACK}", "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+        sendmail = folder / "sendmail"
+        sendmail.write_text(f'#!/bin/sh\nexec danelaw -o relay.smtp={HOME}:{relay.port} sendmail "$@"\n')
+        sendmail.chmod(0o755)
+        repository.mkdir()
+        (repository / "file").write_text("hello\n")
+        here = ("-C", str(repository))
+        for words in ((*here, "init", "-q"), (*here, "add", "file"), (*here, "commit", "-q", "-m", word),
+                      (*here, "format-patch", "-q", "--root", "-1", "-o", str(repository / "patches")),
+                      (*here, "send-email", "--quiet", "--confirm=never", "--suppress-cc=all", f"--to=x@{BACK}",
+                       f"--from=Ada <a@{BACK}>", f"--sendmail-cmd={sendmail}", str(repository / "patches"))):
+            subprocess.run(["git", *words], check=True, capture_output=True, timeout=60, env={**os.environ, **who})
+
     try_one("smtplib plain", plain)
     try_one("smtplib STARTTLS AUTH", submission)
     try_one("smtplib implicit TLS", submissions)
@@ -268,9 +288,81 @@ def test_clients(score, folder):
     try_one("swaks TLS", swaks("--server", f"{HOME}:{relay.port + 2}", "--tlsc", *login))
     if shutil.which("msmtp"):
         try_one("msmtp", msmtp)
+    try_one("git send-email", git)
+    try_one("Postfix", lambda word: postfix_client(relay, folder, word))
     test_refusals(score, relay, tls)
     test_certificates(score, folder, relay)
     score.add("SIGTERM ends it with 0", [] if relay.stop() == 0 else ["it did not end well"])
+
+
+POSTFIX_CLIENT = """compatibility_level = 3.6
+myhostname = sender.lab
+config_directory = {etc}
+queue_directory = {spool}
+data_directory = {data}
+mydestination =
+mynetworks = 127.0.0.0/8
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = /var/mail/.log/sender.log
+relayhost = [{home}]:{port}
+smtp_host_lookup = native
+smtp_tls_security_level = secure
+smtp_tls_CAfile = {ca}
+smtp_tls_secure_cert_match = {host}
+smtp_tls_loglevel = 1
+smtp_sasl_auth_enable = yes
+smtp_sasl_password_maps = texthash:{etc}/password
+smtp_sasl_security_options = noanonymous
+alias_maps =
+local_recipient_maps =
+notify_classes =
+"""
+POSTFIX_SERVICES = "{home}:{port} inet n - n - - smtpd\nsmtp unix - - n - - smtp\n"
+
+
+def postfix_client(relay, folder, word):
+    """A Postfix of its own whose relayhost is the relay: STARTTLS, its certificate verified, a password."""
+    if not report_has_postfix():
+        print("Postfix as a client: cannot run here, not tried", file=sys.stderr)
+        return relay.send(f"x@{BACK}", letter(word))
+    base = pathlib.Path(tempfile.mkdtemp(prefix="sender-"))
+    os.chmod(base, 0o755)
+    places = {n: base / n for n in ("etc", "spool", "data")}
+    for place in places.values():
+        place.mkdir()
+    port = relay.port + 9
+    shutil.copy(folder / "ca.pem", places["etc"] / "ca.pem")
+    (places["etc"] / "main.cf").write_text(POSTFIX_CLIENT.format(
+        **places, home=HOME, port=relay.port + 1, ca=places["etc"] / "ca.pem", host=HOST))
+    (places["etc"] / "password").write_text(f"[{HOME}]:{relay.port + 1} {NAME}:{PASSWORD}\n")
+    (places["etc"] / "master.cf").write_text(postfix.MASTER_CF + POSTFIX_SERVICES.format(home=HOME, port=port))
+    postfix.make_spool(places["spool"], places["data"])
+    master = subprocess.Popen([postfix.MASTER, "-c", str(places["etc"]), "-d"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              env={**os.environ, "MAIL_CONFIG": str(places["etc"])})
+    try:
+        def give_it():
+            try:
+                with smtplib.SMTP(HOME, port, timeout=20) as c:
+                    return c.sendmail(f"a@{BACK}", [f"x@{BACK}"], letter(word)) == {}
+            except OSError:
+                return False
+        if not wait_until(give_it, 15, 0.2):
+            raise ValueError("Postfix did not start")
+        if not arrived(word):
+            raise ValueError(pathlib.Path("/var/mail/.log/sender.log").read_text()[-600:])
+    finally:
+        master.kill()
+        master.wait()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def report_has_postfix():
+    return os.path.exists(postfix.MASTER) and any(s["engine"] == "postfix" for d in report.load()["domains"]
+                                                  for s in d["servers"])
 
 
 def test_refusals(score, relay, tls):

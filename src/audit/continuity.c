@@ -67,6 +67,7 @@ static enum audit_authority counting(enum host_policy policy, enum audit_authori
 	case HOST_ENCRYPT:
 	case HOST_MAY:
 	case HOST_SKIP:
+	case HOST_LOCAL:
 		return AUTHORITY_NONE;
 	}
 	return AUTHORITY_NONE;

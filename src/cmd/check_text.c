@@ -265,6 +265,11 @@ void check_print_text(const struct check *c, struct store_audit *known, const st
 	print_toned(&t, tone_of_state(c->verdict.state), domain_state_name(c->verdict.state));
 	fprintf(f, "  %s %s  %s\n", code, reason_name(c->verdict.reason), buf_cstr(&text));
 	buf_free(&text);
+	if (c->route != NULL)
+		fprintf(
+		    f,
+		    "   here mail for it takes the route %s; this check is of its own MX hosts\n",
+		    c->route);
 	print_mx(&t, c);
 	for (size_t i = 0; i < c->nhost; i++)
 		print_host(&t, c, i);

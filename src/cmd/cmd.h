@@ -30,6 +30,7 @@ int cmd_check(struct cmd *c);
 int cmd_send(struct cmd *c);
 int cmd_verify(struct cmd *c);
 int cmd_resolve(struct cmd *c);
+int cmd_selfcheck(struct cmd *c);
 int cmd_passwd(struct cmd *c);
 int cmd_relay(struct cmd *c);
 int cmd_queue(struct cmd *c);

@@ -72,6 +72,12 @@ struct destination {
 	struct delivery *delivery;
 };
 
+/* A recipient of the command line, under the address as it goes on the wire. */
+struct seen {
+	const char *address; /* NULL: the place is free */
+	size_t nth;
+};
+
 struct send {
 	struct cmd *cmd;
 	struct engine *engine;
@@ -80,6 +86,7 @@ struct send {
 	const char *from;
 	const char *envid, *ret, *notify;
 	struct submit submit;
+	struct credentials *credentials; /* of routes */
 	bool json, only4, only6;
 	bool from_utf8; /* the sender's local part needs SMTPUTF8, wherever the message goes */
 	char id[ID_MAX];
@@ -88,6 +95,8 @@ struct send {
 	size_t ndestination, started, finished;
 	struct send_result *result; /* per recipient of the command line */
 	size_t nresult;
+	struct seen *seen; /* open addressing by the address */
+	size_t seen_mask;
 	bool dns_trouble;
 	bool unprinted; /* a result could not be written; what was begun still goes on */
 	bool failed;
@@ -176,16 +185,37 @@ static bool grow(struct send *s, struct destination *d)
 	return true;
 }
 
-/* The same recipient twice is delivered once; both lines report it. */
-static bool is_double(struct send *s, const struct destination *d, const char *address, size_t nth)
+static uint64_t hash_text(const char *s)
 {
-	for (size_t i = 0; i < d->message.nrcpt; i++) {
-		if (strcmp(d->message.rcpt[i].address, address) == 0) {
-			s->result[nth].same_as = (int)d->order[i];
+	uint64_t h = 1469598103934665603u; /* FNV-1a */
+	for (; *s != '\0'; s++)
+		h = (h ^ (uint8_t)*s) * 1099511628211u;
+	return h;
+}
+
+/* The same recipient twice is delivered once; both lines report it. The table has an empty place
+ * always: it has twice as many as there are recipients. An address has one destination only. */
+static bool is_double(struct send *s, const char *address, size_t nth)
+{
+	size_t at = (size_t)hash_text(address) & s->seen_mask;
+	for (; s->seen[at].address != NULL; at = (at + 1) & s->seen_mask) {
+		if (strcmp(s->seen[at].address, address) == 0) {
+			s->result[nth].same_as = (int)s->seen[at].nth;
 			return true;
 		}
 	}
+	s->seen[at] = (struct seen){address, nth};
 	return false;
+}
+
+static bool make_seen(struct send *s)
+{
+	size_t room = 2;
+	while (room < 2 * s->nresult)
+		room *= 2;
+	s->seen_mask = room - 1;
+	s->seen = arena_array(&s->mem, room, sizeof(*s->seen));
+	return s->seen != NULL;
 }
 
 static int take_rcpt(struct send *s, size_t nth, const char *text)
@@ -208,7 +238,7 @@ static int take_rcpt(struct send *s, size_t nth, const char *text)
 		a.literal = false;
 	}
 	struct destination *d = destination_of(s, domain, &a);
-	if (is_double(s, d, address, nth))
+	if (is_double(s, address, nth))
 		return EX_OK;
 	if (!grow(s, d))
 		return cmd_fail(s->cmd, EX_OSERR, "out of memory");
@@ -230,7 +260,7 @@ static int take_rcpts(struct send *s)
 		return cmd_fail(c, EX_USAGE, "more than %d recipients", RCPTS_MAX);
 	s->result = arena_array(&s->mem, s->nresult, sizeof(*s->result));
 	s->destination = arena_array(&s->mem, s->nresult, sizeof(*s->destination));
-	if (s->result == NULL || s->destination == NULL)
+	if (s->result == NULL || s->destination == NULL || !make_seen(s))
 		return cmd_fail(c, EX_OSERR, "out of memory");
 	int code = EX_OK;
 	for (size_t i = 0; i < s->nresult && code == EX_OK; i++)
@@ -429,11 +459,29 @@ static int deliver(struct send *s)
 	return send_results_exit(s->result, s->nresult);
 }
 
+/* Only where a route leads to a submission server: whoever sends may not be able to read them. */
+static int read_credentials(struct send *s)
+{
+	char error[CMD_ERROR_MAX] = "";
+	const char *path = s->cmd->conf->smtp_credentials;
+	bool needed = false;
+	for (size_t i = 0; i < s->ndestination && s->submit.server == NULL; i++)
+		needed = needed || conf_has_submission(s->cmd->conf, s->destination[i].next_hop);
+	if (path == NULL || !needed)
+		return EX_OK;
+	s->credentials = credentials_load(path, error, sizeof(error));
+	return s->credentials != NULL ? EX_OK
+				      : cmd_fail(s->cmd, EX_CONFIG, "smtp.credentials: %s", error);
+}
+
 static int run(struct send *s)
 {
 	char error[CMD_ERROR_MAX] = "";
-	struct engine_config e = {
-	    .conf = s->cmd->conf, .log = s->cmd->log, .no_ipv4 = s->only6, .no_ipv6 = s->only4};
+	struct engine_config e = {.conf = s->cmd->conf,
+				  .log = s->cmd->log,
+				  .no_ipv4 = s->only6,
+				  .no_ipv6 = s->only4,
+				  .credentials = s->credentials};
 	s->engine = engine_new(&e, error, sizeof(error));
 	if (s->engine == NULL)
 		return cmd_fail(s->cmd, EX_CONFIG, "%s", error);
@@ -466,8 +514,11 @@ int cmd_send(struct cmd *c)
 	if (code == EX_OK)
 		code = take_rcpts(&s);
 	if (code == EX_OK)
+		code = read_credentials(&s);
+	if (code == EX_OK)
 		code = run(&s);
 	submit_wipe(&s.submit);
+	credentials_free(&s.credentials);
 	arena_free(&s.mem);
 	return code;
 }

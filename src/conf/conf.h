@@ -12,6 +12,7 @@
 
 #include "dane/policy.h"
 #include "log/log.h"
+#include "selfcheck/policy.h"
 
 #include <stdio.h>
 
@@ -85,6 +86,9 @@ void conf_policy_for(const struct conf *c, const char *domain, struct dane_polic
 
 /* The configured next hop of a domain (wire/route.h), as written; NULL: none. Matching as above. */
 const char *conf_route_for(const struct conf *c, const char *domain);
+
+/* Is the route of this domain a submission server (S1)? NULL domain: is any route? */
+bool conf_has_submission(const struct conf *c, const char *domain);
 
 /* For `danelaw --help-options`: name, default, unit, documentation of every option. */
 bool conf_print_options(FILE *f);

@@ -44,6 +44,20 @@ static void set_where(struct loader *l, const cfg_t *cfg)
 {
 	/* not cfg->filename: sections are made before the file has a name */
 	snprintf(l->where, sizeof l->where, "%s:%d", l->path, cfg->line);
+	l->line = cfg->line > 0 ? (size_t)cfg->line : 0;
+}
+
+void loader_point(struct loader *l, const char *value, size_t at)
+{
+	struct slice rest = l->text, line = {0};
+	for (size_t i = 0; i < l->line; i++)
+		line = slice_cut(rest, '\n', &rest);
+	size_t used = strlen(l->where);
+	const uint8_t *found =
+	    line.n > 0 && *value ? memmem(line.p, line.n, value, strlen(value)) : NULL;
+	if (found)
+		snprintf(l->where + used, sizeof l->where - used, ":%zu",
+			 (size_t)(found - line.p) + at + 1);
 }
 
 /* --- what libconfuse calls ------------------------------------------------------------------- */
@@ -242,7 +256,10 @@ bool loader_parse(struct loader *l, const char *path, bool must_exist)
 	struct slice s = buf_slice(&text);
 	FILE *memory = ok ? fmemopen((void *)(uintptr_t)s.p, s.n, "r") : NULL;
 	if (memory) {
+		l->text = s;
 		parse_text(l, memory);
+		l->text = (struct slice){0};
+		l->line = 0;
 		fclose(memory);
 	} else if (ok) {
 		loader_fail(l, "out of memory");

@@ -6,6 +6,8 @@
  */
 #include "conf/room.h"
 
+#include "wire/route.h"
+
 static struct dane_policy general(const struct conf *c)
 {
 	return (struct dane_policy){
@@ -63,6 +65,23 @@ const char *conf_route_for(const struct conf *c, const char *domain)
 {
 	const struct conf_destination *d = destination_of(c, domain);
 	return d ? d->route : NULL;
+}
+
+static bool is_submission(const char *text)
+{
+	struct route r;
+	size_t at;
+	return text && route_parse(slice_str(text), &r, &at) == ROUTE_OK && route_is_submission(&r);
+}
+
+bool conf_has_submission(const struct conf *c, const char *domain)
+{
+	if (domain)
+		return is_submission(conf_route_for(c, domain));
+	for (size_t i = 0; i < c->ndestination; i++)
+		if (is_submission(c->destination[i].route))
+			return true;
+	return false;
 }
 
 void conf_policy_for(const struct conf *c, const char *domain, struct dane_policy *out)

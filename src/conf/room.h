@@ -51,8 +51,10 @@ struct loader {
 	struct conf_destination *destination; /* grows; becomes conf.destination */
 	size_t ndestination, destination_cap;
 	const struct conf_hooks *hooks;
-	const char *path; /* of the file that is being read */
-	char where[512];  /* "FILE:LINE" or "-o SECTION.KEY=VALUE", for messages */
+	const char *path;  /* of the file that is being read */
+	struct slice text; /* of that file, while it is read */
+	size_t line;       /* in it, of what is judged; 0: none */
+	char where[512];   /* "FILE:LINE" or "-o SECTION.KEY=VALUE", for messages */
 	char *error;
 	size_t room;
 	bool failed;
@@ -60,6 +62,10 @@ struct loader {
 
 /* Writes "where: message" once: the first error counts. Always returns false. */
 bool loader_fail(struct loader *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Adds the column to `where`: octet `at` of this value, if the value stands in its line as it is.
+ */
+void loader_point(struct loader *l, const char *value, size_t at);
 
 /* Sets one field of `base` from text; lists are appended to. */
 bool option_set(struct loader *l, const struct option *o, void *base, const char *text);

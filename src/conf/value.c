@@ -89,13 +89,6 @@ static bool is_size(const char *text)
 	return slice_to_u64(s, UINT32_MAX, &v) && v > 0;
 }
 
-/* S1: 465 and 587 are submission, which DANE does not verify: not spoken on a route. */
-static bool is_route(const char *text)
-{
-	struct route r;
-	return route_parse(slice_str(text), &r) && r.port != 465 && r.port != 587;
-}
-
 static bool is_server(const char *text)
 {
 	struct slice port, address = slice_cut(slice_str(text), '@', &port);
@@ -172,8 +165,7 @@ void option_expected(const struct option *o, char *out, size_t room)
 		snprintf(out, room, "an IP address, if need be with @PORT");
 		return;
 	case OPTION_ROUTE:
-		snprintf(out, room,
-			 "DOMAIN, [HOST] or [ADDRESS], if need be with :PORT (not 465 or 587)");
+		snprintf(out, room, "a next hop such as [HOST]:PORT or lmtp:unix:/PATH");
 		return;
 	case OPTION_ADDRESSES:
 		snprintf(out, room, "IP addresses");
@@ -193,6 +185,18 @@ static bool mismatch(struct loader *l, const struct option *o, const char *text)
 			   text);
 }
 
+static bool check_route(struct loader *l, const struct option *o, const char *text)
+{
+	struct route r;
+	size_t at;
+	enum route_error e = route_parse(slice_str(text), &r, &at);
+	if (e == ROUTE_OK)
+		return true;
+	loader_point(l, text, at);
+	return loader_fail(l, "%s.%s: %s, got \"%.80s\"", o->section, o->key, route_strerror(e),
+			   text);
+}
+
 bool option_set(struct loader *l, const struct option *o, void *base, const char *text)
 {
 	void *to = field(o, base);
@@ -207,7 +211,7 @@ bool option_set(struct loader *l, const struct option *o, void *base, const char
 	case OPTION_SERVER:
 		return !*text || is_server(text) ? set_text(l, to, text) : mismatch(l, o, text);
 	case OPTION_ROUTE:
-		return !*text || is_route(text) ? set_text(l, to, text) : mismatch(l, o, text);
+		return !*text || check_route(l, o, text) ? set_text(l, to, text) : false;
 	case OPTION_LIST:
 		return !*text || append(l, o, to, text);
 	case OPTION_ADDRESSES:

@@ -31,13 +31,31 @@ static void settle(struct host_verdict *v, enum host_policy policy)
 	v->reason = REASON_OK;
 }
 
-/* No secure TLSA records: opportunistic TLS, unless DANE is mandatory here (M1). */
-static void without_tlsa(const struct dane_policy *p, struct host_verdict *v)
+/* No secure TLSA records: opportunistic TLS, unless DANE is mandatory here (M1). LMTP is a route
+ * that somebody wrote down, to a server that can be told to offer TLS: clear text only where the
+ * level says so (D12). */
+static void without_tlsa(const struct dane_policy *p, const struct host_facts *f,
+			 struct host_verdict *v)
 {
 	if (p->level == LEVEL_DANE_ONLY)
 		skip(v, REASON_DANE_REQUIRED, NULL);
+	else if (f->lmtp && p->level != LEVEL_MAY)
+		settle(v, HOST_ENCRYPT);
 	else
 		settle(v, HOST_MAY);
+}
+
+/* D10, D12: an address without a name. Any user of this machine can listen on a port of loopback:
+ * under mandatory DANE that is a host like others. */
+static void decide_literal(const struct dane_policy *p, const struct host_facts *f,
+			   struct host_verdict *v)
+{
+	if (f->pkix) /* S1: no name, nothing to verify */
+		skip(v, REASON_BAD_HOST_NAME, NULL);
+	else if (f->lmtp && f->loopback && p->level != LEVEL_DANE_ONLY)
+		settle(v, HOST_LOCAL);
+	else
+		without_tlsa(p, f, v);
 }
 
 /* D9: secure TLSA records are there. */
@@ -109,7 +127,7 @@ static void decide_secure(const struct dane_policy *p, const struct host_facts *
 	if (try_base(p, f, HOST_Q_TLSA_ORIGINAL, f->name, v))
 		return;
 	v->base = f->name;
-	without_tlsa(p, v);
+	without_tlsa(p, f, v);
 }
 
 /* RFC 7672 s2.2.2, addresses insecure: only a secure first alias leaves room for DANE, at the
@@ -118,7 +136,7 @@ static void decide_insecure(const struct dane_policy *p, const struct host_facts
 			    const struct answer *addr, struct host_verdict *v)
 {
 	if (addr->naliases == 0) { /* D6: no TLSA query at all */
-		without_tlsa(p, v);
+		without_tlsa(p, f, v);
 		return;
 	}
 	const struct answer *cname = f->answer[HOST_Q_CNAME];
@@ -134,7 +152,7 @@ static void decide_insecure(const struct dane_policy *p, const struct host_facts
 	if (cname->status == DNS_SECURE && try_base(p, f, HOST_Q_TLSA_ORIGINAL, f->name, v))
 		return;
 	v->base = f->name;
-	without_tlsa(p, v);
+	without_tlsa(p, f, v);
 }
 
 /* An alias into an unsigned zone may still have TLSA records at its own name (D7): whoever forges
@@ -209,19 +227,19 @@ static void decide_by_address(const struct dane_policy *p, const struct host_fac
 void host_decide(const struct dane_policy *p, const struct host_facts *f, struct host_verdict *out)
 {
 	*out = (struct host_verdict){.base = f->name, .tlsa = HOST_Q_COUNT};
-	if (f->literal && f->pkix) { /* S1: no name, nothing to verify */
-		skip(out, REASON_BAD_HOST_NAME, NULL);
+	if (f->unix_socket) { /* D12: whoever may listen there may read the mail anyway */
+		settle(out, HOST_LOCAL);
 		return;
 	}
-	if (f->literal) { /* D10 */
-		without_tlsa(p, out);
+	if (f->literal) {
+		decide_literal(p, f, out);
 		return;
 	}
 	if (!hostname_is_valid(slice_str(f->name))) {
 		skip(out, REASON_BAD_HOST_NAME, NULL);
 		return;
 	}
-	if (p->level == LEVEL_DANE_ONLY && !f->mx_secure) {
+	if (p->level == LEVEL_DANE_ONLY && (!f->mx_secure || f->pkix)) { /* M1: no CA will do */
 		skip(out, REASON_DANE_REQUIRED, NULL);
 		return;
 	}
@@ -267,10 +285,8 @@ void reference_names_set(const struct dane_policy *p, bool mx_secure, const char
 
 const char *host_policy_name(enum host_policy p)
 {
-	static const char *const names[] = {[HOST_DANE] = "dane",
-					    [HOST_ENCRYPT] = "encrypt",
-					    [HOST_MAY] = "may",
-					    [HOST_SKIP] = "skip",
-					    [HOST_PKIX] = "pkix"};
+	static const char *const names[] = {
+	    [HOST_DANE] = "dane", [HOST_ENCRYPT] = "encrypt", [HOST_MAY] = "may",
+	    [HOST_PKIX] = "pkix", [HOST_LOCAL] = "local",     [HOST_SKIP] = "skip"};
 	return names[p];
 }

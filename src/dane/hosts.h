@@ -48,6 +48,9 @@ struct host_facts {
 	bool implicit;         /* the next-hop domain itself: mx-alias does not apply */
 	bool no_dane;          /* from mx_verdict */
 	bool pkix;             /* submission (S1): no TLSA lookups, HOST_PKIX */
+	bool unix_socket;      /* no host at all but a socket of this machine (D12) */
+	bool lmtp;             /* LMTP over TCP: never in clear unless that was asked for (D12) */
+	bool loopback;         /* literal: an address of this machine alone */
 	bool mx_secure;        /* from mx_verdict: for mandatory DANE */
 	bool no_ipv4, no_ipv6; /* families we do not use: their query is not needed */
 	const struct answer *answer[HOST_Q_COUNT]; /* NULL: not known */

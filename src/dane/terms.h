@@ -15,10 +15,12 @@ enum host_policy {
 	HOST_DANE,    /* authenticate or do not deliver */
 	HOST_ENCRYPT, /* TLS required, not authenticated: secure TLSA records, none usable */
 	HOST_MAY,     /* opportunistic */
-	HOST_SKIP,    /* do not connect */
 	HOST_PKIX,    /* submission (S1): authenticate by the system's CAs, for one name */
+	HOST_LOCAL,   /* this machine, by a Unix socket or over loopback: no TLS (D12) */
+	HOST_SKIP,    /* do not connect */
 };
-const char *host_policy_name(enum host_policy p); /* "dane", "encrypt", "may", "skip", "pkix" */
+const char *
+host_policy_name(enum host_policy p); /* "dane", "encrypt", "may", "pkix", "local", "skip" */
 
 enum { REFERENCE_NAMES_MAX = 4 };
 

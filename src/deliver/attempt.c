@@ -200,8 +200,9 @@ static void record_session(struct attempt *a, const struct session_outcome *o)
 	if (t == NULL)
 		return;
 	char address[IPADDR_TEXT_MAX];
+	const char *socket = a->config.plan.socket;
 	ipaddr_to_text(&h->address[a->address], address);
-	t->address = or_empty(arena_strdup(&a->mem, address));
+	t->address = or_empty(arena_strdup(&a->mem, socket != NULL ? socket : address));
 	t->clear_fallback = a->in_clear;
 	t->reused = o->reused;
 	t->enhanced = o->enhanced;
@@ -288,6 +289,8 @@ static enum smtpc_tls tls_for(const struct attempt *a, enum host_policy p)
 	switch (p) {
 	case HOST_MAY:
 		return a->in_clear ? SMTPC_TLS_NONE : SMTPC_TLS_MAY;
+	case HOST_LOCAL:
+		return SMTPC_TLS_NONE;
 	case HOST_DANE:
 	case HOST_ENCRYPT:
 	case HOST_SKIP:
@@ -306,6 +309,7 @@ static bool authenticates(enum host_policy p)
 		return true;
 	case HOST_ENCRYPT:
 	case HOST_MAY:
+	case HOST_LOCAL:
 	case HOST_SKIP:
 		return false;
 	}
@@ -317,13 +321,16 @@ void attempt_session(const struct attempt *a, struct attempt_session *out)
 	const struct plan_host *h = plan_host(a->plan, a->host);
 	*out = (struct attempt_session){
 	    .host = h,
+	    .socket = a->config.plan.socket,
 	    .address = h->address[a->address],
 	    .port = a->config.plan.policy.port,
 	    .terms = &h->terms,
 	    .smtp = {.helo = a->config.helo,
+		     .lmtp = a->config.plan.lmtp,
 		     .tls = tls_for(a, h->terms.policy),
 		     .implicit_tls = a->config.implicit_tls,
 		     .auth = authenticates(h->terms.policy) ? a->config.auth : NULL,
+		     .auth_waits = a->config.relayed,
 		     .timeouts = a->config.timeouts,
 		     .rcpts_max = a->config.rcpts_max,
 		     .message = a->config.message},

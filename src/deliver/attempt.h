@@ -26,6 +26,7 @@ struct attempt_config {
 	 * authenticated. NULL: none. */
 	bool implicit_tls;
 	const struct smtpc_auth *auth;
+	bool relayed; /* from a queue: what a host says of our credentials delays, see client.h */
 	size_t rcpts_max;     /* per transaction; 0: default */
 	size_t addresses_max; /* addresses tried at most, over all hosts; 0: default; 256 at most */
 	struct smtpc_message
@@ -38,7 +39,7 @@ const char *attempt_status_name(enum attempt_status s); /* "sent", "deferred", "
 /* One host skipped, or one connection made or refused. In order; lives as long as the attempt. */
 struct attempt_try {
 	const char *host;
-	const char *address; /* NULL: the host was skipped */
+	const char *address; /* or the path of a Unix socket; NULL: the host was skipped */
 	uint16_t port;
 	const struct plan_host *planned; /* what was known of the host; never NULL */
 	enum host_policy policy;
@@ -64,6 +65,7 @@ enum attempt_want { ATTEMPT_WANT_ANSWERS, ATTEMPT_WANT_SESSION, ATTEMPT_DONE };
 
 struct attempt_session {
 	const struct plan_host *host;
+	const char *socket; /* not NULL: this Unix socket, no address */
 	struct ipaddr address;
 	uint16_t port;
 	const struct tls_terms *terms;

@@ -63,7 +63,7 @@ static void mail_loop(struct plan *p, enum reason r)
 
 struct plan *plan_new(const struct plan_config *c)
 {
-	if (c->pkix && !c->no_mx) /* S2: a bug of the caller, closed */
+	if ((c->pkix || c->lmtp || c->socket != NULL) && !c->no_mx) /* a bug of the caller (S2) */
 		return NULL;
 	struct plan *p = calloc(1, sizeof(*p));
 	if (p == NULL)
@@ -112,6 +112,16 @@ static bool make_hosts(struct plan *p, size_t n)
 	return !p->failed;
 }
 
+static void set_one_address(struct plan *p, struct plan_host *h, const struct ipaddr *ip)
+{
+	h->address = arena_alloc(&p->mem, sizeof(*ip));
+	p->failed = p->failed || h->address == NULL;
+	if (h->address != NULL) {
+		*h->address = *ip;
+		h->naddress = 1;
+	}
+}
+
 static struct plan_host *add_host(struct plan *p, const char *name, uint16_t preference)
 {
 	struct plan_host *h = &p->host[p->nhost++];
@@ -121,19 +131,18 @@ static struct plan_host *add_host(struct plan *p, const char *name, uint16_t pre
 	h->facts = (struct host_facts){.name = name,
 				       .no_dane = p->verdict.no_dane,
 				       .pkix = p->config.pkix,
+				       .lmtp = p->config.lmtp,
+				       .unix_socket = p->config.socket != NULL,
 				       .mx_secure = p->verdict.secure,
 				       .no_ipv4 = p->config.no_ipv4,
 				       .no_ipv6 = p->config.no_ipv6};
-	struct ipaddr ip;
-	if (ipaddr_from_text(slice_str(name),
-			     &ip)) { /* D10: an address where a host name belongs */
+	struct ipaddr ip = {0};
+	if (h->facts.unix_socket) {
+		set_one_address(p, h, &ip);
+	} else if (ipaddr_from_text(slice_str(name), &ip)) { /* D10: where a host name belongs */
 		h->facts.literal = true;
-		h->address = arena_alloc(&p->mem, sizeof(ip));
-		p->failed = p->failed || h->address == NULL;
-		if (h->address != NULL) {
-			*h->address = ip;
-			h->naddress = 1;
-		}
+		h->facts.loopback = ipaddr_is_loopback(&ip);
+		set_one_address(p, h, &ip);
 	}
 	return h;
 }
@@ -143,7 +152,8 @@ static void start_implicit(struct plan *p, struct mx_verdict v)
 	p->verdict = v;
 	p->mx_known = true;
 	if (make_hosts(p, 1))
-		add_host(p, p->config.next_hop, 0)->facts.implicit = true;
+		add_host(p, p->config.socket != NULL ? "localhost" : p->config.next_hop, 0)
+		    ->facts.implicit = true;
 }
 
 /* splitmix64: the plan is pure, so randomness is an argument. */
@@ -306,7 +316,7 @@ static enum reason loop_at(const struct plan *p, const struct plan_host *h)
 static bool addresses_known(const struct plan_host *h)
 {
 	const struct host_facts *f = &h->facts;
-	return f->literal || h->verdict.decided ||
+	return f->literal || f->unix_socket || h->verdict.decided ||
 	       ((f->no_ipv4 || f->answer[HOST_Q_A] != NULL) &&
 		(f->no_ipv6 || f->answer[HOST_Q_AAAA] != NULL));
 }
@@ -316,7 +326,7 @@ static void set_terms(struct plan *p, struct plan_host *h)
 	const struct host_verdict *v = &h->verdict;
 	struct tls_terms *t = &h->terms;
 	t->policy = v->policy;
-	t->sni = h->facts.literal ? NULL : v->base; /* T5 */
+	t->sni = h->facts.literal || h->facts.unix_socket ? NULL : v->base; /* T5 */
 	if (v->policy ==
 	    HOST_PKIX) { /* S1: the one name that the user gave, whatever its aliases */
 		t->sni = h->name;

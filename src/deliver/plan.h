@@ -25,6 +25,8 @@ struct plan_config {
 	struct ipaddr literal; /* family 0: next_hop is a name */
 	bool no_mx;            /* a [bracketed] route: next_hop is the host itself (D11) */
 	bool pkix;             /* with no_mx: a submission host, verified as HOST_PKIX (S1) */
+	bool lmtp;             /* with no_mx: it speaks LMTP (D12) */
+	const char *socket;    /* with no_mx: this Unix socket; next_hop does not matter */
 	const char *own_name;  /* D4: the list is cut there; NULL: no cut */
 	const struct ipaddr *own_address;
 	size_t nown_address;
@@ -38,7 +40,7 @@ struct plan_host {
 	struct host_facts facts;
 	struct host_verdict verdict;
 	struct tls_terms terms; /* valid when decided and not HOST_SKIP */
-	struct ipaddr *address;
+	struct ipaddr *address; /* of a Unix socket: one of family 0 */
 	size_t naddress;
 	const char *tlsa_name[HOST_Q_COUNT]; /* the two TLSA owner names, made when asked */
 	enum host_query culprit;             /* HOST_SKIP: which query; HOST_Q_COUNT if none */

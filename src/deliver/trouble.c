@@ -37,6 +37,8 @@ static enum reason reason_of_end(enum smtpc_end end, const struct tls_facts *tls
 		return REASON_SMTP_REJECTED;
 	case SMTPC_AUTH_REFUSED:
 		return REASON_AUTH_REFUSED;
+	case SMTPC_AUTH_WAITS:
+		return REASON_CREDENTIALS_REFUSED;
 	case SMTPC_TOO_BIG:
 		return REASON_TOO_BIG;
 	case SMTPC_NO_8BITMIME:
@@ -96,8 +98,8 @@ void trouble_judge(const struct session_facts *f, struct session_outcome *out)
 /* Is this a reason in which the host's own code says more than ours? */
 static bool speaks_for_host(enum reason r)
 {
-	return r == REASON_SMTP_DEFERRED || r == REASON_SMTP_REJECTED || r == REASON_AUTH_REFUSED ||
-	       r == REASON_OK;
+	return r == REASON_SMTP_DEFERRED || r == REASON_CREDENTIALS_REFUSED ||
+	       r == REASON_SMTP_REJECTED || r == REASON_AUTH_REFUSED || r == REASON_OK;
 }
 
 void trouble_code(enum reason r, struct enhanced_code e, bool permanent,

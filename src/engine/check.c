@@ -286,6 +286,7 @@ struct check *check_start(struct engine *e, const struct check_request *q, check
 	c.literal = q->literal;
 	r->policy = c.policy;
 	r->check.port = c.policy.port;
+	r->check.route = q->literal.family == 0 ? conf_route_for(e->conf, q->next_hop) : NULL;
 	r->check.plan = plan_new(&c);
 	if (r->check.plan != NULL)
 		r->planner = planner_start(e, r->check.plan, on_plan, r);

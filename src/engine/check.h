@@ -44,6 +44,7 @@ struct check {
 	struct check_host *host; /* in the order of the plan */
 	size_t nhost;
 	uint16_t port;
+	const char *route; /* where mail for the domain goes instead, here; NULL: no route */
 	struct domain_verdict verdict;
 	bool local_failure; /* out of memory: nothing here may be trusted */
 	uint64_t took_ms;

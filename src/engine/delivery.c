@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 
-enum { SUBMISSIONS_PORT = 465 }; /* RFC 8314 s3.3 */
-
 struct delivery {
 	struct engine *engine;
 	struct delivery_request request;
@@ -16,7 +14,7 @@ struct delivery {
 	void *arg;
 	struct attempt *attempt;
 	struct planner *planner;
-	char route[256]; /* the configured next hop, when there is one */
+	char route[256]; /* the configured next hop or socket, when there is one */
 	struct session *session;
 	bool told;
 };
@@ -73,6 +71,7 @@ static void start_session(struct delivery *d)
 	if (d->request.on_host != NULL)
 		d->request.on_host(d->arg, attempt_plan(d->attempt), s.host);
 	struct session_request r = {
+	    .socket = s.socket,
 	    .address = s.address,
 	    .port = s.port,
 	    .terms = s.terms,
@@ -104,21 +103,35 @@ static void on_plan(void *arg)
 	step(arg);
 }
 
-/* D11: somewhere else than the domain's own MX hosts. The policy stays the domain's. */
-static void follow_route(struct delivery *d, struct plan_config *c)
+static void copy_route(struct delivery *d, const struct route *r)
+{
+	struct slice from = r->path.n > 0 ? r->path : r->host;
+	for (size_t i = 0; i < from.n && i + 1 < sizeof(d->route); i++)
+		d->route[i] = (char)(r->path.n > 0 ? from.p[i] : ascii_lower(from.p[i]));
+}
+
+/* D11, D12, S1: somewhere else than the domain's own MX hosts. The policy stays the domain's. */
+static void follow_route(struct delivery *d, struct attempt_config *c)
 {
 	struct route r;
+	size_t at;
 	const char *text = conf_route_for(d->engine->conf, d->request.next_hop);
 	if (text == NULL || d->request.no_mx || d->request.literal.family != 0 ||
-	    !route_parse(slice_str(text), &r) || r.host.n >= sizeof(d->route))
+	    route_parse(slice_str(text), &r, &at) != ROUTE_OK)
 		return;
-	for (size_t i = 0; i < r.host.n; i++)
-		d->route[i] = (char)ascii_lower(r.host.p[i]);
-	c->next_hop = d->route;
-	c->no_mx = r.itself;
-	c->literal = r.ip;
+	copy_route(d, &r);
+	c->plan.next_hop = d->route;
+	c->plan.socket = r.path.n > 0 ? d->route : NULL;
+	c->plan.no_mx = r.itself;
+	c->plan.lmtp = r.lmtp;
+	c->plan.pkix = route_is_submission(&r);
+	c->plan.literal = r.ip;
 	if (r.port != 0)
-		c->policy.port = r.port;
+		c->plan.policy.port = r.port;
+	if (c->plan.pkix)
+		c->auth = credentials_find(d->engine->credentials, d->route, r.port);
+	c->relayed = c->plan.pkix;
+	c->implicit_tls = c->plan.pkix && r.port == ROUTE_SUBMISSIONS_PORT;
 }
 
 static void use_submission(const struct submission *s, struct attempt_config *c)
@@ -126,10 +139,10 @@ static void use_submission(const struct submission *s, struct attempt_config *c)
 	c->plan.next_hop = s->host;
 	c->plan.literal = (struct ipaddr){0};
 	c->plan.policy.port = s->port;
-	if (s->mx)
-		c->plan.policy.level = LEVEL_DANE_ONLY;
+	/* whatever the level of that name: a CA was asked for, or DANE */
+	c->plan.policy.level = s->mx ? LEVEL_DANE_ONLY : LEVEL_DANE;
 	c->plan.no_mx = c->plan.pkix = !s->mx;
-	c->implicit_tls = s->port == SUBMISSIONS_PORT;
+	c->implicit_tls = s->port == ROUTE_SUBMISSIONS_PORT;
 	c->auth = s->auth;
 }
 
@@ -154,7 +167,7 @@ struct delivery *delivery_start(struct engine *e, const struct delivery_request 
 	if (r->submission != NULL)
 		use_submission(r->submission, &c);
 	else
-		follow_route(d, &c.plan);
+		follow_route(d, &c);
 	d->attempt = attempt_new(&c);
 	if (d->attempt != NULL)
 		d->planner = planner_start(e, attempt_plan(d->attempt), on_plan, d);

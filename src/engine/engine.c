@@ -139,7 +139,10 @@ static bool start(struct engine *e, const struct engine_config *c, char *error, 
 	struct tls_client_config t = {.sessions_max = (size_t)e->conf->tls_sessions,
 				      .verify_offset_s = c->verify_offset_s};
 	e->tls = tls_client_new(&t, error, room);
-	return e->tls != NULL && start_resolver(e, c, error, room);
+	if (e->tls == NULL || (c->sealed && conf_has_submission(e->conf, NULL) &&
+			       !tls_client_load_cas(e->tls, error, room)))
+		return false;
+	return start_resolver(e, c, error, room);
 }
 
 struct engine *engine_new(const struct engine_config *c, char *error, size_t room)
@@ -152,6 +155,7 @@ struct engine *engine_new(const struct engine_config *c, char *error, size_t roo
 	e->conf = c->conf;
 	e->log = c->log;
 	e->keep_ms = c->keep_ms;
+	e->credentials = c->credentials;
 	e->no_ipv4 = c->no_ipv4 || !c->conf->smtp_ipv4;
 	e->no_ipv6 = c->no_ipv6 || !c->conf->smtp_ipv6;
 	if (!start(e, c, error, room))

@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "deliver/attempt.h"
 #include "dns/dns.h"
+#include "engine/credentials.h"
 #include "engine/pool.h"
 #include "log/log.h"
 #include "loop/loop.h"
@@ -39,6 +40,9 @@ struct engine_config {
 	/* T9: how long a session that went well waits for another message to the same address on
 	 * equal terms; 0: QUIT at once */
 	uint32_t keep_ms;
+	const struct credentials *credentials; /* for routes; NULL: none */
+	/* This process will not be able to open files: what routes need is read now. */
+	bool sealed;
 };
 
 struct engine {
@@ -57,6 +61,7 @@ struct engine {
 	size_t nown_address;
 	bool no_ipv4, no_ipv6;
 	uint32_t keep_ms;
+	const struct credentials *credentials;
 	struct pool pool;
 	uint64_t seed;
 };
@@ -91,6 +96,7 @@ struct body {
 };
 
 struct session_request {
+	const char *socket; /* not NULL: this Unix socket, no address; lives as long as terms */
 	struct ipaddr address;
 	uint16_t port;
 	const struct tls_terms *terms;
@@ -103,6 +109,10 @@ struct session_request {
 	 * been delivered. */
 	void (*before_dot)(void *arg);
 	void *before_dot_arg;
+	/* NULL, or called just before the end is told: what the server sent in the handshake, the
+	 * callback's to free; not called without a chain. */
+	void (*on_chain)(void *arg, struct tls_chain *c);
+	void *on_chain_arg;
 };
 
 struct session;

@@ -47,7 +47,7 @@ void pool_put(struct pool *pool, struct pool_place *p)
 static bool is_equal(const struct pool_place *a, const struct pool_place *b)
 {
 	return memcmp(a->key.b, b->key.b, sizeof(a->key.b)) == 0 && a->tls == b->tls &&
-	       strcmp(a->peer, b->peer) == 0;
+	       strcmp(a->peer, b->peer) == 0 && strcmp(a->user, b->user) == 0;
 }
 
 struct pool_place *pool_take(struct pool *pool, const struct pool_place *like)

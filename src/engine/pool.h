@@ -12,13 +12,15 @@
 enum {
 	POOL_MAX = 256,     /* idle connections of this process: each holds a descriptor */
 	POOL_PEER_MAX = 20, /* to one address and port: an idle connection costs the host, too */
-	POOL_PEER_TEXT_MAX = 64,
+	POOL_PEER_TEXT_MAX = 128,
 };
 
 struct pool_place {
 	struct tls_terms_key key;
 	enum smtpc_tls tls;            /* a clear fallback serves nobody who would try TLS */
-	char peer[POOL_PEER_TEXT_MAX]; /* "address:port" */
+	char peer[POOL_PEER_TEXT_MAX]; /* "address:port", "lmtp unix:/path" */
+	/* Who logged in, "" for nobody: what was let in as one serves no other. */
+	char user[SMTPC_AUTH_MAX + 1];
 	/* The place is needed, or everything ends: called after it left the pool. */
 	void (*leave)(struct pool_place *p);
 	void *owner;

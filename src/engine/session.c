@@ -141,6 +141,10 @@ static void report(struct session *s)
 	};
 	struct session_outcome o;
 	trouble_judge(&f, &o);
+	struct tls_chain *chain =
+	    s->request.on_chain != NULL && s->tls != NULL ? tls_conn_chain(s->tls) : NULL;
+	if (chain != NULL)
+		s->request.on_chain(s->request.on_chain_arg, chain);
 	session_cb *cb = s->cb;
 	void *cb_arg = s->arg;
 	cb(cb_arg, &o);
@@ -501,9 +505,12 @@ void session_finish_text(struct session *s, bool go)
 static void start_connect(struct session *s)
 {
 	struct sockaddr_storage to;
-	socklen_t len = net_sockaddr(&s->request.address, s->request.port, &to);
+	socklen_t len = s->request.socket != NULL
+			    ? net_sockaddr_unix(s->request.socket, &to)
+			    : net_sockaddr(&s->request.address, s->request.port, &to);
 	int one = 1;
-	if (setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0 ||
+	if ((s->request.socket == NULL &&
+	     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0) ||
 	    (connect(s->fd, (struct sockaddr *)&to, len) != 0 && errno != EINPROGRESS)) {
 		snprintf(s->error, sizeof(s->error), "%s", strerror(errno));
 		finish(s);
@@ -515,7 +522,9 @@ static void start_connect(struct session *s)
 
 static void open_connection(struct session *s)
 {
-	int family = s->request.address.family == 4 ? AF_INET : AF_INET6;
+	int family = s->request.socket != NULL        ? AF_UNIX
+		     : s->request.address.family == 4 ? AF_INET
+						      : AF_INET6;
 	s->since_ms = loop_now_ms();
 	s->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	s->io = s->fd >= 0 ? loop_io_new(s->engine->loop, s->fd, on_io, s) : NULL;
@@ -533,12 +542,18 @@ static bool make_place(const struct engine *e, const struct session_request *r,
 		       struct pool_place *out)
 {
 	char address[IPADDR_TEXT_MAX];
+	const char *protocol = r->smtp.lmtp ? "lmtp " : "";
 	ipaddr_to_text(&r->address, address);
 	*out = (struct pool_place){.tls = r->smtp.tls, .leave = leave};
-	snprintf(out->peer, sizeof(out->peer), "%s:%u", address, r->port);
+	if (r->socket != NULL)
+		snprintf(out->peer, sizeof(out->peer), "%sunix:%s", protocol, r->socket);
+	else
+		snprintf(out->peer, sizeof(out->peer), "%s%s:%u", protocol, address, r->port);
+	if (r->smtp.auth != NULL)
+		snprintf(out->user, sizeof(out->user), "%s", r->smtp.auth->user);
 	struct tls_options o = {.kind = r->kind, .peer = out->peer};
-	return e->keep_ms > 0 && r->smtp.message != NULL && r->smtp.auth == NULL &&
-	       !r->no_resumption && tls_terms_key_make(r->terms, &o, &out->key);
+	return e->keep_ms > 0 && r->smtp.message != NULL && !r->no_resumption &&
+	       tls_terms_key_make(r->terms, &o, &out->key);
 }
 
 static struct session *take_kept(struct engine *e, const struct pool_place *like)

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/un.h>
 
 socklen_t net_sockaddr(const struct ipaddr *a, uint16_t port, struct sockaddr_storage *out)
 {
@@ -20,4 +21,15 @@ socklen_t net_sockaddr(const struct ipaddr *a, uint16_t port, struct sockaddr_st
 	in6->sin6_port = htons(port);
 	memcpy(&in6->sin6_addr, a->b, 16);
 	return sizeof(*in6);
+}
+
+socklen_t net_sockaddr_unix(const char *path, struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof(*out));
+	struct sockaddr_un *un = (struct sockaddr_un *)out;
+	size_t n = strlen(path);
+	un->sun_family = AF_UNIX;
+	if (n < sizeof(un->sun_path))
+		memcpy(un->sun_path, path, n);
+	return sizeof(*un);
 }

@@ -72,7 +72,8 @@ const char *role_name(enum role r)
 {
 	static const char *const names[] = {
 	    [ROLE_PARENT] = "parent",   [ROLE_INTAKE] = "intake",     [ROLE_KEEPER] = "keeper",
-	    [ROLE_COURIER] = "courier", [ROLE_RESOLVER] = "resolver", [ROLE_COUNT] = "?"};
+	    [ROLE_COURIER] = "courier", [ROLE_RESOLVER] = "resolver", [ROLE_WARDEN] = "warden",
+	    [ROLE_COUNT] = "?"};
 	return names[r];
 }
 

@@ -21,7 +21,15 @@ enum message {
 	MSG_COUNT
 };
 
-enum role { ROLE_PARENT, ROLE_INTAKE, ROLE_KEEPER, ROLE_COURIER, ROLE_RESOLVER, ROLE_COUNT };
+enum role {
+	ROLE_PARENT,
+	ROLE_INTAKE,
+	ROLE_KEEPER,
+	ROLE_COURIER,
+	ROLE_RESOLVER,
+	ROLE_WARDEN,
+	ROLE_COUNT
+};
 const char *role_name(enum role r);
 const char *message_name(enum message m);
 

@@ -3,9 +3,12 @@
 #include "relay/certificates.h"
 #include "relay/keeper_audit.h"
 #include "relay/network.h"
+#include "relay/published.h"
 #include "relay/relay.h"
 
+#include "engine/credentials.h"
 #include "users/users.h"
+#include "wire/dname.h"
 
 #include <libgen.h>
 #include <limits.h>
@@ -88,6 +91,53 @@ static bool check_users(const struct conf *c)
 	return ok;
 }
 
+static bool check_credentials(const struct conf *c)
+{
+	char error[ERROR_ROOM] = "";
+	if (c->smtp_credentials == NULL)
+		return true;
+	struct credentials *k = credentials_load(c->smtp_credentials, error, sizeof(error));
+	if (k == NULL)
+		fprintf(stderr, "danelaw relay: smtp.credentials: %s\n", error);
+	bool ok = k != NULL;
+	credentials_free(&k);
+	return ok;
+}
+
+/* M1: such mail would wait until it comes back. */
+static bool check_routes(const struct conf *c)
+{
+	bool ok = true;
+	for (size_t i = 0; i < c->ndestination; i++) {
+		const struct conf_destination *d = &c->destination[i];
+		char name[DNAME_TEXT_MAX + 2];
+		struct dane_policy p;
+		snprintf(name, sizeof(name), "%s%s", d->wildcard ? "x." : "", d->name);
+		conf_policy_for(c, name, &p);
+		if (p.level != LEVEL_DANE_ONLY || !conf_has_submission(c, name))
+			continue;
+		fprintf(stderr,
+			"danelaw relay: destination \"%s%s\": level dane-only and the route %s "
+			"exclude each other: a submission server is verified by a CA, not by "
+			"DANE; choose another level for this destination\n",
+			d->wildcard ? "*." : "", d->name, d->route);
+		ok = false;
+	}
+	return ok;
+}
+
+static bool check_names(const struct conf *c)
+{
+	char error[ERROR_ROOM] = "";
+	struct published p;
+	bool ok = published_load(&p, c, error, sizeof(error));
+	if (!ok)
+		fprintf(stderr, "danelaw relay: %s\n", error);
+	else
+		published_free(&p);
+	return ok;
+}
+
 bool relay_check(const struct conf *c)
 {
 	bool listeners = check_listeners(c->relay_smtp);
@@ -96,5 +146,8 @@ bool relay_check(const struct conf *c)
 	bool networks = check_networks(c->relay_networks);
 	bool certificates = check_certificates(c);
 	bool audit = check_audit(c);
-	return check_users(c) && audit && certificates && networks && listeners;
+	bool routes = check_routes(c);
+	routes = check_credentials(c) && routes;
+	bool names = check_names(c);
+	return check_users(c) && names && audit && routes && certificates && networks && listeners;
 }

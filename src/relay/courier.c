@@ -34,6 +34,7 @@ struct carry {
 struct courier {
 	struct process process;
 	struct engine *engine;
+	struct credentials *credentials;
 	struct remote *remote;
 	struct channel *keeper;
 	struct carry *carry;
@@ -399,6 +400,32 @@ static void on_drain(void *self)
 		process_exit(&k->process);
 }
 
+/* As root if that was who started us: nobody else may read them. */
+static bool read_credentials(struct courier *k, const struct birth *b)
+{
+	char error[512];
+	if (b->conf->smtp_credentials == NULL)
+		return true;
+	k->credentials = credentials_load(b->conf->smtp_credentials, error, sizeof(error));
+	if (k->credentials == NULL)
+		log_event(k->process.log, LOG_LEVEL_ERROR, "credentials", "error", error, NULL);
+	return k->credentials != NULL;
+}
+
+static bool start_engine(struct courier *k, const struct birth *b, char *error, size_t room)
+{
+	struct engine_resolver resolver = remote_resolver(k->remote);
+	struct engine_config e = {.conf = b->conf,
+				  .log = k->process.log,
+				  .resolver = &resolver,
+				  .loop = k->process.loop,
+				  .keep_ms = MAIL_KEEP_MS,
+				  .credentials = k->credentials,
+				  .sealed = true};
+	k->engine = engine_new(&e, error, room);
+	return k->engine != NULL;
+}
+
 int courier_main(const struct birth *b)
 {
 	char error[512] = "";
@@ -408,17 +435,10 @@ int courier_main(const struct birth *b)
 		return EXIT_FAILURE;
 	k.process.on_peer = on_peer;
 	k.process.on_drain = on_drain;
-	if (process_drop(&k.process))
-		k.remote = remote_new(k.process.loop);
-	if (k.remote != NULL) {
-		struct engine_resolver resolver = remote_resolver(k.remote);
-		struct engine_config e = {.conf = b->conf,
-					  .log = k.process.log,
-					  .resolver = &resolver,
-					  .loop = k.process.loop,
-					  .keep_ms = MAIL_KEEP_MS};
-		k.engine = engine_new(&e, error, sizeof(error));
-	}
+	if (read_credentials(&k, b) && process_drop(&k.process))
+		k.remote = remote_new(k.process.loop, ROLE_COURIER);
+	if (k.remote != NULL)
+		start_engine(&k, b, error, sizeof(error));
 	if (k.engine != NULL && b->conf->audit_enabled && b->conf->audit_evidence)
 		k.evidence = courier_evidence_new(k.engine); /* without memory: no evidence */
 	k.tell = loop_timer_new(k.process.loop, on_tell, &k);
@@ -437,6 +457,7 @@ int courier_main(const struct birth *b)
 	courier_evidence_free(&k.evidence);
 	engine_free(&k.engine);
 	remote_free(&k.remote);
+	credentials_free(&k.credentials);
 	process_free(&k.process);
 	return code;
 }

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_AT_ONCE = 32, PAUSE_MS = 200, LACKING_MS = 2000 };
+enum { ACCEPTS_AT_ONCE = 32, PAUSE_MS = 200, LACKING_MS = 2000, CHAIN_PEM_MAX = 1024 * 1024 };
 
 struct door {
 	struct intake *intake;
@@ -171,9 +171,59 @@ static void on_lacking(void *arg)
 	loop_timer_set(t->lacking, LACKING_MS);
 }
 
+/* --- The warden --- */
+
+static void on_warden(void *arg, struct channel *ch, enum message type, struct slice payload)
+{
+	struct intake *t = arg;
+	(void)ch;
+	if (type == MSG_STARTTLS)
+		t->no_starttls = payload.p[0] == 0;
+}
+
+/* What it said last holds until its successor says otherwise. */
+static void on_warden_gone(void *arg, struct channel *ch, const char *why)
+{
+	struct intake *t = arg;
+	(void)ch;
+	(void)why;
+	channel_free(&t->warden);
+}
+
+/* V1: the truth is what this process serves, whatever the files say meanwhile. */
+static void tell_warden(struct intake *t)
+{
+	struct buf *b = channel_begin(t->warden, MSG_SERVES);
+	uint32_t n = 0;
+	while (t->tls_relay != NULL && tls_server_chain(t->tls_relay, n) != NULL)
+		n++;
+	put_u32(b, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct buf pem;
+		buf_init(&pem, CHAIN_PEM_MAX);
+		tls_chain_to_pem(tls_server_chain(t->tls_relay, i), &pem);
+		put_bytes(b, buf_slice(&pem));
+		buf_free(&pem);
+	}
+	channel_send(t->warden, -1);
+}
+
+static void on_warden_peer(struct intake *t, int fd)
+{
+	channel_free(&t->warden);
+	t->warden = channel_new(t->process.loop, fd, ROLE_INTAKE, ROLE_WARDEN, on_warden,
+				on_warden_gone, t);
+	if (t->warden != NULL)
+		tell_warden(t);
+}
+
 static void on_peer(void *self, enum role role, int fd)
 {
 	struct intake *t = self;
+	if (role == ROLE_WARDEN) {
+		on_warden_peer(t, fd);
+		return;
+	}
 	if (role != ROLE_KEEPER) {
 		close(fd);
 		return;
@@ -332,6 +382,7 @@ int intake_main(const struct birth *b)
 	loop_timer_free(&t->login_timer);
 	loop_timer_free(&t->lacking);
 	channel_free(&t->keeper);
+	channel_free(&t->warden);
 	tls_server_free(&t->tls_relay);
 	tls_server_free(&t->tls_submission);
 	users_free(&t->users);

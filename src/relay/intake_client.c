@@ -562,15 +562,16 @@ struct client *client_new(struct intake *t, const struct listener *l, int fd,
 	}
 	const struct conf *f = t->process.birth.conf;
 	*c = (struct client){.intake = t, .listener = l, .address = *address, .fd = fd};
-	c->config = (struct smtps_config){
-	    .host = t->host,
-	    .submission = l->submission,
-	    .tls_available = (l->submission ? t->tls_submission : t->tls_relay) != NULL,
-	    .tls_implicit = l->implicit_tls,
-	    .size_max = (uint64_t)f->relay_size_max,
-	    .rcpts_max = (uint32_t)f->relay_rcpts_max,
-	    .errors_max = 20,
-	    .timeouts = &SMTPS_TIMEOUTS_RFC};
+	c->config = (struct smtps_config){.host = t->host,
+					  .submission = l->submission,
+					  .tls_available = l->submission ? t->tls_submission != NULL
+									 : t->tls_relay != NULL &&
+									       !t->no_starttls,
+					  .tls_implicit = l->implicit_tls,
+					  .size_max = (uint64_t)f->relay_size_max,
+					  .rcpts_max = (uint32_t)f->relay_rcpts_max,
+					  .errors_max = 20,
+					  .timeouts = &SMTPS_TIMEOUTS_RFC};
 	buf_init(&c->wire, WIRE_MAX);
 	buf_init(&c->plain, 2 * READ_CHUNK);
 	mailtext_init(&c->text);

@@ -65,6 +65,8 @@ struct intake {
 	size_t nclient;
 	struct channel *keeper;     /* NULL: none; then */
 	struct loop_timer *lacking; /* asks the parent for one */
+	struct channel *warden;
+	bool no_starttls; /* the warden says so: relay.smtp offers none (V2) */
 	uint64_t last_token;
 	char host[256];
 	struct network network[NETWORKS_MAX];

@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 enum {
+	FINDINGS_MEM_MAX = 1024 * 1024,
 	MAINTAIN_MS = 60000,
-	RESERVE = 64 * 1024 * 1024,
-	STEP_MIN_MS = 60000, /* a clock that is set right by less delays nothing that matters */
+	LINGER_MS = 2,     /* a group waits so long for more */
+	GROUP_BUSY = 4,    /* when the one before had so many steps: else nobody is to come */
+	GROUP_ENOUGH = 64, /* with so many it waits no longer */
 };
 
 int64_t keeper_now(void)
@@ -78,13 +80,16 @@ static void answer_all(struct keeper *k, enum store_status s)
 	k->last_ack = &k->ack;
 }
 
-static void on_commit(void *arg)
+/* False: nothing is open, or the store failed. */
+static bool commit_group(struct keeper *k)
 {
-	struct keeper *k = arg;
-	k->commit = NULL;
+	if (k->commit != NULL)
+		loop_defer_cancel(&k->commit);
+	loop_timer_stop(k->linger);
 	if (!k->group_open)
-		return;
+		return false;
 	k->group_open = false;
+	k->in_last_group = k->in_group;
 	enum store_status s = keeper_audit_before_commit(k);
 	if (s == STORE_OK)
 		s = store_commit(k->store);
@@ -96,53 +101,60 @@ static void on_commit(void *arg)
 	 * disk knows the truth now. */
 	if (s != STORE_OK) {
 		keeper_fatal(k, "commit", s);
-		return;
+		return false;
 	}
 	keeper_audit_committed(k);
-	keeper_schedule(k);
+	return true;
 }
 
-int64_t keeper_clock_step(const struct keeper *k)
+static void on_commit(void *arg)
 {
-	int64_t by = keeper_now() - k->wall - (int64_t)(loop_elapsed_ms() - k->elapsed);
-	return by > STEP_MIN_MS || by < -STEP_MIN_MS ? by : 0;
+	struct keeper *k = arg;
+	if (commit_group(k))
+		keeper_schedule(k);
 }
 
-/* In the open group. Mail does not age by a wrong clock: its times move along. */
-static void follow_clock(struct keeper *k)
+static void on_commit_turn(void *arg)
 {
-	int64_t by = keeper_clock_step(k);
-	if (by != 0) {
-		char text[LOG_INT_TEXT];
-		log_event(k->process.log, LOG_LEVEL_WARN, "clock-moved", "seconds",
-			  log_int(text, by / 1000), NULL);
-		sched_clock_moved(k->sched, by);
-		enum store_status s = store_shift(k->store, by);
-		if (s != STORE_OK)
-			keeper_fatal(k, "clock", s);
+	struct keeper *k = arg;
+	k->commit = NULL; /* it has run */
+	on_commit(k);
+}
+
+/* Every commit costs a sync and a page of each table: under load fewer and larger ones. */
+static bool commit_soon(struct keeper *k)
+{
+	if (k->in_last_group >= GROUP_BUSY && k->in_group < GROUP_ENOUGH) {
+		if (k->in_group == 0)
+			loop_timer_set(k->linger, LINGER_MS);
+		return true;
 	}
-	/* A slow drift must not add up to a step. */
-	k->wall = keeper_now();
-	k->elapsed = loop_elapsed_ms();
+	if (k->commit == NULL)
+		k->commit = loop_defer(k->process.loop, on_commit_turn, k);
+	return k->commit != NULL;
 }
 
 bool keeper_group(struct keeper *k)
 {
-	if (k->group_open)
+	if (k->group_open) {
+		k->in_group++;
+		commit_soon(k); /* if not, it is committed after all: the first call saw to it */
 		return true;
+	}
 	enum store_status s = store_begin(k->store);
 	if (s != STORE_OK) {
 		if (store_health(k->store) != STORE_OK)
 			keeper_fatal(k, "begin", s);
 		return false;
 	}
-	k->commit = loop_defer(k->process.loop, on_commit, k);
-	if (k->commit == NULL) {
+	k->in_group = 0;
+	if (!commit_soon(k)) {
 		store_rollback(k->store);
 		return false;
 	}
+	k->in_group = 1;
 	k->group_open = true;
-	follow_clock(k);
+	keeper_follow_clock(k);
 	return true;
 }
 
@@ -182,6 +194,14 @@ static void drop_peer(struct peer *p)
 	free(p);
 }
 
+/* The last ones stay until newer ones come, also when the warden ends. */
+static bool take_findings(struct keeper *k, struct slice payload)
+{
+	arena_free(&k->findings_mem);
+	k->findings = (struct findings){0};
+	return findings_get(payload, &k->findings_mem, &k->findings);
+}
+
 static void on_message(void *arg, struct channel *c, enum message type, struct slice payload)
 {
 	struct peer *p = arg;
@@ -198,6 +218,8 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 		courier_stats_get(payload, &p->stats);
 	else if (type == MSG_LEAVING)
 		p->leaving = true;
+	else if (type == MSG_FINDINGS)
+		sane = take_findings(p->keeper, payload);
 	if (!sane || (p->leaving && p->jobs == 0))
 		drop_peer(p);
 }
@@ -215,7 +237,7 @@ static void on_peer(void *self, enum role role, int fd)
 {
 	struct keeper *k = self;
 	struct peer *p = calloc(1, sizeof(*p));
-	if (p == NULL || (role != ROLE_INTAKE && role != ROLE_COURIER)) {
+	if (p == NULL || (role != ROLE_INTAKE && role != ROLE_COURIER && role != ROLE_WARDEN)) {
 		free(p);
 		close(fd);
 		return;
@@ -249,6 +271,7 @@ static void on_metrics(void *arg, struct buf *body)
 	keeper_audit_state(k, &a);
 	if (a.enabled)
 		metrics_audit(&a, body);
+	findings_metrics(&k->findings, body);
 }
 
 static void on_restarts(void *self, enum role role, uint32_t n)
@@ -281,13 +304,14 @@ static void on_maintain(void *arg)
 {
 	struct keeper *k = arg;
 	bool more = false;
-	if (!k->group_open) {
-		enum store_status s = store_maintain(k->store, keeper_now(), &more);
-		if (s != STORE_OK && store_health(k->store) != STORE_OK) {
-			keeper_fatal(k, "maintain", s);
-			return;
-		}
+	if (k->group_open && !commit_group(k))
+		return;
+	enum store_status s = store_maintain(k->store, keeper_now(), &more);
+	if (s != STORE_OK && store_health(k->store) != STORE_OK) {
+		keeper_fatal(k, "maintain", s);
+		return;
 	}
+	loop_timer_set(k->wake, 0); /* what the commit allows */
 	loop_timer_set(k->maintain, more ? 10 : MAINTAIN_MS);
 }
 
@@ -296,82 +320,8 @@ static void on_maintain(void *arg)
 static void on_drain(void *self)
 {
 	struct keeper *k = self;
-	if (k->group_open)
-		on_commit(k);
+	commit_group(k);
 	process_exit(&k->process);
-}
-
-/* The operator can ask for each of them: danelaw queue why ID. */
-static void on_doubt(void *arg, const char *queue_id, const char *next_hop)
-{
-	const struct keeper *k = arg;
-	log_event(k->process.log, LOG_LEVEL_WARN, "possibly-delivered", "id", queue_id, "next-hop",
-		  next_hop, NULL);
-}
-
-static void report_recovery(struct keeper *k, const struct store_recovery *r)
-{
-	char interrupted[LOG_INT_TEXT], doubt[LOG_INT_TEXT];
-	if (r->interrupted > 0)
-		log_event(k->process.log, LOG_LEVEL_WARN, "recovered", "interrupted",
-			  log_int(interrupted, (int64_t)r->interrupted), "possibly-delivered",
-			  log_int(doubt, (int64_t)r->in_doubt), NULL);
-}
-
-/* What the operator can do about a store that does not open; NULL: the error says it all. */
-static const char *cure_of(enum store_status s)
-{
-	switch (s) {
-	case STORE_IO:
-		return "relay.user must be able to read and write relay.store and its folder, on a "
-		       "disk that works";
-	case STORE_FULL:
-		return "make room on the disk of relay.store";
-	case STORE_BUSY:
-		return "end the process that has it open, or name another file in relay.store";
-	case STORE_CORRUPT:
-		return "copy the file and its -wal away, recover it with sqlite3 FILE .recover, or "
-		       "name another file in relay.store";
-	case STORE_NEWER:
-		return "install the version that wrote it, or name another file in relay.store";
-	case STORE_UNSAFE:
-		return "put relay.store on a local disk";
-	case STORE_OK:
-	case STORE_EXISTS:
-	case STORE_NOT_FOUND:
-	case STORE_STATE:
-	case STORE_LIMIT:
-	case STORE_SOURCE:
-	case STORE_NO_MEMORY:
-	case STORE_MISUSE:
-		break;
-	}
-	return NULL;
-}
-
-static bool open_store(struct keeper *k)
-{
-	char error[512] = "";
-	struct store_recovery r;
-	struct store_config c = {.path = k->process.birth.conf->relay_store,
-				 .reserve = RESERVE,
-				 .on_doubt = on_doubt,
-				 .interrupted = keeper_audit_interrupted,
-				 .arg = k};
-	enum store_status s = store_open(&c, keeper_now(), &k->store, &r, error, sizeof(error));
-	if (s != STORE_OK) {
-		log_event(k->process.log, LOG_LEVEL_ERROR, "store-open", "path", c.path, "status",
-			  store_status_name(s), "error", error, "cure", cure_of(s), NULL);
-		return false;
-	}
-	report_recovery(k, &r);
-	if (!keeper_audit_open(k)) {
-		log_event(k->process.log, LOG_LEVEL_ERROR, "audit", "error", store_error(k->store),
-			  NULL);
-		return false;
-	}
-	k->control = control_open(k, k->process.birth.conf->relay_control);
-	return k->control != NULL;
 }
 
 /* The folders of the store and of the control socket: SQLite makes files beside its own. */
@@ -406,8 +356,8 @@ static void set_times(struct keeper *k)
 static bool start(struct keeper *k)
 {
 	k->last_ack = &k->ack;
-	k->wall = keeper_now();
-	k->elapsed = loop_elapsed_ms();
+	keeper_start_clock(k);
+	arena_init(&k->findings_mem, FINDINGS_MEM_MAX);
 	process_host(k->process.birth.conf, k->host, sizeof(k->host));
 	set_times(k);
 	const char *wrong = sched_config_error(&k->sched_config);
@@ -416,10 +366,11 @@ static bool start(struct keeper *k)
 		return false;
 	}
 	k->sched = sched_new(&k->sched_config, (uint64_t)keeper_now());
+	k->linger = loop_timer_new(k->process.loop, on_commit, k);
 	k->wake = loop_timer_new(k->process.loop, on_wake, k);
 	k->maintain = loop_timer_new(k->process.loop, on_maintain, k);
-	return k->sched != NULL && k->wake != NULL && k->maintain != NULL &&
-	       process_drop(&k->process) && open_store(k) && open_metrics(k) && confine(k);
+	return k->sched != NULL && k->linger != NULL && k->wake != NULL && k->maintain != NULL &&
+	       process_drop(&k->process) && keeper_open(k) && open_metrics(k) && confine(k);
 }
 
 static void stop(struct keeper *k)
@@ -444,6 +395,8 @@ static void stop(struct keeper *k)
 	}
 	if (k->commit != NULL)
 		loop_defer_cancel(&k->commit);
+	arena_free(&k->findings_mem);
+	loop_timer_free(&k->linger);
 	loop_timer_free(&k->wake);
 	loop_timer_free(&k->maintain);
 	loop_http_free(&k->http);

@@ -121,8 +121,6 @@ void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int f
 			log_event(k->process.log, LOG_LEVEL_ERROR, "not-accepted", "id",
 				  s.mail.queue_id, "status", store_status_name(status), "error",
 				  store_error(k->store), NULL);
-		else
-			sched_destinations_due(k->sched);
 		if (store_health(k->store) != STORE_OK)
 			keeper_fatal(k, "add", status);
 	}

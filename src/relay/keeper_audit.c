@@ -229,7 +229,7 @@ static bool load_known(struct keeper_audit *a, const struct peer_name *name)
 
 static enum host_policy policy_of(const struct audit_attempt *t)
 {
-	for (int p = HOST_DANE; p <= HOST_PKIX; p++) {
+	for (int p = HOST_DANE; p <= HOST_LOCAL; p++) {
 		if (slice_eq_str(t->policy, host_policy_name((enum host_policy)p)))
 			return (enum host_policy)p;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside of the keeper: the only process that touches the store. Everything that changes the store
- * happens in a group: the group is committed once for all that came in one turn of the loop, and
- * only then is anything acknowledged.
+ * happens in a group: the group is committed once for all that came in one turn of the loop (under
+ * load: in two milliseconds), and only then is anything acknowledged.
  *
  * keeper.c: process, peers, groups. keeper_accept.c: from intake to store. keeper_send.c: from
  * store to courier. keeper_result.c: from courier to store. keeper_notify.c: notifications.
@@ -13,6 +13,7 @@
 
 #include "relay/control.h"
 #include "loop/http.h"
+#include "relay/findings.h"
 #include "relay/keeper_audit.h"
 #include "relay/mail.h"
 #include "relay/metrics.h"
@@ -59,6 +60,8 @@ struct keeper {
 	struct control *control;
 	struct loop_http *http;
 	struct metrics metrics;
+	struct findings findings; /* the warden's last ones */
+	struct arena findings_mem;
 	struct sched *sched;
 	struct sched_config sched_config;
 	struct peer *peer;
@@ -66,17 +69,28 @@ struct keeper {
 	bool group_open;
 	struct ack *ack, **last_ack;
 	struct loop_deferred *commit;
+	struct loop_timer *linger;        /* or this one commits the group */
+	unsigned in_group, in_last_group; /* calls of keeper_group() */
 	struct loop_timer *wake, *maintain;
 	int64_t wall; /* both clocks as they were when last compared */
 	uint64_t elapsed;
+	int64_t look_after;  /* for destinations that are ready, if there is other work */
 	int64_t alarms_rest; /* a notification could not be queued: no alarms until then */
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;
 };
 
 int64_t keeper_now(void);
+/* Opens the store and the control socket; false: the log says why not. */
+bool keeper_open(struct keeper *k);
+
+void keeper_start_clock(struct keeper *k);
 /* How far the wall clock has moved against the time that passed; 0 for a little. */
 int64_t keeper_clock_step(const struct keeper *k);
+/* In the open group: after a step all times of the queue move along. */
+void keeper_follow_clock(struct keeper *k);
+/* In a transaction of the store; by 0: only what is due later than anything can be. */
+enum store_status keeper_move_times(struct keeper *k, int64_t by);
 /* Opens the group if none is open, and sees to it that it is committed soon. A step of the clock is
  * the first thing in it. False: the store does not take changes. */
 bool keeper_group(struct keeper *k);

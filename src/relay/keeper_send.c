@@ -8,7 +8,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SEND_MEM_MAX = 64 * 1024 * 1024, DUE_MAX = 256, BATCH = 64, FIRST_JOB_LEVELS = 3 };
+enum {
+	SEND_MEM_MAX = 64 * 1024 * 1024,
+	DUE_MAX = 256,
+	BATCH = 64,
+	FIRST_LOOK = 8,
+	FIRST_JOB_LEVELS = 3,
+	LOOK_BUSY_PER_MS = 16,
+	LOOK_WAIT_MAX_MS = 1000,
+};
 
 /* --- Flights --- */
 
@@ -104,26 +112,25 @@ static bool tell_delivery(struct keeper *k, int64_t delivery, const struct sched
 	return ok;
 }
 
-/* Reports up to max due deliveries of a destination; *more when there are at least so many. */
+/* Reports up to max due deliveries of a destination, so many of each sender. True: it has more. */
 static bool tell_destination(struct keeper *k, int64_t destination, const struct sched_known *known,
-			     size_t max, int64_t now, bool *more)
+			     size_t max, size_t per_sender, int64_t now)
 {
 	int64_t due[DUE_MAX];
 	size_t n = 0;
+	bool more = false;
 	if (max > DUE_MAX)
 		max = DUE_MAX;
-	if (store_due(k->store, destination, now, max, due, &n) != STORE_OK)
+	if (store_due(k->store, destination, now, max, per_sender, due, &n, &more) != STORE_OK)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		tell_delivery(k, due[i], known, now);
-	*more = n == max;
-	return true;
+	return more;
 }
 
 static void wish_deliveries(struct keeper *k, const struct sched_wish *w, int64_t now)
 {
-	bool more = false;
-	tell_destination(k, w->destination, NULL, w->max, now, &more);
+	bool more = tell_destination(k, w->destination, NULL, w->max, w->per_sender, now);
 	sched_deliveries_told(k->sched, w->destination, more);
 }
 
@@ -138,11 +145,13 @@ static void wish_destinations(struct keeper *k, const struct sched_wish *w, int6
 	enum store_status s = store_ready(k->store, now, busy, nbusy, max, &mem, found, &n);
 	for (size_t i = 0; s == STORE_OK && i < n; i++) {
 		struct sched_known known = {found[i].failures, found[i].backoff_until};
-		bool more = false;
-		tell_destination(k, found[i].id, &known, 8, now, &more);
+		bool more =
+		    tell_destination(k, found[i].id, &known, FIRST_LOOK, w->per_sender, now);
 		sched_deliveries_told(k->sched, found[i].id, more);
 	}
 	sched_destinations_told(k->sched, s == STORE_OK && n == max);
+	int64_t wait = (int64_t)nbusy / LOOK_BUSY_PER_MS;
+	k->look_after = now + (wait < LOOK_WAIT_MAX_MS ? wait : LOOK_WAIT_MAX_MS);
 	arena_free(&mem);
 }
 
@@ -306,6 +315,15 @@ static void wish_start(struct keeper *k, const struct sched_wish *w, struct peer
 	arena_free(&mem);
 }
 
+/* The store passes over the destinations that are busy: that costs by their number, so the next
+ * look waits in proportion, unless we have run out of work. */
+static bool may_look(const struct keeper *k, int64_t now)
+{
+	struct sched_counts c;
+	sched_count(k->sched, &c);
+	return now >= k->look_after || now < k->look_after - LOOK_WAIT_MAX_MS || c.waiting == 0;
+}
+
 static void set_wake(struct keeper *k, int64_t now)
 {
 	struct store_next next = {INT64_MAX, INT64_MAX};
@@ -317,7 +335,9 @@ static void set_wake(struct keeper *k, int64_t now)
 		at = next.alarm;
 	int64_t wait = at - now;
 	if (wait < 50) /* what is ready and cannot start waits for an event, not for the clock */
-		wait = at <= now ? 1000 : 50;
+		wait = at <= now ? LOOK_WAIT_MAX_MS : 50;
+	if (next.ready <= now && k->look_after > now && k->look_after - now < wait)
+		wait = k->look_after - now;
 	if (wait > 60000)
 		wait = 60000;
 	loop_timer_set(k->wake, (uint32_t)wait);
@@ -332,7 +352,7 @@ void keeper_schedule(struct keeper *k)
 		return;
 	int64_t now = keeper_now();
 	keeper_alarms(k);
-	if (store_next(k->store, &next) == STORE_OK && next.ready <= now)
+	if (may_look(k, now) && store_next(k->store, &next) == STORE_OK && next.ready <= now)
 		sched_destinations_due(k->sched);
 	for (struct peer *courier;
 	     keeper_audit_has_room(k) && (courier = idlest_courier(k)) != NULL;) {

@@ -5,17 +5,18 @@
  */
 #include "relay/relay.h"
 
-#include "relay/network.h"
+#include "relay/gate.h"
+#include "relay/listen.h"
 #include "relay/process.h"
+#include "relay/published.h"
+#include "relay/reload.h"
 #include "relay/service.h"
 #include "relay/watch.h"
-#include "loop/net.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,6 @@ enum {
 	CHILDREN_MAX = 512,
 	RESTART_MS = 1000, /* for a child that lived shorter than this */
 	DRAIN_MS = 60000,  /* then what is left is killed: nothing is lost by that */
-	BACKLOG = 1024,
 };
 
 struct parent;
@@ -67,77 +67,12 @@ struct parent {
 	uint64_t last_look;
 	bool helpless; /* a child hangs and cannot be ended: the service manager is to know */
 	struct service service;
+	struct reload reload;
 	struct loop_signal *sig_term, *sig_int, *sig_hup, *sig_chld;
 };
 
 static bool spawn(struct parent *p, enum role role);
 static void on_watchdog(void *arg);
-
-/* --- Listeners --- */
-
-static int bind_endpoint(const char *text, char *error, size_t room)
-{
-	struct ipaddr address;
-	uint16_t port;
-	struct sockaddr_storage to;
-	int one = 1;
-	if (!endpoint_from_text(text, &address, &port)) {
-		snprintf(error, room, "'%s' is not ADDRESS:PORT or [ADDRESS]:PORT", text);
-		return -1;
-	}
-	socklen_t len = net_sockaddr(&address, port, &to);
-	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0;
-	if (ok && to.ss_family == AF_INET6)
-		ok = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == 0;
-	ok = ok && bind(fd, (struct sockaddr *)&to, len) == 0 && listen(fd, BACKLOG) == 0;
-	if (ok)
-		return fd;
-	snprintf(error, room, "cannot listen on %s: %s", text, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-static bool listen_on(struct parent *p, const char *const *list, const char *name, bool submission,
-		      bool implicit_tls)
-{
-	char error[256];
-	for (size_t i = 0; list[i] != NULL; i++) {
-		if (p->nlistener == LISTENERS_MAX) {
-			log_event(p->log, LOG_LEVEL_ERROR, "listen", "error", "too many listeners",
-				  NULL);
-			return false;
-		}
-		int fd = bind_endpoint(list[i], error, sizeof(error));
-		if (fd < 0) {
-			log_event(p->log, LOG_LEVEL_ERROR, "listen", "error", error, NULL);
-			return false;
-		}
-		p->listener[p->nlistener++] = (struct listener){fd, name, submission, implicit_tls};
-		log_event(p->log, LOG_LEVEL_INFO, "listening", "on", list[i], "for", name, NULL);
-	}
-	return true;
-}
-
-static bool open_metrics(struct parent *p)
-{
-	char error[256];
-	if (p->conf->relay_metrics == NULL)
-		return true;
-	p->metrics_fd = bind_endpoint(p->conf->relay_metrics, error, sizeof(error));
-	if (p->metrics_fd < 0)
-		log_event(p->log, LOG_LEVEL_ERROR, "listen", "error", error, NULL);
-	return p->metrics_fd >= 0;
-}
-
-static bool open_listeners(struct parent *p)
-{
-	const struct conf *c = p->conf;
-	return open_metrics(p) && listen_on(p, c->relay_smtp, "smtp", false, false) &&
-	       listen_on(p, c->relay_submission, "submission", true, false) &&
-	       listen_on(p, c->relay_submissions, "submissions", true, true);
-}
 
 /* --- Children --- */
 
@@ -174,21 +109,29 @@ static void connect_children(struct parent *p, struct child *a, struct child *b)
 	close(pair[1]);
 }
 
+/* Of one configuration only: another one's certificates are another one's matter. */
+static bool are_warden_and_ward(const struct child *a, const struct child *b)
+{
+	bool roles = (a->role == ROLE_WARDEN && b->role == ROLE_INTAKE) ||
+		     (a->role == ROLE_INTAKE && b->role == ROLE_WARDEN);
+	return roles && a->generation == b->generation && !a->leaving && !b->leaving;
+}
+
 static void connect_new(struct parent *p, struct child *n)
 {
 	for (struct child *c = p->child; c != NULL; c = c->next) {
 		/* An intake that leaves still takes mail. */
 		if (c == n || c->pid == 0 || (c->leaving && c->role != ROLE_INTAKE))
 			continue;
-		bool related = (n->role == ROLE_KEEPER &&
-				(c->role == ROLE_INTAKE || c->role == ROLE_COURIER)) ||
-			       (n->role == ROLE_RESOLVER && c->role == ROLE_COURIER);
+		bool asks = c->role == ROLE_COURIER || c->role == ROLE_WARDEN;
+		bool related = (n->role == ROLE_KEEPER && (asks || c->role == ROLE_INTAKE)) ||
+			       (n->role == ROLE_RESOLVER && asks) || are_warden_and_ward(n, c);
 		if (related)
 			connect_children(p, n, c);
 	}
-	if (n->role == ROLE_COURIER)
+	if (n->role == ROLE_COURIER || n->role == ROLE_WARDEN)
 		connect_children(p, n, find_role(p, ROLE_RESOLVER));
-	if (n->role == ROLE_INTAKE || n->role == ROLE_COURIER)
+	if (n->role == ROLE_INTAKE || n->role == ROLE_COURIER || n->role == ROLE_WARDEN)
 		connect_children(p, n, find_role(p, ROLE_KEEPER));
 }
 
@@ -278,7 +221,8 @@ _Noreturn static void be_child(struct parent *p, enum role role, unsigned number
 	static int (*const mains[])(const struct birth *) = {[ROLE_INTAKE] = intake_main,
 							     [ROLE_KEEPER] = keeper_main,
 							     [ROLE_COURIER] = courier_main,
-							     [ROLE_RESOLVER] = resolver_main};
+							     [ROLE_RESOLVER] = resolver_main,
+							     [ROLE_WARDEN] = warden_main};
 	child_signals();
 	close_others(p, fd, role);
 	struct birth b = {.role = role,
@@ -379,7 +323,7 @@ static bool spawn_all(struct parent *p, bool keeper)
 		ok = spawn(p, ROLE_COURIER);
 	for (unsigned i = 0; ok && p->nlistener > 0 && i < count_of(p->conf->relay_intakes); i++)
 		ok = spawn(p, ROLE_INTAKE);
-	return ok;
+	return ok && (!published_any(p->conf) || spawn(p, ROLE_WARDEN));
 }
 
 /* --- Ends --- */
@@ -497,6 +441,8 @@ static void on_sigchld(void *arg)
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (reload_ended(&p->reload, pid, status))
+			continue;
 		for (struct child *c = p->child; c != NULL; c = c->next) {
 			if (c->pid == pid) {
 				child_ended(c, status);
@@ -524,28 +470,18 @@ static void on_sigterm(void *arg)
 	log_event(p->log, LOG_LEVEL_INFO, "draining", NULL);
 	service_tell(&p->service, "STOPPING=1");
 	loop_timer_set(p->drain_limit, DRAIN_MS);
+	reload_free(&p->reload);
 	drain_role(p, ROLE_INTAKE);
 	drain_role(p, ROLE_COURIER);
+	drain_role(p, ROLE_WARDEN);
 	drain_on(p);
 }
 
 /* New processes with the new configuration beside the old ones, which finish what they have. The
  * keeper stays: it holds the queue; its options count from the next start. */
-static void on_sighup(void *arg)
+static void take_conf(void *arg, struct conf *fresh)
 {
 	struct parent *p = arg;
-	char error[512] = "";
-	if (p->draining)
-		return;
-	struct conf *fresh = p->config.reload(p->config.arg, error, sizeof(error));
-	if (fresh != NULL && !relay_check(fresh)) {
-		conf_free(&fresh);
-		snprintf(error, sizeof(error), "the old configuration stays");
-	}
-	if (fresh == NULL) {
-		log_event(p->log, LOG_LEVEL_ERROR, "reload", "error", error, NULL);
-		return;
-	}
 	conf_free(&p->conf); /* the older children have their own copies */
 	p->conf = fresh;
 	p->generation++;
@@ -559,6 +495,35 @@ static void on_sighup(void *arg)
 	for (size_t i = 0; i < n; i++)
 		retire_child(old[i]);
 	log_event(p->log, LOG_LEVEL_INFO, "reloaded", NULL);
+}
+
+static void on_sighup(void *arg)
+{
+	struct parent *p = arg;
+	if (!p->draining)
+		reload_start(&p->reload);
+}
+
+/* It reads the files at its birth. */
+static void renew_warden(void *arg)
+{
+	struct parent *p = arg;
+	struct child *old = find_role(p, ROLE_WARDEN);
+	if (!p->draining && old != NULL && spawn(p, ROLE_WARDEN))
+		drain_child(old);
+}
+
+static pid_t start_gate(void *arg, const struct conf *c)
+{
+	struct parent *p = arg;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		child_signals();
+		close_others(p, -1, ROLE_RESOLVER);
+		_exit(gate_main(c, p->log));
+	}
+	return pid;
 }
 
 /* Twice in each watchdog period, as long as this loop turns and what hangs can be ended. */
@@ -653,7 +618,9 @@ static bool start(struct parent *p)
 	p->sig_chld = loop_signal_new(p->loop, SIGCHLD, on_sigchld, p);
 	return p->drain_limit != NULL && p->watchdog != NULL && p->look != NULL &&
 	       p->sig_term != NULL && p->sig_int != NULL && p->sig_hup != NULL &&
-	       p->sig_chld != NULL && open_listeners(p) && confine(p) && spawn_all(p, true);
+	       p->sig_chld != NULL &&
+	       listen_all(p->conf, p->log, p->listener, &p->nlistener, &p->metrics_fd) &&
+	       reload_watch(&p->reload, p->loop) && confine(p) && spawn_all(p, true);
 }
 
 static void stop(struct parent *p)
@@ -663,6 +630,7 @@ static void stop(struct parent *p)
 			kill(p->child->pid, SIGKILL);
 		remove_child(p->child);
 	}
+	reload_free(&p->reload);
 	for (size_t i = 0; i < p->nlistener; i++)
 		close(p->listener[i].fd);
 	if (p->metrics_fd >= 0)
@@ -683,6 +651,12 @@ int relay_run(const struct relay_config *c)
 {
 	struct parent p = {
 	    .config = *c, .conf = c->conf, .log = c->log, .service = {.fd = -1}, .metrics_fd = -1};
+	const struct reload_acts acts = {take_conf, renew_warden, start_gate, &p};
+	p.reload = (struct reload){.config = &p.config, .log = p.log, .acts = &acts};
+	if (!reload_first(&p.reload, p.conf)) {
+		conf_free(&p.conf);
+		return EX_CONFIG;
+	}
 	bool ok = start(&p);
 	if (ok) {
 		p.last_look = loop_now_ms();

@@ -60,10 +60,17 @@ int process_run(struct process *p);
 void process_exit(struct process *p);
 void process_free(struct process *p);
 
+/* What the resolver process, and who resolves by itself for once, may reach: the ports of name
+ * servers, and its files. `out` points to ports and the configuration. */
+enum { RESOLVER_PORTS_MAX = 3 };
+void resolver_paths(const struct conf *c, uint16_t ports[static RESOLVER_PORTS_MAX],
+		    struct sandbox_paths *out);
+
 /* The processes' main functions: from birth to exit code. */
 int resolver_main(const struct birth *b);
 int courier_main(const struct birth *b);
 int keeper_main(const struct birth *b);
 int intake_main(const struct birth *b);
+int warden_main(const struct birth *b);
 
 #endif

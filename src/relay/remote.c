@@ -30,17 +30,20 @@ struct asked {
 
 struct remote {
 	struct loop *loop;
+	enum role self;
 	struct channel *channel;
 	struct asked *open;
 	uint64_t last_id;
 	uint64_t answered, answered_ms;
 };
 
-struct remote *remote_new(struct loop *l)
+struct remote *remote_new(struct loop *l, enum role self)
 {
 	struct remote *r = calloc(1, sizeof(*r));
-	if (r != NULL)
+	if (r != NULL) {
 		r->loop = l;
+		r->self = self;
+	}
 	return r;
 }
 
@@ -157,7 +160,7 @@ void remote_connect(struct remote *r, int fd)
 {
 	if (r->channel != NULL)
 		on_gone(r, r->channel, "replaced");
-	r->channel = channel_new(r->loop, fd, ROLE_COURIER, ROLE_RESOLVER, on_message, on_gone, r);
+	r->channel = channel_new(r->loop, fd, r->self, ROLE_RESOLVER, on_message, on_gone, r);
 	for (struct asked *a = r->open, *next; a != NULL && r->channel != NULL; a = next) {
 		next = a->next;
 		if (!a->sent && a->deferred == NULL)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* relay: the courier's end of the resolver: an engine_resolver whose questions go over a channel.
+/* relay: the asker's end of the resolver: an engine_resolver whose questions go over a channel.
  */
 #ifndef RELAY_REMOTE_H
 #define RELAY_REMOTE_H
@@ -9,7 +9,8 @@
 
 struct remote;
 
-struct remote *remote_new(struct loop *l); /* NULL: out of memory */
+/* self: ROLE_COURIER or ROLE_WARDEN. NULL: out of memory. */
+struct remote *remote_new(struct loop *l, enum role self);
 void remote_free(struct remote **r);
 /* The (new) resolver: takes fd over. Questions that wait are put to it, also those that the old one
  * had. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The resolver process: one validated cache for all couriers. Knows questions and packets; refuses
- * to know mail.
+ * The resolver process: one validated cache for all couriers and the warden. Knows questions and
+ * packets; refuses to know mail.
  */
 #include "relay/mail.h"
 #include "relay/process.h"
@@ -127,7 +127,8 @@ static void on_gone(void *arg, struct channel *c, const char *why)
 static void on_peer(void *self, enum role role, int fd)
 {
 	struct resolver *r = self;
-	struct asker *k = role == ROLE_COURIER ? calloc(1, sizeof(*k)) : NULL;
+	bool may_ask = role == ROLE_COURIER || role == ROLE_WARDEN;
+	struct asker *k = may_ask ? calloc(1, sizeof(*k)) : NULL;
 	if (k == NULL) {
 		close(fd);
 		return;
@@ -156,18 +157,25 @@ static struct dns *open_dns(struct resolver *r, char *error, size_t room)
 }
 
 /* The ports of name servers: 53, and what a private root or a forwarder uses. */
-static bool confine(struct resolver *r)
+void resolver_paths(const struct conf *c, uint16_t ports[static RESOLVER_PORTS_MAX],
+		    struct sandbox_paths *out)
 {
-	const struct conf *c = r->process.birth.conf;
 	const char *const servers[] = {c->dns_stub, c->dns_forward};
-	uint16_t ports[3] = {DNS_PORT};
-	struct sandbox_paths paths = {.read = c->dns_anchor, .connect = ports, .nconnect = 1};
+	ports[0] = DNS_PORT;
+	*out = (struct sandbox_paths){.read = c->dns_anchor, .connect = ports, .nconnect = 1};
 	for (size_t i = 0; i < 2; i++) {
 		const char *at = servers[i] != NULL ? strchr(servers[i], '@') : NULL;
 		uint64_t port;
 		if (at != NULL && slice_to_u64(slice_str(at + 1), 65535, &port))
-			ports[paths.nconnect++] = (uint16_t)port;
+			ports[out->nconnect++] = (uint16_t)port;
 	}
+}
+
+static bool confine(struct resolver *r)
+{
+	uint16_t ports[RESOLVER_PORTS_MAX];
+	struct sandbox_paths paths;
+	resolver_paths(r->process.birth.conf, ports, &paths);
 	return process_confine(&r->process, SANDBOX_RESOLVER, &paths);
 }
 

@@ -138,6 +138,7 @@ enum sched_class sched_class_of(enum reason r)
 	case REASON_TLSA_INVALID:
 	case REASON_CERT_HOST_MISMATCH:
 	case REASON_CERT_NOT_TRUSTED:
+	case REASON_CREDENTIALS_REFUSED: /* every message would, and logins that fail are counted */
 		return SCHED_HOST_TROUBLE;
 	case REASON_LOST_AFTER_DATA:
 		return SCHED_POSSIBLY_DELIVERED;

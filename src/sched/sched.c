@@ -435,15 +435,17 @@ void sched_destinations_due(struct sched *s)
 
 size_t sched_busy_max(const struct sched *s)
 {
-	return 2 * (size_t)s->c.destinations;
+	return (size_t)s->ndest + s->nparked;
 }
 
 size_t sched_busy(const struct sched *s, int64_t *out, size_t room)
 {
 	size_t n = 0;
+	uint32_t left = s->ndest;
 
-	for (uint32_t i = 0; i < s->c.destinations && n < room; i++) {
+	for (uint32_t i = 0; left > 0 && n < room; i++) {
 		const struct dest *d = &s->dest[i];
+		left -= d->state != DEST_FREE;
 		if (d->state != DEST_FREE && (d->waiting > 0 || d->state == DEST_RESTING))
 			out[n++] = d->id;
 	}

@@ -170,7 +170,7 @@ void sched_destinations_told(struct sched *s, bool more);
 /* The store may have ready destinations that are not here: the wish follows when there is room. */
 void sched_destinations_due(struct sched *s);
 /* Ids the store must leave out of the answer to SCHED_WISH_DESTINATIONS; room for at most
- * sched_busy_max(). Returns how many. */
+ * sched_busy_max(), as it is now. Returns how many. */
 size_t sched_busy(const struct sched *s, int64_t *out, size_t room);
 size_t sched_busy_max(const struct sched *s);
 

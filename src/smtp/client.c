@@ -85,7 +85,9 @@ void smtpc_free(struct smtpc **c)
 
 static void write_command(struct smtpc *c, enum phase p)
 {
-	if (p == PHASE_EHLO)
+	if (p == PHASE_EHLO && c->config.lmtp)
+		command_lhlo(&c->out, c->config.helo);
+	else if (p == PHASE_EHLO)
 		command_ehlo(&c->out, c->config.helo);
 	else if (p == PHASE_HELO)
 		command_helo(&c->out, c->config.helo);
@@ -229,7 +231,8 @@ static void dispatch(struct smtpc *c, const struct reply *r)
 	c->expected--;
 	c->progress++;
 	/* 421 may answer anything: the host is closing (RFC 5321 s3.8). */
-	if (r->code == 421 && before != PHASE_QUIT) {
+	bool is_fate = c->config.lmtp && before == PHASE_DATA_DONE;
+	if (r->code == 421 && before != PHASE_QUIT && !is_fate) {
 		smtpc_keep_reply(c, r);
 		c->spoke_smtp = false;
 		smtpc_end(c, SMTPC_UNWILLING);

@@ -2,7 +2,7 @@
 /*
  * smtp: SMTP as sans-I/O machines: bytes and events in, bytes and wishes out. No socket, clock or
  * log. This header: the client (RFC 5321, with STARTTLS, PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN,
- * and for submission AUTH and TLS from the start).
+ * for submission AUTH and TLS from the start, and as LMTP, RFC 2033).
  *
  * The driver does, in a loop: write what smtpc_output() holds; do what smtpc_want() says; feed what
  * happened. Nothing calls back. A session carries one message at a time (in as many transactions as
@@ -66,6 +66,8 @@ struct smtpc_auth {
 
 struct smtpc_config {
 	const char *helo;
+	/* RFC 2033: LHLO, no HELO, and after the final dot a reply for each accepted recipient. */
+	bool lmtp;
 	enum smtpc_tls tls;
 	/* RFC 8314 s3.3: TLS before the greeting, smtpc_want() begins with STARTTLS; with
 	 * SMTPC_TLS_MUST only. */
@@ -73,6 +75,9 @@ struct smtpc_config {
 	/* NULL: none. Only under TLS: without it there is no mail either (S1). Never with a TLS
 	 * that authenticates nobody: that is the driver's to know. */
 	const struct smtpc_auth *auth;
+	/* 5yz to AUTH and 530 to MAIL (RFC 4954 s6) are our operator's to mend: the message waits
+	 * and nobody is refused for good. */
+	bool auth_waits;
 	const struct smtpc_timeouts *timeouts;
 	size_t rcpts_max; /* recipients in one transaction; 0: 100 (RFC 5321 s4.5.3.1.8) */
 	const struct smtpc_message
@@ -99,9 +104,12 @@ enum smtpc_end {
 	SMTPC_PROTOCOL, /* a reply that is not SMTP, or that comes unasked */
 	SMTPC_CLOSED,   /* by the peer */
 	SMTPC_TIMEOUT,
-	SMTPC_LOST_AFTER_DATA, /* closed or timed out between the final dot and its reply */
-	SMTPC_AUTH_REFUSED,    /* 5yz to AUTH, or no mechanism that we have */
-	SMTPC_LOCAL,           /* out of memory, message text failed, bad argument */
+	/* Closed or timed out between the final dot and its reply. Over LMTP: and the last of its
+	   replies; in doubt are those in RCPT_ACCEPTED only. */
+	SMTPC_LOST_AFTER_DATA,
+	SMTPC_AUTH_REFUSED, /* 5yz to AUTH, or no mechanism that we have */
+	SMTPC_AUTH_WAITS,   /* the same, or 530 to MAIL, with auth_waits */
+	SMTPC_LOCAL,        /* out of memory, message text failed, bad argument */
 };
 
 enum smtpc_want {

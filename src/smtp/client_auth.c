@@ -71,6 +71,11 @@ static bool is_sane(const struct smtpc_auth *a)
 	       strlen(a->password) <= SMTPC_AUTH_MAX;
 }
 
+enum smtpc_end smtpc_auth_refusal(const struct smtpc *c)
+{
+	return c->config.auth_waits ? SMTPC_AUTH_WAITS : SMTPC_AUTH_REFUSED;
+}
+
 void smtpc_after_hello(struct smtpc *c)
 {
 	if (c->config.auth == NULL) {
@@ -91,7 +96,7 @@ void smtpc_after_hello(struct smtpc *c)
 		smtpc_enter(c, PHASE_AUTH);
 		send_line(c, "AUTH LOGIN", "");
 	} else {
-		smtpc_end(c, SMTPC_AUTH_REFUSED);
+		smtpc_end(c, smtpc_auth_refusal(c));
 	}
 }
 
@@ -122,7 +127,7 @@ void smtpc_on_auth(struct smtpc *c, const struct reply *r)
 		smtpc_next_transaction(c);
 	} else {
 		smtpc_keep_reply(c, r);
-		smtpc_end(c, reply_is_permanent(r) ? SMTPC_AUTH_REFUSED
+		smtpc_end(c, reply_is_permanent(r) ? smtpc_auth_refusal(c)
 			     : r->code / 100 == 4  ? SMTPC_UNWILLING
 						   : SMTPC_PROTOCOL);
 	}

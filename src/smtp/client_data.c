@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * DATA (RFC 5321 s4.1.1.4): the text, dot-stuffed, and the reply that makes the message the host's.
+ * LMTP has more replies (client_lmtp.c).
  */
 #include "smtp/client_int.h"
 
@@ -8,6 +9,7 @@ void smtpc_on_data(struct smtpc *c, const struct reply *r)
 {
 	if (r->code == 354) {
 		c->body_offset = 0;
+		c->told = 0;
 		dotstuff_init(&c->stuff);
 		c->phase = PHASE_BODY;
 		return;
@@ -28,7 +30,7 @@ uint64_t smtpc_body_offset(const struct smtpc *c)
 
 /*
  * A reply before the final dot has left us: a refusal ends the session (without the dot the host
- * has nothing); a success is a lie.
+ * has nothing); a success is a lie. Over LMTP it is the first recipient's word and nobody else's.
  */
 static void take_early_reply(struct smtpc *c, const struct reply *r)
 {
@@ -37,7 +39,10 @@ static void take_early_reply(struct smtpc *c, const struct reply *r)
 		smtpc_abort(c, SMTPC_PROTOCOL);
 		return;
 	}
-	smtpc_settle(c, RCPT_ACCEPTED, r);
+	if (c->config.lmtp)
+		smtpc_settle_next(c, r);
+	else
+		smtpc_settle(c, RCPT_ACCEPTED, r);
 	smtpc_abort(c, r->code == 421 ? SMTPC_UNWILLING : SMTPC_DONE);
 }
 
@@ -69,6 +74,8 @@ void smtpc_body(struct smtpc *c, struct slice text)
 		dotstuff_end(&c->stuff, &c->out);
 		c->final_dot = true;
 		smtpc_enter(c, PHASE_DATA_DONE);
+		if (c->config.lmtp)
+			smtpc_expect_fates(c);
 	}
 	if (!buf_ok(&c->out))
 		smtpc_abort(c, SMTPC_LOCAL);
@@ -78,6 +85,10 @@ void smtpc_on_data_done(struct smtpc *c, const struct reply *r)
 {
 	if (buf_len(&c->out) > 0) {
 		take_early_reply(c, r);
+		return;
+	}
+	if (c->config.lmtp) {
+		smtpc_on_fate(c, r);
 		return;
 	}
 	smtpc_keep_reply(c, r);

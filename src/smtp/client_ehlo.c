@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Greeting, EHLO and HELO (RFC 5321 s3.1, s3.2, s4.1.1.1): what the host offers and where the
- * session goes from there.
+ * session goes from there. LHLO (RFC 2033 s4.1) has nothing to fall back to.
  */
 #include "smtp/client_int.h"
 
@@ -81,11 +81,13 @@ void smtpc_on_ehlo(struct smtpc *c, const struct reply *r)
 		if (!c->tls)
 			c->starttls_seen = c->cap.starttls;
 		after_ehlo(c);
-	} else if (reply_is_permanent(r) && (c->tls || c->config.tls != SMTPC_TLS_MUST)) {
+	} else if (reply_is_permanent(r) && (c->tls || c->config.tls != SMTPC_TLS_MUST) &&
+		   !c->config.lmtp) {
 		smtpc_enter(c, PHASE_HELO); /* RFC 5321 s3.2: an old server */
 	} else {
+		bool no_tls = !c->tls && c->config.tls == SMTPC_TLS_MUST;
 		smtpc_keep_reply(c, r);
-		smtpc_end(c, reply_is_permanent(r) ? SMTPC_NO_STARTTLS : SMTPC_UNWILLING);
+		smtpc_end(c, reply_is_permanent(r) && no_tls ? SMTPC_NO_STARTTLS : SMTPC_UNWILLING);
 	}
 }
 

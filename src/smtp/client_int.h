@@ -58,6 +58,8 @@ struct smtpc {
 	size_t nbatch;
 	size_t answered; /* recipients of the batch whose reply has come */
 	size_t accepted;
+	size_t
+	    told; /* LMTP, after the final dot: recipients of the batch before this are settled */
 	uint64_t progress;
 	uint64_t body_offset;
 	struct dotstuff stuff;
@@ -93,6 +95,8 @@ void smtpc_on_quit(struct smtpc *c, const struct reply *r);
 
 /* client_auth.c: AUTH, if the session is to have it, else the first transaction. */
 void smtpc_after_hello(struct smtpc *c);
+/* Our name or password, or their lack, is the reason. */
+enum smtpc_end smtpc_auth_refusal(const struct smtpc *c);
 /* Overwrites what was written and taken by the driver. */
 void smtpc_wipe_output(struct smtpc *c);
 /* client_mail.c: starts the next transaction if recipients are pending, else ends the session well.
@@ -104,6 +108,12 @@ void smtpc_end_well(struct smtpc *c);
 void smtpc_send_rcpts(struct smtpc *c);
 /* Settles every recipient in this state with this reply: 2xx sent, 4xx deferred, 5xx rejected. */
 void smtpc_settle(struct smtpc *c, enum rcpt_state in, const struct reply *r);
+void smtpc_settle_one(struct smtpc_rcpt *rcpt, const struct reply *r);
+/* client_lmtp.c: after the final dot (RFC 2033 s4.2). */
+void smtpc_expect_fates(struct smtpc *c);
+void smtpc_on_fate(struct smtpc *c, const struct reply *r);
+/* Settles the next accepted recipient with this reply; false: there was none. */
+bool smtpc_settle_next(struct smtpc *c, const struct reply *r);
 /* The extensions of an EHLO reply (client_ehlo.c). */
 void capabilities_parse(const struct reply *r, struct capabilities *out);
 

@@ -22,7 +22,7 @@ void smtpc_send_rcpts(struct smtpc *c)
 		smtpc_abort(c, SMTPC_LOCAL);
 }
 
-static void settle_one(struct smtpc_rcpt *rcpt, const struct reply *r)
+void smtpc_settle_one(struct smtpc_rcpt *rcpt, const struct reply *r)
 {
 	if (reply_is_ok(r))
 		rcpt->state = RCPT_SENT;
@@ -37,7 +37,7 @@ void smtpc_settle(struct smtpc *c, enum rcpt_state in, const struct reply *r)
 	const struct smtpc_message *m = c->config.message;
 	for (size_t i = 0; i < m->nrcpt; i++) {
 		if (m->rcpt[i].state == in)
-			settle_one(&m->rcpt[i], r);
+			smtpc_settle_one(&m->rcpt[i], r);
 	}
 }
 
@@ -57,7 +57,7 @@ static void take_rcpt_reply(struct smtpc *c, struct smtpc_rcpt *rcpt, const stru
 		rcpt->state = RCPT_ACCEPTED;
 		c->accepted++;
 	} else if (!is_too_many(c, r)) {
-		settle_one(rcpt, r);
+		smtpc_settle_one(rcpt, r);
 		if (r->code == 552) /* the same section: to be treated as temporary */
 			rcpt->state = RCPT_DEFERRED;
 	}

@@ -7,7 +7,21 @@
  */
 #include "store/room.h"
 
-enum store_status store_shift(struct store *s, int64_t by)
+/* Nothing is due later by a step: a time that another clock wrote may be years away already. */
+static enum store_status shift_one(struct store *s, int64_t id, const struct store_shift *x)
+{
+	int64_t back = x->by < 0 ? x->by : 0;
+	sqlite3_stmt *st = x->by != 0 ? sql_bind(s, SQL_SHIFT, "iiiii", id, x->by, back, x->due_max,
+						 x->expires_max)
+				      : sql_bind(s, SQL_DUE_AT_MOST, "ii", id, x->due_max);
+	enum store_status status = sql_run(s, st, NULL);
+	if (status == STORE_OK)
+		status =
+		    sql_run(s, sql_bind(s, SQL_SHIFT_BACK_OFF, "iii", id, back, x->due_max), NULL);
+	return status;
+}
+
+enum store_status store_shift(struct store *s, const struct store_shift *x)
 {
 	enum store_status status = store_may_write(s);
 	if (status == STORE_OK)
@@ -17,9 +31,7 @@ enum store_status store_shift(struct store *s, int64_t by)
 	for (int64_t id = 0; status == STORE_OK;) {
 		status = sql_value(s, sql_bind(s, SQL_NEXT_DESTINATION, "i", id), &id);
 		if (status == STORE_OK)
-			status = sql_run(s, sql_bind(s, SQL_SHIFT, "ii", id, by), NULL);
-		if (status == STORE_OK)
-			status = sql_run(s, sql_bind(s, SQL_SHIFT_BACK_OFF, "ii", id, by), NULL);
+			status = shift_one(s, id, x);
 	}
 	return store_step_end(s, status == STORE_NOT_FOUND ? STORE_OK : status);
 }

@@ -131,10 +131,11 @@ static enum store_status add_delivery(struct store *s, int64_t message,
 	const struct store_envelope *e = &m->envelope;
 	enum store_status status = destination_id(s, d->next_hop, e->arrived, &destination);
 	if (status == STORE_OK)
-		status = sql_run(s,
-				 sql_bind(s, SQL_ADD_DELIVERY, "iiiiii", message, destination,
-					  d->due, e->arrived, e->expires, m->warn),
-				 NULL);
+		status =
+		    sql_run(s,
+			    sql_bind(s, SQL_ADD_DELIVERY, "iiiiiii", message, destination, d->due,
+				     e->arrived, e->expires, m->warn, sender_key(e->reverse_path)),
+			    NULL);
 	if (status == STORE_OK)
 		status = add_rcpts(s, sqlite3_last_insert_rowid(s->db), d);
 	return status;

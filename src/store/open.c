@@ -211,14 +211,32 @@ static enum store_status check_whole(struct store *s)
  */
 static const char *const migrations[SCHEMA_VERSION] = {
     [0] = store_schema_sql,
-    [1] = store_schema_2_sql,
+    /* Who waits at a destination, each sender's deliveries in the order of time: store_due(). */
+    [1] = "ALTER TABLE delivery ADD COLUMN sender INTEGER NOT NULL DEFAULT 0;"
+	  "UPDATE delivery SET sender = "
+	  "(SELECT sender_key(reverse_path) FROM message WHERE message.id = delivery.message);"
+	  "CREATE INDEX delivery_sender ON delivery (destination, sender, due) WHERE state = 0;",
+    [2] = store_schema_3_sql,
 };
+
+/* sender_key() for the migration. */
+static void sql_sender_key(sqlite3_context *to, int n, sqlite3_value **value)
+{
+	const char *path = n == 1 ? (const char *)sqlite3_value_text(value[0]) : NULL;
+	sqlite3_result_int64(to, path != NULL ? sender_key(path) : 0);
+}
 
 static enum store_status migrate(struct store *s, long version)
 {
 	if (version == SCHEMA_VERSION)
 		return STORE_OK;
-	enum store_status status = run(s, "BEGIN EXCLUSIVE");
+	enum store_status status = store_fail_sql(
+	    s,
+	    sqlite3_create_function(s->db, "sender_key", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
+				    NULL, sql_sender_key, NULL, NULL),
+	    "sender_key");
+	if (status == STORE_OK)
+		status = run(s, "BEGIN EXCLUSIVE");
 	for (long v = version; v < SCHEMA_VERSION && status == STORE_OK; v++)
 		status = store_fail_sql(s, sqlite3_exec(s->db, migrations[v], NULL, NULL, NULL),
 					"schema");

@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 
 enum {
-	SCHEMA_VERSION = 2,
+	SCHEMA_VERSION = 3,
 	APPLICATION_ID = 0x444c5751, /* "DLWQ", in the file's header */
 	PAGE_BYTES = 4096,
 	PART_BYTES = 256 * 1024,   /* as in schema.sql */
@@ -19,7 +19,7 @@ enum {
 };
 
 extern const char store_schema_sql[]; /* schema.sql, by embed.py */
-extern const char store_schema_2_sql[];
+extern const char store_schema_3_sql[];
 extern const char store_audit_sql[];
 
 enum sql {
@@ -43,6 +43,7 @@ struct store {
 	enum store_status health;
 	uint64_t group_bytes; /* of text added in this transaction */
 	int wal_pages;        /* in the log and not yet moved into the file */
+	uint64_t due_turn;    /* where store_due() begins with the senders */
 	char error[512];
 };
 
@@ -78,6 +79,8 @@ enum store_status store_step_end(struct store *s, enum store_status result);
 
 /* open.c: the folder of s->path */
 enum store_status store_sync_directory(struct store *s);
+/* due.c: the number that delivery.sender has for a reverse-path. Never to be changed. */
+int64_t sender_key(const char *reverse_path);
 
 /* maintain.c */
 enum store_status store_checkpoint(struct store *s, int mode);

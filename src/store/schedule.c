@@ -79,20 +79,6 @@ enum store_status store_ready(struct store *s, int64_t now, const int64_t *busy,
 	return status == STORE_OK ? arena_status(s, mem) : status;
 }
 
-enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
-			    int64_t *delivery, size_t *n)
-{
-	sqlite3_stmt *st = sql_bind(s, SQL_DUE, "iii", destination, now, (int64_t)max);
-	*n = 0;
-	for (;;) {
-		bool row;
-		enum store_status status = sql_step(s, st, &row);
-		if (!row)
-			return status;
-		delivery[(*n)++] = sqlite3_column_int64(st, 0);
-	}
-}
-
 enum store_status store_next(struct store *s, struct store_next *out)
 {
 	*out = (struct store_next){INT64_MAX, INT64_MAX};

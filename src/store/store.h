@@ -200,10 +200,12 @@ enum store_status store_ready(struct store *s, int64_t now, const int64_t *busy,
 			      size_t max, struct arena *mem, struct store_destination *out,
 			      size_t *n);
 
-/* Waiting deliveries of one destination that are due, the longest due first. Looks at no back-off.
- */
+/* Waiting deliveries of one destination that are due, at most max (and STORE_PAGE_MAX), and at most
+ * per_sender of one reverse-path (0: any number). The longest due first; when not all fit, up to
+ * half of the room is for senders that those would hide. *more: something due was left out. Looks
+ * at no back-off. The work is bounded, however many wait. */
 enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
-			    int64_t *delivery, size_t *n);
+			    size_t per_sender, int64_t *delivery, size_t *n, bool *more);
 
 /* When store_ready() and store_alarms() will first have something; INT64_MAX: never, as things are.
  */
@@ -286,9 +288,14 @@ struct store_recorded {
 enum store_status store_record(struct store *s, const struct store_result *r,
 			       struct store_recorded *out);
 
-/* The clock made a step of `by` milliseconds: whatever waits goes on waiting for as long as it
- * would have, and lives as long. Looks at every delivery. */
-enum store_status store_shift(struct store *s, int64_t by);
+/* The clock made a step of `by` milliseconds: what waits lives as long as it would have, and waits
+ * no longer than it would have. Whatever the clocks were, nothing is due after due_max or lives
+ * beyond expires_max. Looks at every delivery; with `by` 0 only at those that are due after
+ * due_max. */
+struct store_shift {
+	int64_t by, due_max, expires_max;
+};
+enum store_status store_shift(struct store *s, const struct store_shift *x);
 
 /* --- destinations ---------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
  * served.
  */
 #include "tls/room.h"
+#include "tls/tls_server.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -31,9 +32,22 @@ void tls_chain_free(struct tls_chain **c)
 {
 	if (*c == NULL)
 		return;
-	sk_X509_pop_free((*c)->certs, X509_free);
+	if ((*c)->certs != NULL)
+		sk_X509_pop_free((*c)->certs, X509_free);
 	free(*c);
 	*c = NULL;
+}
+
+struct tls_chain *tls_chain_of(STACK_OF(X509) * certs)
+{
+	struct tls_chain *c =
+	    certs != NULL && sk_X509_num(certs) > 0 ? calloc(1, sizeof(*c)) : NULL;
+	if (c == NULL)
+		return NULL;
+	c->certs = X509_chain_up_ref(certs);
+	if (c->certs == NULL)
+		tls_chain_free(&c);
+	return c;
 }
 
 /* Takes cert (NULL: it did not parse). */
@@ -129,4 +143,20 @@ struct tls_chain *tls_chain_from_der(const struct slice *der, size_t n, char *er
 	if (!ok)
 		tls_chain_free(&c);
 	return c;
+}
+
+void tls_chain_to_pem(const struct tls_chain *c, struct buf *out)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	bool ok = b != NULL;
+	for (int i = 0; ok && i < sk_X509_num(c->certs); i++)
+		ok = PEM_write_bio_X509(b, sk_X509_value(c->certs, i)) == 1;
+	long n = ok ? BIO_get_mem_data(b, &text) : 0;
+	if (n > 0)
+		buf_add(out, text, (size_t)n);
+	else
+		out->failed = true;
+	BIO_free(b);
+	ERR_clear_error();
 }

@@ -79,10 +79,10 @@ static bool context_set(SSL_CTX *ctx, const char *sigalgs)
 	       tls_dane_context(ctx);
 }
 
-SSL_CTX *tls_context_new(const char *sigalgs, char *error, size_t room)
+SSL_CTX *tls_context_new(OSSL_LIB_CTX *library, const char *sigalgs, char *error, size_t room)
 {
 	ERR_clear_error();
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL_CTX *ctx = SSL_CTX_new_ex(library, NULL, TLS_client_method());
 	if (ctx == NULL || !context_set(ctx, sigalgs)) {
 		tls_openssl_error("cannot set TLS up", error, room);
 		SSL_CTX_free(ctx);
@@ -124,6 +124,7 @@ bool tls_context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind 
 		if (!restrict_may(ssl))
 			return false;
 		break;
+	case HOST_LOCAL:
 	case HOST_SKIP:
 		return false;
 	}

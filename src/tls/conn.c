@@ -47,7 +47,12 @@ struct tls_client *tls_client_new(const struct tls_client_config *c, char *error
 		return NULL;
 	}
 	t->offset_s = c->verify_offset_s;
-	t->ctx = tls_context_new(c->sigalgs, error, room);
+	if (!tls_lean_open(&t->lean)) {
+		tls_openssl_error("cannot set OpenSSL up", error, room);
+		tls_client_free(&t);
+		return NULL;
+	}
+	t->ctx = tls_context_new(t->lean.library, c->sigalgs, error, room);
 	if (t->ctx == NULL) {
 		tls_client_free(&t);
 		return NULL;
@@ -73,6 +78,7 @@ void tls_client_free(struct tls_client **c)
 	tls_sessions_free(&(*c)->sessions);
 	SSL_CTX_free((*c)->ctx);
 	X509_STORE_free((*c)->cas);
+	tls_lean_close(&(*c)->lean);
 	free(*c);
 	*c = NULL;
 }
@@ -191,6 +197,7 @@ static bool terms_met(struct tls_conn *t)
 		t->proof.valid_from = INT64_MIN;
 		t->proof.valid_until = INT64_MAX;
 		return true;
+	case HOST_LOCAL:
 	case HOST_SKIP:
 		return false;
 	}
@@ -215,6 +222,11 @@ static enum tls_state conn_up(struct tls_conn *t)
 	return t->state;
 }
 
+struct tls_chain *tls_conn_chain(const struct tls_conn *t)
+{
+	return tls_chain_of(t->report->check.served);
+}
+
 /* --- OpenSSL's callbacks --- */
 
 static int on_verify(X509_STORE_CTX *ctx, void *arg)
@@ -232,6 +244,7 @@ static int on_verify(X509_STORE_CTX *ctx, void *arg)
 	case HOST_MAY:
 		/* Not an authentication and never reported as one: for the audit. */
 		return tls_check_keep_served(k, ctx) ? 1 : 0;
+	case HOST_LOCAL:
 	case HOST_SKIP:
 		return 0;
 	}
@@ -312,10 +325,11 @@ static bool conn_verification(struct tls_conn *t, char *error, size_t room)
 	case HOST_MAY:
 		SSL_set_verify(t->b.ssl, SSL_VERIFY_NONE, NULL);
 		return tls_sni_load(t->b.ssl, terms->sni, error, room);
+	case HOST_LOCAL:
 	case HOST_SKIP:
 		break;
 	}
-	snprintf(error, room, "a host that is not to be connected to");
+	snprintf(error, room, "a host that TLS is not for");
 	return false;
 }
 

@@ -100,28 +100,36 @@ static bool full_anchor_signed(const struct tlsa *rr, STACK_OF(X509) * served, i
 	return yes;
 }
 
-static bool match_served(const struct tlsa *rr, STACK_OF(X509) * served, int *tries)
+static bool match_served(const struct tlsa *rr, STACK_OF(X509) * served, int *tries, int *depth)
 {
 	int n = sk_X509_num(served) < SERVED_TRIED_MAX ? sk_X509_num(served) : SERVED_TRIED_MAX;
+	*depth = 0;
 	if (rr->usage == TLSA_DANE_EE)
 		return n > 0 && tls_match_record(rr, sk_X509_value(served, 0));
 	if (rr->usage != TLSA_DANE_TA)
 		return false;
-	for (int i = 1; i < n; i++) {
-		X509 *cert = sk_X509_value(served, i);
+	for (*depth = 1; *depth < n; ++*depth) {
+		X509 *cert = sk_X509_value(served, *depth);
 		/* A leaf that is served twice is still no CA above the leaf. */
 		if (X509_cmp(cert, sk_X509_value(served, 0)) != 0 && tls_match_record(rr, cert))
 			return true;
 	}
+	*depth = -1;
 	return rr->mtype == TLSA_FULL && full_anchor_signed(rr, served, tries);
+}
+
+bool tls_chain_matches(const struct tls_chain *c, const struct tlsa *rr, int *depth)
+{
+	int tries = SIGNATURES_TRIED_MAX;
+	return !rr->short_rdata && match_served(rr, c->certs, &tries, depth);
 }
 
 bool tls_match_any_served(const struct tlsa_set *set, STACK_OF(X509) * served)
 {
-	int tries = SIGNATURES_TRIED_MAX;
+	int tries = SIGNATURES_TRIED_MAX, depth;
 	for (size_t i = 0; set != NULL && served != NULL && i < set->n; i++) {
 		if (set->entry[i].use == TLSA_COUNTS &&
-		    match_served(&set->entry[i].rr, served, &tries))
+		    match_served(&set->entry[i].rr, served, &tries, &depth))
 			return true;
 	}
 	return false;

@@ -6,7 +6,8 @@
  * bytes.c moves their bytes (the server's too, whose own parts are in server_room.h), check.c runs
  * one X.509 verification (the same for a handshake and offline), match.c compares records with
  * certificates, verdict.c turns the result into a reason and a sentence, facts.c describes chains,
- * sessions.c keeps resumable sessions, chain.c reads chains, verify.c is the offline verifier.
+ * sessions.c keeps resumable sessions, chain.c reads chains, verify.c is the offline verifier,
+ * lean.c narrows OpenSSL down for the client.
  */
 #ifndef TLS_ROOM_H
 #define TLS_ROOM_H
@@ -59,11 +60,24 @@ bool tls_bytes_write(struct tls_bytes *b, struct slice plain);
 void tls_bytes_pending(struct tls_bytes *b, struct buf *out);
 void tls_bytes_shutdown(struct tls_bytes *b);
 
+/* --- lean.c --- */
+
+struct tls_lean {
+	OSSL_LIB_CTX *library; /* NULL: OpenSSL's default one */
+	OSSL_PROVIDER *provider;
+};
+
+/* false: OpenSSL will not (its reason is in its queue). Everything made in the context is freed
+ * before it is closed. */
+bool tls_lean_open(struct tls_lean *l);
+void tls_lean_close(struct tls_lean *l);
+
 /* --- client.c --- */
 
 struct session_table;
 
 struct tls_client {
+	struct tls_lean lean;
 	SSL_CTX *ctx;
 	int64_t offset_s;
 	struct session_table *sessions; /* NULL: no resumption */
@@ -71,7 +85,7 @@ struct tls_client {
 };
 
 /* A context for DANE clients; `sigalgs` NULL: ours. */
-SSL_CTX *tls_context_new(const char *sigalgs, char *error, size_t room);
+SSL_CTX *tls_context_new(OSSL_LIB_CTX *library, const char *sigalgs, char *error, size_t room);
 /* Sets versions, suites and signature algorithms for one connection. */
 bool tls_context_restrict(SSL *ssl, enum host_policy policy, enum tls_cert_kind kind);
 /* Now, as OpenSSL reads it when it judges dates, plus the client's offset. */
@@ -173,5 +187,7 @@ void tls_sessions_drop(struct session_table *t, const struct tls_terms_key *k);
 struct tls_chain {
 	STACK_OF(X509) * certs; /* leaf first, at least one */
 };
+/* With references of its own; NULL: none in it, or out of memory. */
+struct tls_chain *tls_chain_of(STACK_OF(X509) * certs);
 
 #endif

@@ -84,8 +84,12 @@ struct tls_server *tls_server_new(const struct tls_server_config *c, int64_t now
 		return NULL;
 	}
 	s->references = 1;
+	s->public_only = c->public_only;
 	arena_init(&s->mem, SERVER_BYTES_MAX);
-	if (!load_all(s, c, now, error, room) || !make_tickets(s, c, now, error, room) ||
+	bool loaded = load_all(s, c, now, error, room);
+	if (loaded && c->public_only)
+		return s;
+	if (!loaded || !make_tickets(s, c, now, error, room) ||
 	    !tls_server_context(s, c, error, room))
 		tls_server_free(&s);
 	return s;

@@ -143,7 +143,8 @@ static bool describe(struct load *l, struct tls_identity *id)
 {
 	X509 *leaf = sk_X509_value(id->chain->certs, 0);
 	unsigned n = DIGEST_MAX;
-	id->kind = EVP_PKEY_get_base_id(id->key);
+	EVP_PKEY *key = X509_get0_pubkey(leaf);
+	id->kind = key != NULL ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE;
 	if (X509_digest(leaf, EVP_sha256(), id->digest, &n) == 1)
 		return true;
 	tls_openssl_error(shown(l->chain_file), l->error, l->room);
@@ -319,8 +320,11 @@ bool tls_identity_load(struct tls_server *s, struct tls_identity *id,
 			 .now = now,
 			 .error = error,
 			 .room = room};
-	if (!load_chain(&l, id, c) || !load_key(&l, id, c) || !belong_together(&l, id) ||
-	    !describe(&l, id))
+	if (!load_chain(&l, id, c))
+		return false;
+	if (!s->public_only && (!load_key(&l, id, c) || !belong_together(&l, id)))
+		return false;
+	if (!describe(&l, id))
 		return false;
 	if (!(c->nname > 0 ? names_given(&l, id, c) : names_of_leaf(&l, id)))
 		return false;

@@ -68,3 +68,13 @@ void tls_server_pick(const struct tls_server *s, const char *sni, struct server_
 	if (first->nname > 0)
 		add_named(s, first->name[0], out);
 }
+
+size_t tls_server_shown(const struct tls_server *s, const char *sni,
+			size_t out[static TLS_SERVER_KINDS_MAX])
+{
+	struct server_choice c;
+	tls_server_pick(s, sni, &c);
+	for (size_t i = 0; i < c.n; i++)
+		out[i] = (size_t)(c.identity[i] - s->identity);
+	return c.n;
+}

@@ -65,6 +65,7 @@ struct tls_server {
 	SSL_CTX *ctx; /* its app data is this server */
 	struct tls_identity *identity;
 	size_t nidentity;
+	bool public_only;
 	struct arena mem;
 	const char **warning;
 	size_t nwarning, warning_room;
@@ -83,7 +84,7 @@ void tls_identity_free(struct tls_identity *id);
 
 /* --- server_pick.c --- */
 
-enum { KINDS_MAX = 8 };
+enum { KINDS_MAX = TLS_SERVER_KINDS_MAX };
 
 struct server_choice {
 	const struct tls_identity *identity[KINDS_MAX];

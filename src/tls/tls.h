@@ -24,6 +24,9 @@ struct tls_client_config {
 
 /* NULL on error; then `error` says what. */
 struct tls_client *tls_client_new(const struct tls_client_config *c, char *error, size_t room);
+/* Reads all CA certificates of this system now, instead of when the first host asks for them
+ * (HOST_PKIX): for a process that will not be able to open files. */
+bool tls_client_load_cas(struct tls_client *c, char *error, size_t room);
 void tls_client_free(struct tls_client **c); /* after all its connections */
 
 enum tls_cert_kind { TLS_CERT_ANY, TLS_CERT_RSA, TLS_CERT_ECDSA };
@@ -94,6 +97,40 @@ void tls_chain_free(struct tls_chain **c);
  */
 const struct tls_facts *tls_verify(struct arena *mem, const struct tls_chain *c,
 				   const struct tls_terms *terms, int64_t at);
+
+/* A chain described, for a server that looks at itself (V1). In `mem`; false: out of memory. */
+struct tls_chain_facts {
+	const struct tls_cert *cert; /* leaf first */
+	size_t ncert;
+	enum tls_cert_kind kind; /* of the leaf's key; TLS_CERT_ANY: another kind */
+	bool named;              /* the leaf has `name` among its names (T5) */
+	int disorder;            /* the certificate that the next one did not issue; -1: none */
+	bool complete;           /* the last one signed itself */
+	const char
+	    *weak; /* what is below 112 bits of security, or signed with SHA-1; NULL: nothing */
+};
+bool tls_chain_describe(struct arena *mem, const struct tls_chain *c, const char *name,
+			struct tls_chain_facts *out);
+
+/* RFC 6698 s2.1, RFC 7671 s5: has the chain a certificate that this record matches where its usage
+ * permits? Dates, names and signatures do not matter. *depth: of that certificate, 0 the leaf; -1:
+ * none, but the full key of the record signed one. */
+bool tls_chain_matches(const struct tls_chain *c, const struct tlsa *rr, int *depth);
+
+/* The same certificates in the same order? */
+bool tls_chain_equal(const struct tls_chain *a, const struct tls_chain *b);
+
+/* The CA certificates that this system trusts: to see which CAs issue to the public. No verdict
+ * depends on them. NULL: there are none, or out of memory. */
+struct tls_cas;
+struct tls_cas *tls_cas_load(void);
+void tls_cas_free(struct tls_cas **c);
+/* Is the certificate at `depth` trusted, or issued by what is? */
+bool tls_cas_know(const struct tls_cas *cas, const struct tls_chain *c, int depth, int64_t at);
+
+/* What the server of a connection sent, as a chain of its own. NULL: nothing (yet), or out of
+ * memory. */
+struct tls_chain *tls_conn_chain(const struct tls_conn *t);
 
 /* T1: fills rr->full for a Full(0) record: does its data parse as a certificate (selector 0) or
  * public key (1)? */

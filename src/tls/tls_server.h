@@ -55,6 +55,9 @@ struct tls_server_config {
 	enum tls_server_use use;
 	/* TLS_SERVER_RELAY only: 1.0 and 1.1 too, and SHA-1, for old opportunistic senders */
 	bool tls10;
+	/* No keys are read and nobody can connect: only to see which chains would be served (V1).
+	 */
+	bool public_only;
 	/*
 	 * Processes that serve the same address share these and so accept each other's tickets.
 	 * NULL: random; processes that fork later share them too. A server that is freed forgets
@@ -83,6 +86,13 @@ size_t tls_server_warnings(const struct tls_server *s, const char *const **line)
  * They live as long as the server. */
 const struct tls_chain *tls_server_chain(const struct tls_server *s, size_t i);
 size_t tls_server_names(const struct tls_server *s, size_t i, const char *const **name);
+/* The certificates that a client who asks for this name (lower case; "": none) may be shown, one of
+ * each kind of key: their indices in the configuration. */
+enum { TLS_SERVER_KINDS_MAX = 8 };
+size_t tls_server_shown(const struct tls_server *s, const char *sni,
+			size_t out[static TLS_SERVER_KINDS_MAX]);
+/* PEM text of a chain, appended to `out`; a failure shows at buf_ok(). */
+void tls_chain_to_pem(const struct tls_chain *c, struct buf *out);
 
 /*
  * --- Connections ---

@@ -89,7 +89,7 @@ const struct tls_facts *tls_verify(struct arena *mem, const struct tls_chain *c,
 				   const struct tls_terms *terms, int64_t at)
 {
 	char error[128];
-	SSL_CTX *ctx = tls_context_new(NULL, error, sizeof(error));
+	SSL_CTX *ctx = tls_context_new(NULL, NULL, error, sizeof(error));
 	SSL *ssl = ctx != NULL ? SSL_new(ctx) : NULL;
 	struct tls_facts *f = NULL;
 	if (ssl != NULL)

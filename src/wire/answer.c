@@ -85,6 +85,7 @@ static void fail(struct answer *a, const char *why)
 	a->rr = NULL;
 	a->nrr = 0;
 	a->packet = (struct slice){0};
+	a->has_signature = false;
 }
 
 /* A reason from outside becomes one line that lives with the answer. */
@@ -285,6 +286,54 @@ static const char *add_alias(struct answer *a, const struct dname *target)
 	return NULL;
 }
 
+/* ---- signatures ---- */
+
+/* RFC 1982: the earlier of two times modulo 2^32. */
+static bool is_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+/* The signature of `type` at p->name that lasts longest: any one of them is enough (RFC 4035
+ * s5.3.3). False: there is none. */
+static bool last_expiration(const struct packet *p, uint16_t type, uint32_t *out)
+{
+	enum { SKIPPED = 6 }; /* algorithm, labels, original TTL (RFC 4034 s3.1) */
+	const struct record *r;
+	size_t from = 0;
+	bool found = false;
+
+	while ((r = next_at_name(p, DNS_RRSIG, &from)) != NULL) {
+		struct cursor c = cursor_make(slice_first(slice_from(p->msg, r->rdata), r->rdlen));
+		uint16_t covered = cursor_u16(&c);
+		(void)cursor_bytes(&c, SKIPPED);
+		uint32_t expires = cursor_u32(&c);
+		if (c.failed || covered != type || (found && !is_before(*out, expires)))
+			continue;
+		*out = expires;
+		found = true;
+	}
+	return found;
+}
+
+/* Of the RRsets of an answer the one whose signature ends first counts. */
+static void note_signature(struct packet *p, uint16_t type)
+{
+	struct answer *a = p->a;
+	uint32_t expires;
+
+	if (!last_expiration(p, type, &expires))
+		return;
+	if (!a->has_signature || is_before(expires, a->signature_expires))
+		a->signature_expires = expires;
+	a->has_signature = true;
+}
+
+int64_t answer_signed_until(const struct answer *a, int64_t now)
+{
+	return now + (int32_t)(a->signature_expires - (uint32_t)now);
+}
+
 /* One step along the chain: p->name becomes the target. *moved is false at the end of the chain. */
 static const char *follow_alias(struct packet *p, bool *moved)
 {
@@ -302,6 +351,7 @@ static const char *follow_alias(struct packet *p, bool *moved)
 		if (!rdata_name(p, r, 0, &other) || !dname_eq(&other, &target))
 			return "a name has two different CNAME records"; /* RFC 2181 s10.1 */
 	}
+	note_signature(p, DNS_CNAME);
 	p->name = target;
 	return add_alias(p->a, &target);
 }
@@ -415,6 +465,7 @@ static const char *take_records(struct packet *p, enum answer_security sec)
 		if (!fill_record(p, next_at_name(p, a->type, &from), &a->rr[a->nrr]))
 			return a->mem.failed ? "the answer is too large" : "a record is malformed";
 	}
+	note_signature(p, a->type);
 	a->status = secure ? DNS_SECURE : DNS_INSECURE;
 	return NULL;
 }

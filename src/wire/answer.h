@@ -83,7 +83,16 @@ struct answer {
 	/* What came, when it is proven (secure records, or a secure absence): the signatures are in
 	 * it (wire/rrset.h). */
 	struct slice packet;
+	/* Records: when the first of their signatures, or of those of the alias chain, ends (RFC
+	   4034 s3.1.5); of several signatures of one RRset the last counts. */
+	bool has_signature;
+	uint32_t signature_expires; /* seconds since the epoch, modulo 2^32: answer_signed_until()
+				     */
 };
+
+/* has_signature only: the end of the first signature, in seconds since the epoch; `now` tells which
+ * of the times that look alike is meant (RFC 1982). */
+int64_t answer_signed_until(const struct answer *a, int64_t now);
 
 /* How the resolver judged the packet. */
 enum answer_security { ANSWER_INSECURE, ANSWER_SECURE, ANSWER_BOGUS };

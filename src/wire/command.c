@@ -73,6 +73,13 @@ void command_ehlo(struct buf *out, const char *name)
 	end_line(out);
 }
 
+void command_lhlo(struct buf *out, const char *name)
+{
+	buf_add_str(out, "LHLO ");
+	add_word(out, name);
+	end_line(out);
+}
+
 void command_helo(struct buf *out, const char *name)
 {
 	buf_add_str(out, "HELO ");

@@ -27,6 +27,7 @@ struct rcpt_params {
 };
 
 void command_ehlo(struct buf *out, const char *name);
+void command_lhlo(struct buf *out, const char *name); /* RFC 2033 s4.1 */
 void command_helo(struct buf *out, const char *name);
 void command_starttls(struct buf *out);
 void command_mail(struct buf *out, const char *reverse_path, const struct mail_params *p);

@@ -83,9 +83,11 @@ def bad_configuration():
         refused("unknown option in file", CONFIG, [path + ":1", "anchr", "anchor"], "-c", path, "check", "a.test")
         with_text("smtp {\n  port = 99999\n}\n")
         refused("out of range", CONFIG, [path + ":", "65535"], "-c", path, "check", "a.test")
-        for route in ("a.test:587", "[a.test]:465", "192.0.2.1", "[a.test", "a..test"):
+        for route in ("a.test:587", "[192.0.2.1]:465", "192.0.2.1", "[a.test", "a..test", "lmtp:a.test:24"):
             with_text(f'destination "a.test" {{ route = "{route}" }}\n')
-            refused(f"route {route}", CONFIG, ["route", "[HOST]"], "-c", path, "check", "a.test")
+            refused(f"route {route}", CONFIG, [path + ":1:", "route", "["], "-c", path, "check", "a.test")
+        with_text('destination "a.test" {\n\troute = "lmtp:[a..test]:24"\n}\n')
+        refused("a route: which octet", CONFIG, [path + ":2:17: ", "host name"], "-c", path, "check", "a.test")
         with_text('destination "a.test" { level = danish }\n')
         refused("bad word", CONFIG, ["danish", "dane-only"], "-c", path, "check", "a.test")
         for text, words in (("smtp {\n", "not closed"), ("smtp { port = 25\n", "not closed"),
@@ -115,6 +117,11 @@ def bad_sends():
                  "<a@b.test>", "a@b.test,c@d.test", "x" * 65 + "@b.test"):
         got, out, err = run("send", "-f", "a@b.test", "ok@b.test", word, stdin=mail)
         check(f"recipient {word[:20]!r}", got == USAGE and "not a mail address" in err and out == "", (got, out, err))
+    many = [f"u{n}@[127.0.0.1]" for n in range(3000)] + ["u7@[127.0.0.1]", "other@[127.0.0.1]", "u7@[127.0.0.1]"]
+    got, out, err = run("-o", "smtp.port=1", "send", "--json", "-f", "a@b.test", *many, stdin=mail)
+    told = [line.split('"')[3] for line in out.splitlines()]
+    check("many recipients, one of them three times", got == 75 and sorted(told) == sorted(many),
+          f"exit {got}, {len(told)} lines: {err[:200]}")
     refused("closed standard input", NOINPUT, ["standard input"], "send", "-f", "a@b.test", "c@d.test", close_stdin=True)
     refused("bare CR", DATAERR, ["line 3", "carriage return"], "send", "-f", "a@b.test", "c@d.test",
             stdin=b"Subject: x\n\nx\ry\n")

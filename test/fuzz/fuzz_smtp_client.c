@@ -5,7 +5,7 @@
  */
 #include "fuzz_smtp.h"
 
-enum { RCPTS = 5, EVENTS_MAX = 2000 };
+enum { RCPTS = 5, EVENTS_MAX = 2000, LAST_WAITS = 0xfd, LAST_LMTP = 0xfe };
 
 struct session {
 	struct smtpc *c;
@@ -47,6 +47,9 @@ static void session_init(struct session *s, struct slice *in)
 	    .message = (flags & 128) != 0 ? NULL : &s->message,
 	    .keep = (flags & 64) != 0,
 	    .auth = (flags & 16) != 0 ? &auth : NULL,
+	    /* the last octet says so */
+	    .lmtp = in->n > 0 && in->p[in->n - 1] >= LAST_LMTP,
+	    .auth_waits = in->n > 0 && in->p[in->n - 1] == LAST_WAITS,
 	};
 	s->config.implicit_tls = (flags & 32) != 0 && s->config.tls == SMTPC_TLS_MUST;
 	s->further = (more >> 6) + 1;
@@ -64,6 +67,8 @@ static void flush(struct session *s, size_t max)
 		FUZZ_CHECK(!fuzz_has_envelope(buf_slice(out)));
 	if (s->config.auth != NULL && !s->up && part.n > 0)
 		FUZZ_CHECK(!fuzz_has_envelope(part) && memmem(part.p, part.n, "AUTH", 4) == NULL);
+	if (s->config.lmtp && part.n > 3) /* RFC 2033 s4.1 */
+		FUZZ_CHECK(memcmp(part.p, "EHLO", 4) != 0 && memcmp(part.p, "HELO", 4) != 0);
 	for (size_t i = 0; i < RCPTS; i++) {
 		char rcpt[64];
 		snprintf(rcpt, sizeof(rcpt), "RCPT TO:<%s>", s->rcpt[i].address);

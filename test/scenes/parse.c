@@ -219,6 +219,29 @@ static bool read_we(struct reader *r, struct slice text)
 	return true;
 }
 
+static bool read_route(struct reader *r, struct slice text)
+{
+	static const struct smtpc_auth auth = {"user", "password"};
+	struct attempt_config *c = &r->s->config;
+	c->plan.no_mx = true;
+	while (slice_trim(text).n > 0) {
+		struct slice word = fake_word(&text), v;
+		if (slice_eq_str(word, "lmtp"))
+			c->plan.lmtp = true;
+		else if (key_is(word, "socket", &v))
+			c->plan.socket = own(r, v);
+		else if (slice_eq_str(word, "pkix"))
+			c->plan.pkix = c->relayed = true;
+		else if (slice_eq_str(word, "auth"))
+			c->auth = &auth;
+		else if (slice_eq_str(word, "implicit-tls"))
+			c->implicit_tls = true;
+		else
+			return wrong(r, "unknown word after route");
+	}
+	return true;
+}
+
 /* --- dns --- */
 
 static bool read_dns(struct reader *r, struct slice text)
@@ -247,7 +270,8 @@ static bool read_host(struct reader *r, struct slice text)
 	struct scene *s = r->s;
 	struct ipaddr ip;
 	struct slice address = slice_trim(text);
-	if (!ipaddr_from_text(address, &ip))
+	bool socket = address.n > 0 && address.p[0] == '/';
+	if (!socket && !ipaddr_from_text(address, &ip))
 		return wrong(r, "host needs an address");
 	if (s->nhost == SCENE_HOSTS_MAX)
 		return wrong(r, "too many host blocks");
@@ -352,10 +376,8 @@ static bool read_line(struct reader *r, struct slice line)
 		return read_policy(r, rest);
 	if (slice_eq_str(word, "we"))
 		return read_we(r, rest);
-	if (slice_eq_str(word, "route")) {
-		r->s->config.plan.no_mx = true;
-		return slice_trim(rest).n == 0 || wrong(r, "route stands alone");
-	}
+	if (slice_eq_str(word, "route"))
+		return read_route(r, rest);
 	if (slice_eq_str(word, "dns"))
 		return read_dns(r, rest);
 	if (slice_eq_str(word, "host"))

@@ -98,9 +98,12 @@ static bool connect_one(struct show *w)
 	struct attempt_session as;
 	struct session_outcome out;
 	struct tls_facts facts = {0};
-	char address[IPADDR_TEXT_MAX];
+	char address[128];
 	attempt_session(w->attempt, &as);
-	ipaddr_to_text(&as.address, address);
+	if (as.socket != NULL)
+		snprintf(address, sizeof(address), "%s", as.socket);
+	else
+		ipaddr_to_text(&as.address, address);
 	struct scene_host *h = find_host(w->scene, address);
 	if (h == NULL)
 		return wrong(w, "connects, and there is no host block left for", address);

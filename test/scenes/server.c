@@ -12,7 +12,7 @@
 
 enum { WIRE_MAX = 4 * 1024 * 1024, DUE_MAX = 4096, CHUNK = 4096, SMALL_CHUNK = 7 };
 
-enum verb { VERB_OTHER, VERB_MAIL, VERB_RCPT, VERB_DOT };
+enum verb { VERB_OTHER, VERB_MAIL, VERB_RCPT, VERB_DOT, VERB_FATE };
 
 struct due { /* a reply that the client waits for */
 	enum verb verb;
@@ -86,7 +86,11 @@ static void settle_due(struct server *v, bool good)
 	size_t n = v->w->scene->message.nrcpt;
 	if (d.verb == VERB_RCPT && good)
 		v->in_transaction[d.rcpt] = true;
-	for (size_t i = 0; i < n && d.verb != VERB_RCPT && d.verb != VERB_OTHER; i++) {
+	if (d.verb == VERB_FATE) { /* RFC 2033 s4.2 */
+		v->w->taken[d.rcpt] += good;
+		v->in_transaction[d.rcpt] = false;
+	}
+	for (size_t i = 0; i < n && (d.verb == VERB_MAIL || d.verb == VERB_DOT); i++) {
 		v->w->taken[i] += d.verb == VERB_DOT && good && v->in_transaction[i];
 		v->in_transaction[i] = false;
 	}
@@ -170,6 +174,19 @@ static void feed_text(struct server *v, size_t max)
 	hear(v);
 }
 
+/* One reply is due, over LMTP one for each recipient of the transaction. */
+static void dot_is_due(struct server *v)
+{
+	if (!v->as->smtp.lmtp) {
+		v->due[v->ndue++] = (struct due){VERB_DOT, 0};
+		return;
+	}
+	for (size_t i = 0; i < v->w->scene->message.nrcpt && v->ndue < DUE_MAX; i++) {
+		if (v->in_transaction[i])
+			v->due[v->ndue++] = (struct due){VERB_FATE, i};
+	}
+}
+
 /* RFC 5321 s4.5.2, written once more and differently, so that both must be wrong alike. */
 static void stuffed(struct slice text, struct buf *out)
 {
@@ -201,7 +218,7 @@ static bool text_step(struct server *v, const struct scene_step *st)
 	if (!same)
 		return wrong(v, st, "the text on the wire is not the message");
 	buf_consume(&v->heard, buf_len(&v->heard));
-	v->due[v->ndue++] = (struct due){VERB_DOT, 0};
+	dot_is_due(v);
 	return true;
 }
 
@@ -243,7 +260,8 @@ static enum tls_end usual_end(const struct server *v, const struct scene_step *s
 {
 	if (st->tls_set)
 		return st->tls;
-	return v->as->terms->policy == HOST_DANE ? TLS_END_AUTHENTICATED : TLS_END_ENCRYPTED;
+	bool proven = v->as->terms->policy == HOST_DANE || v->as->terms->policy == HOST_PKIX;
+	return proven ? TLS_END_AUTHENTICATED : TLS_END_ENCRYPTED;
 }
 
 /* --- An ordinary server --- */
@@ -266,10 +284,14 @@ static void say_capabilities(struct server *v, const char *caps)
 
 static void answer_line(struct server *v, const struct scene_step *st, struct slice line)
 {
-	if (slice_starts_nocase(line, "EHLO"))
+	if (slice_starts_nocase(line, v->as->smtp.lmtp ? "LHLO" : "EHLO"))
 		say_capabilities(v, st->caps);
+	else if (slice_starts_nocase(line, "EHLO") || slice_starts_nocase(line, "LHLO"))
+		say(v, "500 5.5.1 what?");
 	else if (slice_starts_nocase(line, "STARTTLS"))
 		say(v, "220 2.0.0 go ahead");
+	else if (slice_starts_nocase(line, "AUTH"))
+		say(v, "235 2.7.0 welcome");
 	else if (slice_starts_nocase(line, "MAIL"))
 		say(v, "250 2.1.0 ok");
 	else if (slice_starts_nocase(line, "RCPT"))
@@ -304,7 +326,7 @@ static bool auto_turn(struct server *v, const struct scene_step *st, bool *over)
 		if (!text_step(v, st))
 			return false;
 		*over = st->until != NULL && strcmp(st->until, "dot") == 0;
-		if (!*over)
+		while (!*over && v->first_due < v->ndue)
 			say(v, "250 2.0.0 queued");
 		return true;
 	}
@@ -317,7 +339,7 @@ static bool auto_turn(struct server *v, const struct scene_step *st, bool *over)
 static bool auto_step(struct server *v, const struct scene_step *st)
 {
 	bool over = false;
-	if (!v->greeted)
+	if (!v->greeted && !(v->as->smtp.implicit_tls && !v->tls))
 		say(v, "220 mx.test ESMTP");
 	for (int turn = 0; turn < DUE_MAX && !over; turn++) {
 		if (!auto_turn(v, st, &over))
@@ -410,9 +432,10 @@ static bool run_steps(struct server *v)
 	}
 	if (!leave(v))
 		return false;
-	bool strict = v->as->terms->policy == HOST_DANE || v->as->terms->policy == HOST_ENCRYPT;
+	enum host_policy p = v->as->terms->policy;
+	bool strict = p == HOST_DANE || p == HOST_ENCRYPT || p == HOST_PKIX;
 	if (strict && v->seen->clear_envelope)
-		return wrong(v, NULL, "T7: an envelope in clear under dane or encrypt");
+		return wrong(v, NULL, "T7: an envelope in clear under dane, encrypt or pkix");
 	return true;
 }
 

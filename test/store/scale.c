@@ -63,7 +63,8 @@ static void work(struct store *s, int i)
 	for (size_t k = 0; k < n; k++)
 		busy[k] = d[k].id;
 	CHECK(store_ready(s, T0 + 2000, busy, 10, 10, &mem, d, &n) == STORE_OK && n == 10);
-	CHECK(store_due(s, d[0].id, T0 + 2000, 10, due, &n) == STORE_OK && n > 0);
+	bool more;
+	CHECK(store_due(s, d[0].id, T0 + 2000, 10, 5, due, &n, &more) == STORE_OK && n > 0);
 	CHECK(store_begin(s) == STORE_OK);
 	CHECK(store_take(s, due[0], T0, &mem, &one) == STORE_OK);
 	struct store_rcpt_result r = {.state = STORE_SENT};

@@ -30,6 +30,7 @@ struct host_row {
 	const char *base;              /* NULL: the host name */
 	enum dane_level level_instead; /* LEVEL_MAY stands for the default, level dane */
 	bool no_dane, insecure_mx, refuse_alias, implicit, no_ipv4, no_ipv6, pkix;
+	bool unix_socket, lmtp, literal, loopback, level_may;
 };
 
 static const struct host_row addresses[] = {
@@ -180,6 +181,42 @@ static const struct host_row policies[] = {
      .aaaa = NONE_INSECURE, .policy = HOST_SKIP, .reason = REASON_ADDRESS_UNPROVEN, .pkix = true},
     {"S1: a proven one is", .a = NONE, .aaaa = NONE, .policy = HOST_SKIP,
      .reason = REASON_NO_ADDRESS, .pkix = true},
+    {"M1: submission under dane-only: a CA is not DANE", .policy = HOST_SKIP, .pkix = true,
+     .reason = REASON_DANE_REQUIRED, .level_instead = LEVEL_DANE_ONLY},
+    {"D12: a Unix socket: nothing is asked", .policy = HOST_LOCAL, .unix_socket = true},
+    {"D12: LMTP to it", .policy = HOST_LOCAL, .unix_socket = true, .lmtp = true},
+    {"D12: under dane-only: there is no line that somebody could sit on", .policy = HOST_LOCAL,
+     .unix_socket = true, .lmtp = true, .level_instead = LEVEL_DANE_ONLY},
+    {"D12: LMTP to loopback", .policy = HOST_LOCAL, .lmtp = true, .literal = true,
+     .loopback = true},
+    {"D12: the same at level may", .policy = HOST_LOCAL, .lmtp = true, .literal = true,
+     .loopback = true, .level_may = true},
+    {"D12, M1: under dane-only: any user may listen there", .policy = HOST_SKIP, .lmtp = true,
+     .literal = true, .loopback = true, .reason = REASON_DANE_REQUIRED,
+     .level_instead = LEVEL_DANE_ONLY},
+    {"D10: SMTP to loopback is SMTP", .policy = HOST_MAY, .literal = true, .loopback = true},
+    {"D12: LMTP to an address: TLS or nothing", .policy = HOST_ENCRYPT, .lmtp = true,
+     .literal = true},
+    {"D12: unless the level says may", .policy = HOST_MAY, .lmtp = true, .literal = true,
+     .level_may = true},
+    {"D12, M1: under dane-only", .policy = HOST_SKIP, .lmtp = true, .literal = true,
+     .reason = REASON_DANE_REQUIRED, .level_instead = LEVEL_DANE_ONLY},
+    {"D12: LMTP to a host with records: DANE", .a = A_SECURE, .aaaa = NONE, .original = TLSA,
+     .policy = HOST_DANE, .lmtp = true},
+    {"D12: unusable records", .a = A_SECURE, .aaaa = NONE, .original = TLSA_UNUSABLE,
+     .policy = HOST_ENCRYPT, .lmtp = true},
+    {"D12: LMTP to a host without records: TLS or nothing", .a = A_SECURE, .aaaa = NONE,
+     .original = NONE, .policy = HOST_ENCRYPT, .lmtp = true},
+    {"D12: the same in an unsigned zone", .a = A_INSECURE, .aaaa = NONE, .policy = HOST_ENCRYPT,
+     .lmtp = true},
+    {"D12: behind an alias into one", .a = A_INSECURE_ALIAS, .aaaa = NONE, .cname = CNAME_INSECURE,
+     .policy = HOST_ENCRYPT, .lmtp = true},
+    {"D12, T11: level may", .a = A_SECURE, .aaaa = NONE, .policy = HOST_MAY, .lmtp = true,
+     .no_dane = true, .level_may = true},
+    {"D12, D9: a failed lookup is no absence", .a = A_SECURE, .aaaa = NONE, .original = FAILED,
+     .policy = HOST_SKIP, .reason = REASON_DNSSEC_INVALID, .lmtp = true},
+    {"D12, M1: dane-only", .a = A_SECURE, .aaaa = NONE, .original = NONE, .policy = HOST_SKIP,
+     .reason = REASON_DANE_REQUIRED, .lmtp = true, .level_instead = LEVEL_DANE_ONLY},
     {"T11: no_dane: may without a question about TLSA", .a = A_SECURE, .aaaa = NONE,
      .policy = HOST_MAY, .no_dane = true},
     {"T11: no_dane: the same over an alias", .a = A_INSECURE_ALIAS, .aaaa = NONE,
@@ -218,6 +255,10 @@ static void run_row(const struct host_row *r)
 	host_case_init(&c, text);
 	c.facts.no_dane = r->no_dane;
 	c.facts.pkix = r->pkix;
+	c.facts.unix_socket = r->unix_socket;
+	c.facts.lmtp = r->lmtp;
+	c.facts.literal = r->literal;
+	c.facts.loopback = r->loopback;
 	c.facts.mx_secure = !r->insecure_mx;
 	c.facts.implicit = r->implicit;
 	c.facts.no_ipv4 = r->no_ipv4;
@@ -227,6 +268,8 @@ static void run_row(const struct host_row *r)
 	    .mx_alias = r->refuse_alias ? MX_ALIAS_REFUSE : MX_ALIAS_FOLLOW,
 	    .port = 25,
 	};
+	if (r->level_may)
+		p.level = LEVEL_MAY;
 	struct host_verdict v;
 	host_decide(&p, &c.facts, &v);
 	row_check(v.decided == (r->ask == 0), r->rule);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* store: what a keeper does with it on a good day; states, constraints, limits. */
 #include "../store/help.h"
+#include "store/room.h"
 #include "unit.h"
 
 #include <sqlite3.h>
@@ -306,33 +307,80 @@ static void tries_are_bounded(void **state)
 
 /* --- the clock ------------------------------------------------------------------------------- */
 
-static void what_waits_moves_with_the_clock(void **state)
+#define LONGEST (INT64_C(4) * 3600 * 1000)
+#define LIFETIME (INT64_C(5) * 24 * 3600 * 1000)
+
+static void shift(struct fixture *f, int64_t by, int64_t now)
+{
+	struct store_shift x = {.by = by, .due_max = now + LONGEST, .expires_max = now + LIFETIME};
+	OK(store_begin(f->s));
+	OK(store_shift(f->s, &x));
+	OK(store_commit(f->s));
+}
+
+static struct store_delivery shown(struct fixture *f, const char *id)
+{
+	struct store_delivery d;
+	OK(store_show(f->s, help_first_delivery(f->s, id), &f->mem, &d));
+	return d;
+}
+
+static void what_waits_moves_back_with_the_clock(void **state)
 {
 	struct fixture *f = *state;
 	const int64_t by = -INT64_C(10800000);
 	struct store_destination dest;
-	struct store_delivery before, after;
 	add_one(f, "A", "a.example", T0 + 500);
 	add_one(f, "B", "b.example", T0 + 700);
-	int64_t a = help_first_delivery(f->s, "A"), b = help_first_delivery(f->s, "B");
-	OK(store_show(f->s, a, &f->mem, &before));
+	struct store_delivery before = shown(f, "A");
 	OK(store_begin(f->s));
-	OK(store_change(f->s, STORE_OP_HOLD, b, T0));
+	OK(store_change(f->s, STORE_OP_HOLD, help_first_delivery(f->s, "B"), T0));
 	OK(store_back_off(f->s, before.destination, T0, T0 + 900, "timeout", "4.4.2", NULL));
-	OK(store_shift(f->s, by));
 	OK(store_commit(f->s));
-	OK(store_show(f->s, a, &f->mem, &after));
-	assert_int_equal(after.due, T0 + 500 + by);
-	assert_int_equal(after.expires, before.expires + by);
+	shift(f, by, T0 + by);
+	assert_int_equal(shown(f, "A").due, T0 + 500 + by);
+	assert_int_equal(shown(f, "A").expires, before.expires + by);
 	OK(store_destination(f->s, "a.example", &f->mem, &dest));
-	assert_int_equal(dest.backoff_until, T0 + 900 + by);
 	assert_int_equal(dest.ready, T0 + 900 + by);
-	OK(store_show(f->s, b, &f->mem, &after));
-	assert_int_equal(after.due, T0 + 700 + by);
-	assert_int_equal(after.state, STORE_HELD);
+	assert_int_equal(shown(f, "B").due, T0 + 700 + by);
+	assert_int_equal(shown(f, "B").state, STORE_HELD);
 	OK(store_destination(f->s, "b.example", &f->mem, &dest));
 	assert_int_equal(dest.backoff_until, 0);
-	IS(store_shift(f->s, 1), STORE_MISUSE);
+}
+
+/* Forward: it lives on, and is due when it was. A clock that was years behind moves nothing beyond
+ * the longest wait and the lifetime. */
+static void a_clock_put_forward_ends_no_lifetime(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t by = INT64_C(6) * 24 * 3600 * 1000;
+	add_one(f, "A", "a.example", T0 + 500);
+	struct store_delivery before = shown(f, "A");
+	shift(f, by, T0 + by);
+	assert_int_equal(shown(f, "A").due, T0 + 500);
+	assert_int_equal(shown(f, "A").expires, before.expires + by);
+	shift(f, 300 * by, T0 + by);
+	assert_int_equal(shown(f, "A").due, T0 + 500);
+	assert_int_equal(shown(f, "A").expires, T0 + by + LIFETIME);
+}
+
+static void nothing_waits_for_a_time_that_a_wrong_clock_wrote(void **state)
+{
+	struct fixture *f = *state;
+	struct store_destination dest;
+	add_one(f, "A", "a.example", T0 + 100 * LIFETIME);
+	add_one(f, "B", "a.example", T0 + LONGEST);
+	struct store_delivery a = shown(f, "A");
+	OK(store_begin(f->s));
+	OK(store_back_off(f->s, a.destination, T0, T0 + LIFETIME, "timeout", "4.4.2", NULL));
+	OK(store_commit(f->s));
+	shift(f, 0, T0);
+	assert_int_equal(shown(f, "A").due, T0 + LONGEST);
+	assert_int_equal(shown(f, "A").expires, a.expires);
+	assert_int_equal(shown(f, "B").due, T0 + LONGEST);
+	OK(store_destination(f->s, "a.example", &f->mem, &dest));
+	assert_int_equal(dest.backoff_until, T0 + LONGEST);
+	IS(store_shift(f->s, &(struct store_shift){0}), STORE_MISUSE);
 }
 
 /* --- a restart ------------------------------------------------------------------------------- */
@@ -562,8 +610,8 @@ static void strange_files_are_refused(void **state)
 		enum store_status want;
 		const char *words;
 	} rows[] = {
-	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 3; CREATE TABLE t (x)",
-	     STORE_NEWER, "schema version 3, this program knows up to 2"},
+	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 4; CREATE TABLE t (x)",
+	     STORE_NEWER, "schema version 4, this program knows up to 3"},
 	    {"CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
 	    {"PRAGMA application_id = 7; CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
 	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 1; CREATE TABLE t (x)",
@@ -645,6 +693,40 @@ static void a_missing_part_is_damage_of_one_message(void **state)
 	help_clean(path);
 }
 
+/* A queue of the first version, with mail in it, goes on: senders get their keys. */
+static void an_older_queue_is_migrated(void **state)
+{
+	(void)state;
+	char path[256];
+	help_path(path);
+	raw(path, "PRAGMA auto_vacuum = 2; VACUUM");
+	raw(path, store_schema_sql);
+	raw(path,
+	    "PRAGMA application_id = 1145853777; PRAGMA user_version = 1;"
+	    "INSERT INTO message (id, queue_id, arrived, expires, reverse_path, origin, size, "
+	    "eight_bit, smtputf8) VALUES (1, 'old', 1, 9000000, 'a@x', 't', 1, 0, 0);"
+	    "INSERT INTO body VALUES (4096, x'78');"
+	    "INSERT INTO destination (id, name) VALUES (1, 'd.example');"
+	    "INSERT INTO delivery (id, message, destination, due, arrived, expires) "
+	    "VALUES (1, 1, 1, 1, 1, 9000000);"
+	    "INSERT INTO recipient (delivery, n, address) VALUES (1, 0, 'r@d.example')");
+	struct store *s = help_open(path, NULL);
+	int64_t key = 0, due[4];
+	size_t n;
+	bool more;
+	sqlite3_stmt *st;
+	OK(sqlite3_prepare_v2(s->db, "SELECT sender FROM delivery", -1, &st, NULL));
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	key = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	assert_true(key == sender_key("a@x") && key != 0);
+	OK(store_due(s, 1, T0, 4, 1, due, &n, &more));
+	assert_int_equal(n, 1);
+	store_close(&s);
+	help_audit(path);
+	help_clean(path);
+}
+
 /* What the program never asks for, SQL refuses as well. */
 static void the_schema_refuses_illegal_steps(void **state)
 {
@@ -715,7 +797,9 @@ int main(void)
 	    T(some_recipients_end_before_others),
 	    T(tries_are_bounded),
 	    T(what_was_active_is_due_again),
-	    T(what_waits_moves_with_the_clock),
+	    T(what_waits_moves_back_with_the_clock),
+	    T(a_clock_put_forward_ends_no_lifetime),
+	    T(nothing_waits_for_a_time_that_a_wrong_clock_wrote),
 	    T(whoever_opens_is_told_each_new_doubt),
 	    T(an_unknown_end_stays_in_doubt),
 	    T(a_change_needs_a_transaction),
@@ -726,6 +810,7 @@ int main(void)
 	    cmocka_unit_test(strange_files_are_refused),
 	    cmocka_unit_test(damage_is_found),
 	    cmocka_unit_test(a_missing_part_is_damage_of_one_message),
+	    cmocka_unit_test(an_older_queue_is_migrated),
 	    T(the_schema_refuses_illegal_steps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

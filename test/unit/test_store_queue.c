@@ -98,6 +98,91 @@ static const char *ready(struct fixture *f, int64_t now, const int64_t *busy, si
 
 /* --- scheduling ------------------------------------------------------------------------------ */
 
+static void put(struct fixture *f, int number, const char *from, int64_t due)
+{
+	char id[24];
+	snprintf(id, sizeof id, "S%d", number);
+	struct store_new_rcpt r = {.address = "a@example.org"};
+	struct store_new_delivery d = {
+	    .next_hop = "busy.example", .rcpt = &r, .nrcpt = 1, .due = due};
+	struct store_new_message m = {.envelope = {.queue_id = id,
+						   .arrived = T0,
+						   .expires = T0 + 1000000,
+						   .reverse_path = from,
+						   .origin = "test",
+						   .size = 1},
+				      .text = {.bytes = SLICE_LIT("x"), .fd = -1},
+				      .delivery = &d,
+				      .ndelivery = 1};
+	OK(store_add(f->s, &m));
+}
+
+/* Of each sender (a letter) how many are due, as "a2 b1". */
+static const char *due_of(struct fixture *f, size_t max, size_t per_sender, bool *more)
+{
+	int64_t due[64];
+	size_t n, count[26] = {0};
+	OK(store_due(f->s, destination(f, "busy.example", NULL), T0 + 1000, max, per_sender, due,
+		     &n, more));
+	assert_true(n <= max);
+	for (size_t i = 0; i < n; i++) {
+		struct store_delivery d;
+		OK(store_show(f->s, due[i], &f->mem, &d));
+		count[d.envelope.reverse_path[0] - 'a']++;
+		for (size_t k = 0; k < i; k++)
+			assert_true(due[k] != due[i]);
+	}
+	const char *text = "";
+	for (size_t i = 0; i < 26; i++)
+		if (count[i] > 0)
+			text = arena_printf(&f->mem, "%s%s%c%zu", text, *text ? " " : "",
+					    (char)('a' + i), count[i]);
+	return text;
+}
+
+static void a_backlog_hides_no_other_sender(void **state)
+{
+	struct fixture *f = *state;
+	bool more;
+	int number = 0;
+	OK(store_begin(f->s));
+	put(f, number++, "a@x", T0 + 1);
+	put(f, number++, "b@x", T0 + 2);
+	OK(store_commit(f->s));
+	assert_string_equal(due_of(f, 8, 4, &more), "a1 b1");
+	assert_false(more);
+	OK(store_begin(f->s));
+	for (int i = 0; i < 3000; i++)
+		put(f, number++, "a@x", T0);
+	put(f, number++, "c@x", T0 + 900);
+	put(f, number++, "d@x", T0 + 2000); /* not due */
+	OK(store_commit(f->s));
+	assert_string_equal(due_of(f, 8, 4, &more), "a4 b1 c1");
+	assert_true(more);
+	assert_string_equal(due_of(f, 4, 0, &more), "a2 b1 c1");
+	assert_string_equal(due_of(f, 1, 1, &more), "a1");
+}
+
+/* However many have a backlog, whoever waits comes up in some turns. */
+static void among_many_senders_everybody_comes_up(void **state)
+{
+	struct fixture *f = *state;
+	bool more, seen = false;
+	int number = 0;
+	OK(store_begin(f->s));
+	for (int i = 0; i < 500; i++) {
+		char from[24];
+		snprintf(from, sizeof from, "a%d@x", i);
+		for (int k = 0; k < 4; k++)
+			put(f, number++, from, T0);
+	}
+	put(f, number++, "z@x", T0 + 999);
+	OK(store_commit(f->s));
+	for (int i = 0; i < 200 && !seen; i++)
+		seen = strchr(due_of(f, 32, 2, &more), 'z') != NULL;
+	assert_true(seen);
+}
+
 static void the_longest_due_first(void **state)
 {
 	struct fixture *f = *state;
@@ -121,13 +206,17 @@ static void the_longest_due_first(void **state)
 	assert_int_equal(next.alarm, T0 + 5000);
 	int64_t due[8];
 	size_t n;
-	OK(store_due(f->s, busy[1], T0 + 100, 8, due, &n));
+	bool more;
+	OK(store_due(f->s, busy[1], T0 + 100, 8, 0, due, &n, &more));
+	assert_false(more);
 	assert_int_equal(n, 2);
 	assert_int_equal(due[0], help_first_delivery(f->s, "A2"));
-	OK(store_due(f->s, busy[1], T0 + 29, 8, due, &n));
+	OK(store_due(f->s, busy[1], T0 + 29, 8, 0, due, &n, &more));
 	assert_int_equal(n, 1);
-	OK(store_due(f->s, busy[1], T0 + 100, 1, due, &n));
+	assert_false(more);
+	OK(store_due(f->s, busy[1], T0 + 100, 1, 0, due, &n, &more));
 	assert_int_equal(n, 1);
+	assert_true(more);
 	take(f, "A2"); /* what is under way is not due, and its destination waits for the next */
 	assert_string_equal(ready(f, T0 + 100, NULL, 0, 16), "b c a");
 	defer(f, "A2", "timeout", T0 + 15);
@@ -438,6 +527,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    T(the_longest_due_first),
+	    T(a_backlog_hides_no_other_sender),
+	    T(among_many_senders_everybody_comes_up),
 	    T(a_back_off_is_shared),
 	    T(alarms_ring_for_delay_and_end),
 	    T(hold_release_retry),

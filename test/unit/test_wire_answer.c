@@ -55,6 +55,69 @@ static void expect_failed(struct buf *p, const char *name, uint16_t type, const 
 	assert_null(a);
 }
 
+/* RRSIG RDATA (RFC 4034 s3.1): the type that it covers, when it ends; the rest does not matter
+ * here. */
+static void add_rrsig(struct buf *p, const char *owner, uint16_t covers, uint32_t expires)
+{
+	uint8_t rdata[24] = {(uint8_t)(covers >> 8), (uint8_t)covers};
+	for (size_t i = 0; i < 4; i++)
+		rdata[8 + i] = (uint8_t)(expires >> (24 - 8 * i));
+	packet_add(p, PACKET_ANSWER, owner, DNS_RRSIG, slice_make(rdata, sizeof(rdata)));
+}
+
+/* RFC 4034 s3.1.5: of an RRset the last signature counts, of the RRsets of an answer the first that
+ * ends; signatures of other names and types do not. */
+static void test_signatures(void **state)
+{
+	static const struct {
+		uint32_t address[2], alias;
+		bool has;
+		uint32_t expires;
+	} row[] = {
+	    {{1000, 0}, 2000, true, 1000},
+	    {{3000, 0}, 2000, true, 2000},
+	    {{1000, 5000}, 2000, true, 2000},
+	    {{5000, 1000}, 9000, true, 5000},
+	    {{0xfffffff0u, 0}, 0x10, true, 0xfffffff0u}, /* RFC 1982: before 2106, after it */
+	    {{0, 0}, 2000, true, 2000},
+	    {{0, 0}, 0, false, 0},
+	};
+	struct buf p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		packet_begin(&p, Q, DNS_A, DNS_NOERROR);
+		add_cname(&p, Q, "host.example.org");
+		add_a(&p, "host.example.org");
+		for (size_t k = 0; k < 2; k++) {
+			if (row[i].address[k] != 0)
+				add_rrsig(&p, "host.example.org", DNS_A, row[i].address[k]);
+		}
+		if (row[i].alias != 0)
+			add_rrsig(&p, Q, DNS_CNAME, row[i].alias);
+		add_rrsig(&p, "host.example.org", DNS_TLSA, 7);
+		add_rrsig(&p, "other.example.org", DNS_A, 7);
+		add_rrsig(&p, Q, DNS_A, 7);
+		struct answer *a = parse(&p, Q, DNS_A, ANSWER_SECURE);
+		assert_int_equal(a->has_signature, row[i].has);
+		if (row[i].has)
+			assert_int_equal(a->signature_expires, row[i].expires);
+		answer_unref(&a);
+	}
+}
+
+static void test_signature_times(void **state)
+{
+	const int64_t now = 4294967296 + 100; /* after the wrap of 2106 */
+	const struct answer soon = {.has_signature = true, .signature_expires = 200};
+	const struct answer gone = {.has_signature = true, .signature_expires = 0xffffffffu};
+
+	(void)state;
+	assert_int_equal(answer_signed_until(&soon, now), now + 100);
+	assert_int_equal(answer_signed_until(&gone, now), now - 101);
+	assert_int_equal(answer_signed_until(&soon, 150), 200);
+}
+
 static void test_addresses(void **state)
 {
 	static const enum answer_security sec[] = {ANSWER_INSECURE, ANSWER_SECURE};
@@ -600,15 +663,25 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_addresses),     cmocka_unit_test(test_mx),
-	    cmocka_unit_test(test_tlsa),          cmocka_unit_test(test_chain),
-	    cmocka_unit_test(test_absence),       cmocka_unit_test(test_chain_limits),
-	    cmocka_unit_test(test_cname_query),   cmocka_unit_test(test_bad_records),
-	    cmocka_unit_test(test_bad_packets),   cmocka_unit_test(test_rcodes),
-	    cmocka_unit_test(test_bogus),         cmocka_unit_test(test_damage),
-	    cmocka_unit_test(test_memory_limit),  cmocka_unit_test(test_made_by_hand),
-	    cmocka_unit_test(test_rr_text),       cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_addresses),
+	    cmocka_unit_test(test_mx),
+	    cmocka_unit_test(test_tlsa),
+	    cmocka_unit_test(test_chain),
+	    cmocka_unit_test(test_absence),
+	    cmocka_unit_test(test_chain_limits),
+	    cmocka_unit_test(test_cname_query),
+	    cmocka_unit_test(test_bad_records),
+	    cmocka_unit_test(test_bad_packets),
+	    cmocka_unit_test(test_rcodes),
+	    cmocka_unit_test(test_bogus),
+	    cmocka_unit_test(test_damage),
+	    cmocka_unit_test(test_memory_limit),
+	    cmocka_unit_test(test_made_by_hand),
+	    cmocka_unit_test(test_rr_text),
+	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_class_and_ttl),
+	    cmocka_unit_test(test_signatures),
+	    cmocka_unit_test(test_signature_times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

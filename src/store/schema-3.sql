@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- From version 1 to 2: records of the audit on their way to its own file (audit.h), and the
+-- From version 2 to 3: records of the audit on their way to its own file (audit.h), and the
 -- continuity of what a host presented in each try.
 --
 -- outbox      rows wait here from the transaction of what they are about until they are moved

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* The store when the keeper starts: what a crash left, and what the operator can do when it does
+ * not open. Refuses to know what happens to mail afterwards. */
+#include "relay/keeper_int.h"
+
+enum { RESERVE = 64 * 1024 * 1024 };
+
+/* The operator can ask for each of them: danelaw queue why ID. */
+static void on_doubt(void *arg, const char *queue_id, const char *next_hop)
+{
+	const struct keeper *k = arg;
+	log_event(k->process.log, LOG_LEVEL_WARN, "possibly-delivered", "id", queue_id, "next-hop",
+		  next_hop, NULL);
+}
+
+static void report_recovery(struct keeper *k, const struct store_recovery *r)
+{
+	char interrupted[LOG_INT_TEXT], doubt[LOG_INT_TEXT];
+	if (r->interrupted > 0)
+		log_event(k->process.log, LOG_LEVEL_WARN, "recovered", "interrupted",
+			  log_int(interrupted, (int64_t)r->interrupted), "possibly-delivered",
+			  log_int(doubt, (int64_t)r->in_doubt), NULL);
+}
+
+/* What the operator can do about a store that does not open; NULL: the error says it all. */
+static const char *cure_of(enum store_status s)
+{
+	switch (s) {
+	case STORE_IO:
+		return "relay.user must be able to read and write relay.store and its folder, on a "
+		       "disk that works";
+	case STORE_FULL:
+		return "make room on the disk of relay.store";
+	case STORE_BUSY:
+		return "end the process that has it open, or name another file in relay.store";
+	case STORE_CORRUPT:
+		return "copy the file and its -wal away, recover it with sqlite3 FILE .recover, or "
+		       "name another file in relay.store";
+	case STORE_NEWER:
+		return "install the version that wrote it, or name another file in relay.store";
+	case STORE_UNSAFE:
+		return "put relay.store on a local disk";
+	case STORE_OK:
+	case STORE_EXISTS:
+	case STORE_NOT_FOUND:
+	case STORE_STATE:
+	case STORE_LIMIT:
+	case STORE_SOURCE:
+	case STORE_NO_MEMORY:
+	case STORE_DAMAGED: /* one text: not at the start */
+	case STORE_MISUSE:
+		break;
+	}
+	return NULL;
+}
+
+bool keeper_open(struct keeper *k)
+{
+	char error[512] = "";
+	struct store_recovery r;
+	struct store_config c = {.path = k->process.birth.conf->relay_store,
+				 .reserve = RESERVE,
+				 .on_doubt = on_doubt,
+				 .interrupted = keeper_audit_interrupted,
+				 .arg = k};
+	enum store_status s = store_open(&c, keeper_now(), &k->store, &r, error, sizeof(error));
+	if (s != STORE_OK) {
+		log_event(k->process.log, LOG_LEVEL_ERROR, "store-open", "path", c.path, "status",
+			  store_status_name(s), "error", error, "cure", cure_of(s), NULL);
+		return false;
+	}
+	report_recovery(k, &r);
+	s = store_begin(k->store);
+	if (s == STORE_OK)
+		s = keeper_move_times(k, 0);
+	if (s == STORE_OK)
+		s = store_commit(k->store);
+	if (s != STORE_OK) {
+		keeper_fatal(k, "open", s);
+		return false;
+	}
+	if (!keeper_audit_open(k)) {
+		log_event(k->process.log, LOG_LEVEL_ERROR, "audit", "error", store_error(k->store),
+			  NULL);
+		return false;
+	}
+	k->control = control_open(k, k->process.birth.conf->relay_control);
+	return k->control != NULL;
+}

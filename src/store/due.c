@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is due at one destination, fair between senders.
+ *
+ * Knows that a hundred thousand of one sender must not hide the one message of another. Refuses to
+ * look at all of them: the work is bounded by the constants below.
+ */
+#include "store/room.h"
+
+enum {
+	DUE_LOOKS = 2,        /* times as many as are wanted are looked at in the order of time */
+	DUE_SENDERS_MAX = 64, /* senders visited besides, whatever they have */
+	DUE_MAX = STORE_PAGE_MAX,
+};
+
+struct due_row {
+	int64_t id, sender;
+};
+
+struct due_list {
+	struct due_row row[DUE_MAX];
+	size_t n, max, per_sender;
+	bool left_out; /* something due is not in the list */
+};
+
+/* FNV-1a. Two senders with one key share a turn, and nothing worse. */
+int64_t sender_key(const char *reverse_path)
+{
+	uint64_t h = 1469598103934665603u;
+	for (; *reverse_path != '\0'; reverse_path++)
+		h = (h ^ (uint8_t)*reverse_path) * 1099511628211u;
+	return (int64_t)h;
+}
+
+static size_t count_of(const struct due_list *l, int64_t sender)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < l->n; i++)
+		n += l->row[i].sender == sender;
+	return n;
+}
+
+static bool has(const struct due_list *l, int64_t id)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->row[i].id == id)
+			return true;
+	}
+	return false;
+}
+
+static void take(struct due_list *l, int64_t id, int64_t sender)
+{
+	if (l->n < l->max && count_of(l, sender) < l->per_sender)
+		l->row[l->n++] = (struct due_row){id, sender};
+	else
+		l->left_out = true;
+}
+
+/* The longest due first. */
+static enum store_status by_time(struct store *s, int64_t destination, int64_t now,
+				 struct due_list *l)
+{
+	int64_t looks = DUE_LOOKS * (int64_t)l->max;
+	sqlite3_stmt *st = sql_bind(s, SQL_DUE, "iii", destination, now, looks);
+	for (int64_t looked = 0;; looked++) {
+		bool row;
+		enum store_status status = sql_step(s, st, &row);
+		if (!row) {
+			l->left_out = l->left_out || looked == looks;
+			return status;
+		}
+		take(l, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1));
+		if (l->n == l->max && l->left_out) {
+			sql_end(st);
+			return STORE_OK;
+		}
+	}
+}
+
+/* The next sender behind `after` that has something waiting; NOT_FOUND: none. */
+static enum store_status next_sender(struct store *s, int64_t destination, int64_t after,
+				     int64_t *sender)
+{
+	return sql_value(s, sql_bind(s, SQL_NEXT_SENDER, "ii", destination, after), sender);
+}
+
+static enum store_status due_of_sender(struct store *s, int64_t destination, int64_t sender,
+				       int64_t now, const struct due_list *known,
+				       struct due_list *out)
+{
+	sqlite3_stmt *st = sql_bind(s, SQL_SENDER_DUE, "iiii", destination, sender, now,
+				    (int64_t)known->per_sender);
+	size_t there = count_of(known, sender);
+	for (;;) {
+		bool row;
+		enum store_status status = sql_step(s, st, &row);
+		if (!row)
+			return status;
+		int64_t id = sqlite3_column_int64(st, 0);
+		if (!has(known, id) && there < known->per_sender && out->n < out->max) {
+			out->row[out->n++] = (struct due_row){id, sender};
+			there++;
+		}
+	}
+}
+
+/*
+ * From another place in the circle of senders each time (the golden ratio's steps leave no gap for
+ * long), so that everybody comes up however many there are.
+ */
+static enum store_status by_sender(struct store *s, int64_t destination, int64_t now,
+				   const struct due_list *known, struct due_list *out)
+{
+	uint64_t start = ++s->due_turn * 0x9e3779b97f4a7c15u;
+	int64_t at = (int64_t)start, sender = 0;
+	bool wrapped = false;
+	for (int visited = 0; visited < DUE_SENDERS_MAX && out->n < out->max; visited++) {
+		enum store_status status = next_sender(s, destination, at, &sender);
+		if (status == STORE_NOT_FOUND && !wrapped) {
+			wrapped = true;
+			at = INT64_MIN;
+			continue;
+		}
+		if (status == STORE_NOT_FOUND || (wrapped && sender > (int64_t)start))
+			return STORE_OK; /* all around */
+		if (status == STORE_OK)
+			status = due_of_sender(s, destination, sender, now, known, out);
+		if (status != STORE_OK)
+			return status;
+		at = sender;
+	}
+	return STORE_OK;
+}
+
+enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
+			    size_t per_sender, int64_t *delivery, size_t *n, bool *more)
+{
+	struct due_list l = {.max = max < DUE_MAX ? max : DUE_MAX,
+			     .per_sender = per_sender > 0 ? per_sender : DUE_MAX};
+	struct due_list others = {.max = l.max / 2};
+	*n = 0;
+	enum store_status status = by_time(s, destination, now, &l);
+	if (status == STORE_OK && l.left_out)
+		status = by_sender(s, destination, now, &l, &others);
+	if (status != STORE_OK)
+		return status;
+	if (l.n > l.max - others.n)
+		l.n = l.max - others.n;
+	for (size_t i = 0; i < l.n; i++)
+		delivery[(*n)++] = l.row[i].id;
+	for (size_t i = 0; i < others.n; i++)
+		delivery[(*n)++] = others.row[i].id;
+	*more = l.left_out;
+	return STORE_OK;
+}
