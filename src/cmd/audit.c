@@ -24,6 +24,8 @@ static const struct opt options[] = {
     {'n', "limit", "N", "at most so many, the newest (default 1000)"},
     {'f', "follow", NULL, "list: go on with what comes"},
     {0, "head", "N:HASH", "verify: this record must be in the chain"},
+    {0, "anchor", "FILE", "prove: the trust anchor (default dns.anchor)"},
+    {0, "out", "FILE", "prove: also write the evidence to this file"},
 };
 enum {
 	OPT_JSON,
@@ -39,6 +41,8 @@ enum {
 	OPT_LIMIT,
 	OPT_FOLLOW,
 	OPT_HEAD,
+	OPT_ANCHOR,
+	OPT_OUT,
 };
 
 static const struct usage usage = {
@@ -46,27 +50,34 @@ static const struct usage usage = {
     .summary = "Shows what the relay did, and whether its records are as they were written.",
     .opt = options,
     .nopt = sizeof(options) / sizeof(options[0]),
-    .more = "Actions:\n"
-	    "  list              records, one a line\n"
-	    "  show N            everything about one record\n"
-	    "  peers             each host: the keys it presented, when, and what authorised them\n"
-	    "  changes           which hosts changed keys (--since, default one day), what nothing "
-	    "authorised first\n"
-	    "  verify            is the whole chain as it was written?\n"
-	    "  export            JSON Lines with which others can verify it\n\n"
-	    "Exit: 0 yes or done, 1 verify: the chain is broken, changes: something that "
-	    "nothing authorised,\n64 usage, 66 no such file or "
-	    "record, 75 busy.",
+    .more =
+	"Actions:\n"
+	"  list              records, one a line\n"
+	"  show N            everything about one record\n"
+	"  peers             each host: the keys it presented, when, and what authorised them\n"
+	"  changes           which hosts changed keys (--since, default one day), what nothing "
+	"authorised first\n"
+	"  verify            is the whole chain as it was written?\n"
+	"  export            JSON Lines with which others can verify it\n"
+	"  prove [N]         prove offline that the TLSA records of record N, or of the evidence "
+	"in --file, were authentic\n\n"
+	"Exit: 0 yes or done, 1 verify: the chain is broken, prove: not proven, changes: something "
+	"that "
+	"nothing authorised,\n64 usage, 66 no such file or "
+	"record, 75 busy.",
 };
+
+enum operand { NO_OPERAND, OPERAND, MAY_OPERAND };
 
 static const struct {
 	const char *name;
 	int (*run)(struct audit_query *q);
-	bool operand;
+	enum operand operand;
 } actions[] = {
-    {"list", audit_list, false},     {"show", audit_show, true},
-    {"peers", audit_peers, false},   {"changes", audit_changes, false},
-    {"verify", audit_verify, false}, {"export", audit_export, false},
+    {"list", audit_list, NO_OPERAND},     {"show", audit_show, OPERAND},
+    {"peers", audit_peers, NO_OPERAND},   {"changes", audit_changes, NO_OPERAND},
+    {"verify", audit_verify, NO_OPERAND}, {"export", audit_export, NO_OPERAND},
+    {"prove", audit_prove, MAY_OPERAND},
 };
 enum { NACTIONS = sizeof(actions) / sizeof(actions[0]) };
 
@@ -122,7 +133,7 @@ static bool set_option(struct audit_query *q, int o, const char *value)
 		const char **const texts[] = {
 		    [OPT_FILE] = &q->file,     [OPT_DOMAIN] = &q->domain, [OPT_HOST] = &q->host,
 		    [OPT_REASON] = &q->reason, [OPT_POLICY] = &q->policy, [OPT_TYPE] = &q->type,
-		    [OPT_HEAD] = &q->head};
+		    [OPT_HEAD] = &q->head,     [OPT_ANCHOR] = &q->anchor, [OPT_OUT] = &q->out};
 		*texts[o] = value;
 		return true;
 	}
@@ -160,15 +171,17 @@ static int run(struct audit_query *q, const char *action)
 	for (size_t i = 0; i < NACTIONS; i++) {
 		if (strcmp(actions[i].name, action) != 0)
 			continue;
-		if (n != (actions[i].operand ? 1 : 0))
+		enum operand wanted = actions[i].operand;
+		if (n > (wanted == NO_OPERAND ? 0 : 1) || (n == 0 && wanted == OPERAND))
 			return cmd_fail(q->cmd, EX_USAGE,
-					actions[i].operand ? "%s: say which record: its number"
-							   : "%s takes no argument",
+					wanted == OPERAND ? "%s: say which record: its number"
+							  : "%s: too many arguments",
 					action);
 		q->domain = as_recorded(q->domain, q->names[0]);
 		q->host = as_recorded(q->host, q->names[1]);
 		q->operand = n > 0 ? q->cmd->argv[optind + 1] : NULL;
-		int code = open_store(q);
+		bool elsewhere = wanted == MAY_OPERAND && n == 0;
+		int code = elsewhere ? EX_OK : open_store(q);
 		if (code == EX_OK)
 			code = actions[i].run(q);
 		store_audit_close(&q->store);

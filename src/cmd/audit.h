@@ -17,7 +17,8 @@ enum { AUDIT_LIMIT_DEFAULT = 1000 };
 struct audit_query {
 	struct cmd *cmd;
 	bool json, follow;
-	const char *file, *domain, *host, *reason, *policy, *continuity, *type, *head;
+	const char *file, *domain, *host, *reason, *policy, *continuity, *type, *head, *anchor,
+	    *out;
 	int64_t now, since, until; /* milliseconds; 0 and INT64_MAX: any */
 	uint64_t limit;
 	const char *operand;               /* NULL: none */
@@ -32,6 +33,12 @@ int audit_verify(struct audit_query *q);
 int audit_export(struct audit_query *q);
 int audit_peers(struct audit_query *q);
 int audit_changes(struct audit_query *q);
+int audit_prove(struct audit_query *q); /* without an operand `file` is one of evidence */
+
+/* To a file, or "-": standard output; `a` may be NULL. False: see errno. */
+struct evidence;
+struct dnssec_anchors;
+bool evidence_save(const struct evidence *e, const struct dnssec_anchors *a, const char *path);
 
 /* --- Walks (audit_read.c) --- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* danelaw check DOMAIN...: many domains in parallel, printed in the order in which they were given.
  */
+#include "cmd/check_evidence.h"
 #include "cmd/cmd.h"
 
 #include "cmd/audit_known.h"
@@ -21,14 +22,26 @@ static const struct opt options[] = {
     {0, "days", "N", "judge certificates as of N days from now"},
     {0, "audit", "FILE",
      "compare with what the relay recorded there (default: its file, if readable)"},
+    {0, "evidence", "FILE",
+     "write the signed DNS records of the first host with TLSA records to this file"},
     {'4', "ipv4", NULL, "connect to IPv4 addresses only"},
     {'6', "ipv6", NULL, "connect to IPv6 addresses only"},
 };
-enum { OPT_JSON, OPT_NO_CONNECT, OPT_ALL_CERTS, OPT_DAYS, OPT_AUDIT, OPT_IPV4, OPT_IPV6 };
+enum {
+	OPT_JSON,
+	OPT_NO_CONNECT,
+	OPT_ALL_CERTS,
+	OPT_DAYS,
+	OPT_AUDIT,
+	OPT_EVIDENCE,
+	OPT_IPV4,
+	OPT_IPV6
+};
 
 static const struct usage usage = {
     .synopsis =
-	"check [--json] [--no-connect] [--all-certs] [--days N] [--audit FILE] [-4 | -6] DOMAIN...",
+	"check [--json] [--no-connect] [--all-certs] [--days N] [--audit FILE] [--evidence FILE] "
+	"[-4 | -6] DOMAIN...",
     .summary =
 	"Resolves each domain, connects to every address of every MX host, verifies, explains.",
     .opt = options,
@@ -60,6 +73,7 @@ struct batch {
 	size_t started, finished, printed;
 	bool progress;
 	bool dns_trouble;
+	struct check_evidence evidence;
 	bool failed; /* out of memory, or output failed */
 };
 
@@ -131,12 +145,14 @@ static void on_check(void *arg, struct check *c)
 	b->dns_trouble = b->dns_trouble || c->verdict.reason == REASON_DNS_FAILED ||
 			 c->verdict.reason == REASON_DNSSEC_INVALID;
 	render(it, c);
+	bool more = b->evidence.path != NULL && check_evidence_start(&b->evidence, c);
 	check_free(&c);
 	b->finished++;
 	print_ready(b);
 	if (b->finished == b->n || b->failed) {
 		clear_progress(b);
-		loop_stop(b->engine->loop);
+		if (!more)
+			loop_stop(b->engine->loop);
 		return;
 	}
 	show_progress(b);
@@ -167,7 +183,7 @@ static int result(const struct batch *b)
 		if (b->item[i].code > worst)
 			worst = b->item[i].code;
 	}
-	return worst;
+	return b->evidence.code != EX_OK ? b->evidence.code : worst;
 }
 
 static int run(struct batch *b)
@@ -184,6 +200,8 @@ static int run(struct batch *b)
 	b->engine = engine_new(&e, error, sizeof(error));
 	if (b->engine == NULL)
 		return cmd_fail(b->cmd, EX_CONFIG, "%s", error);
+	b->evidence.cmd = b->cmd;
+	b->evidence.engine = b->engine;
 	b->progress = b->n > 1 && isatty(STDERR_FILENO);
 	b->style = style_of(stdout);
 	start_more(b);
@@ -191,6 +209,7 @@ static int run(struct batch *b)
 		loop_run(b->engine->loop);
 	if (b->dns_trouble && !b->failed)
 		diagnose_dns(b->cmd, b->engine);
+	evidence_run_free(&b->evidence.run);
 	engine_free(&b->engine);
 	return result(b);
 }
@@ -203,6 +222,8 @@ static int take_domains(struct batch *b)
 	if (b->n == 0)
 		return cmd_fail(c, EX_USAGE,
 				"give at least one domain, like: danelaw check example.org");
+	if (b->n > 1 && b->evidence.path != NULL)
+		return cmd_fail(c, EX_USAGE, "--evidence is for one domain");
 	b->item = calloc(b->n, sizeof(*b->item));
 	if (b->item == NULL)
 		return cmd_fail(c, EX_OSERR, "out of memory");
@@ -254,6 +275,9 @@ static int take_option(struct batch *b, int o, const char *value)
 		return take_days(b, value);
 	case OPT_AUDIT:
 		b->audit = value;
+		return EX_OK;
+	case OPT_EVIDENCE:
+		b->evidence.path = value;
 		return EX_OK;
 	case OPT_IPV4:
 		b->only4 = true;

@@ -496,6 +496,16 @@ bool plan_done(const struct plan *p)
 	return p->mx_known;
 }
 
+const char *plan_next_hop(const struct plan *p)
+{
+	return p->config.next_hop;
+}
+
+uint16_t plan_port(const struct plan *p)
+{
+	return p->config.policy.port;
+}
+
 const struct mx_verdict *plan_mx(const struct plan *p)
 {
 	return p->mx_known ? &p->verdict : NULL;

@@ -64,6 +64,8 @@ bool plan_next_question(struct plan *p, struct plan_question *out); /* every que
 void plan_answer(struct plan *p, unsigned id, struct answer *a);
 
 bool plan_done(const struct plan *p);
+const char *plan_next_hop(const struct plan *p);
+uint16_t plan_port(const struct plan *p);
 /* What the MX lookup said; NULL until it is known. */
 const struct mx_verdict *plan_mx(const struct plan *p);
 const struct answer *plan_mx_answer(const struct plan *p); /* NULL when none was needed */

@@ -68,6 +68,8 @@ static void start_session(struct delivery *d)
 {
 	struct attempt_session s;
 	attempt_session(d->attempt, &s);
+	if (d->request.on_host != NULL)
+		d->request.on_host(d->arg, attempt_plan(d->attempt), s.host);
 	struct session_request r = {
 	    .socket = s.socket,
 	    .address = s.address,

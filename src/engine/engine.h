@@ -152,6 +152,8 @@ struct delivery_request {
 	const struct dane_policy *policy;    /* NULL: the configuration's for this next hop */
 	bool no_mx;                          /* next_hop is the host itself (D11) */
 	const struct submission *submission; /* NULL: none; then next_hop is for the log only */
+	/* NULL, or called when a session with a host begins; it must not end the delivery. */
+	void (*on_host)(void *arg, const struct plan *plan, const struct plan_host *host);
 	void (*before_dot)(
 	    void *arg); /* as in session_request; answer with delivery_finish_text() */
 };

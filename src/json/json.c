@@ -215,7 +215,7 @@ bool json_write_line(const struct json *j, FILE *f)
 struct json *json_parse(const char *text, size_t n)
 {
 	json_error_t error;
-	return handle_new(json_loadb(text, n, 0, &error));
+	return handle_new(json_loadb(text, n, JSON_REJECT_DUPLICATES, &error));
 }
 
 const char *json_get_str(const struct json *obj, const char *key)
@@ -241,6 +241,21 @@ bool json_has_key(const struct json *obj, const char *key)
 size_t json_get_count(const struct json *obj, const char *key)
 {
 	return obj ? json_array_size(json_object_get(obj->value, key)) : 0;
+}
+
+const char *json_get_element(const struct json *obj, const char *key, size_t i)
+{
+	return obj ? json_string_value(json_array_get(json_object_get(obj->value, key), i)) : NULL;
+}
+
+bool json_is_list(const struct json *obj, const char *key)
+{
+	return obj && json_is_array(json_object_get(obj->value, key));
+}
+
+size_t json_count_keys(const struct json *obj)
+{
+	return obj ? json_object_size(obj->value) : 0;
 }
 
 struct json *json_get_item(struct json *obj, const char *key, size_t i)

@@ -51,7 +51,8 @@ bool json_write_line(const struct json *j, FILE *f);
 
 /* --- reading --- */
 
-/* A document from text: a root to json_free(). NULL: not JSON, or out of memory. */
+/* A document from text: a root to json_free(). NULL: not JSON, a key twice in one object, or out of
+ * memory. */
 struct json *json_parse(const char *text, size_t n);
 /* What is not there, or of another type, reads as NULL, 0, false. Strings live as long as the root.
  */
@@ -61,6 +62,10 @@ bool json_get_bool(const struct json *obj, const char *key);
 bool json_has_key(const struct json *obj, const char *key);
 size_t json_get_count(const struct json *obj,
 		      const char *key); /* elements of the array under key */
+/* The i-th text of the array under key; NULL: none, or no text. */
+const char *json_get_element(const struct json *obj, const char *key, size_t i);
+bool json_is_list(const struct json *obj, const char *key);
+size_t json_count_keys(const struct json *obj);
 /* The i-th object of the array under key, usable while the root lives; NULL: none. */
 struct json *json_get_item(struct json *obj, const char *key, size_t i);
 

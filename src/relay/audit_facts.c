@@ -126,6 +126,8 @@ bool audit_facts_put(const struct audit_context *c, struct attempt *a, size_t i,
 	s.used = 0;
 	fill_context(&s, c, i, &r.attempt);
 	fill_host(&s, t, &r.attempt);
+	if (c->evidence != NULL)
+		memcpy(r.attempt.evidence, c->evidence, AUDIT_DIGEST);
 	if (t->tls != NULL)
 		fill_tls(&s, t->tls, &r.attempt);
 	r.attempt.reused = t->reused;

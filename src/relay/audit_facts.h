@@ -15,7 +15,8 @@ struct audit_context {
 	uint64_t delivery;
 	size_t count; /* tries */
 	enum reason outcome;
-	const char *detail; /* of a record without a host */
+	const char *detail;      /* of a record without a host */
+	const uint8_t *evidence; /* its id, AUDIT_DIGEST octets; NULL: none */
 };
 
 /* Appends the record of try i. False: it does not fit. */

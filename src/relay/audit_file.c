@@ -3,12 +3,15 @@
 #include "relay/audit_file.h"
 
 #include "digest/digest.h"
+#include "engine/evidence.h"
 
 #include <string.h>
 
 enum {
 	ONE_MEM_MAX = AUDIT_BODY_MAX + 64,
-	MOVE_MEM_MAX = AUDIT_MOVE_ROWS * ONE_MEM_MAX,
+	/* each row may be evidence */
+	MOVE_MEM_MAX = AUDIT_MOVE_ROWS * (EVIDENCE_BODY_MAX + 64),
+	EVIDENCE_MEM_MAX = 65536,
 	KNOWN_MEM_MAX = 65536
 };
 
@@ -103,14 +106,12 @@ void audit_file_close(struct audit_file *f)
 /* --- Appending --- */
 
 /* A certificate that was taken is known from then on. */
-static enum store_status project(struct audit_file *f, const struct audit_link *l)
+static enum store_status project_peer(struct audit_file *f, const struct audit_link *l,
+				      const struct audit_attempt *t)
 {
-	struct audit_record r;
 	char type[AUDIT_KEY_TYPE_MAX], host[AUDIT_TEXT_MAX + 1];
-	if (audit_decode(l->body, &r) != AUDIT_OK || r.type != AUDIT_ATTEMPT ||
-	    !r.attempt.accepted || r.attempt.chain.n == 0)
+	if (!t->accepted || t->chain.n == 0)
 		return STORE_OK;
-	const struct audit_attempt *t = &r.attempt;
 	audit_key_type(t->key, type);
 	snprintf(host, sizeof(host), "%.*s", (int)t->host.n, (const char *)t->host.p);
 	struct store_peer p = {.host = host,
@@ -124,6 +125,38 @@ static enum store_status project(struct audit_file *f, const struct audit_link *
 	memcpy(p.cert, t->chain.cert[0].sha256, AUDIT_DIGEST);
 	memcpy(p.key, t->chain.cert[0].spki_sha256, AUDIT_DIGEST);
 	return store_audit_peer(f->store, &p);
+}
+
+static enum store_status project(struct audit_file *f, const struct audit_link *l)
+{
+	static const uint8_t none[AUDIT_DIGEST];
+	struct audit_record r;
+	if (audit_decode(l->body, &r) != AUDIT_OK || r.type != AUDIT_ATTEMPT)
+		return STORE_OK;
+	enum store_status s = project_peer(f, l, &r.attempt);
+	if (s == STORE_OK && memcmp(r.attempt.evidence, none, AUDIT_DIGEST) != 0)
+		s = store_audit_evidence_used(f->store, r.attempt.evidence, l->n);
+	return s;
+}
+
+/* Evidence is no record of the chain: its signatures are its own proof, and a record has its id.
+ * The record that it came for is next. */
+static enum store_status keep_evidence(struct audit_file *f, struct slice body, uint64_t next)
+{
+	struct arena mem;
+	struct evidence e;
+	uint8_t hash[EVIDENCE_RRSETS_MAX][AUDIT_DIGEST];
+	enum store_status s = STORE_OK;
+	arena_init(&mem, EVIDENCE_MEM_MAX);
+	if (evidence_decode(body, &mem, &e)) { /* the keeper decoded it before: else a bad disk */
+		evidence_set_id(&e);
+		for (size_t i = 0; i < e.nrrset; i++)
+			digest_sha256(&e.rrset[i], 1, hash[i]);
+		s = store_audit_evidence_add(f->store, &e, (const uint8_t(*)[AUDIT_DIGEST])hash,
+					     next);
+	}
+	arena_free(&mem);
+	return s;
 }
 
 static enum store_status append(struct audit_file *f, int64_t time, struct slice body,
@@ -154,7 +187,8 @@ static enum store_status append_rows(struct audit_file *f, const struct store_ou
 	struct audit_head head = f->head;
 	enum store_status s = store_audit_begin(f->store);
 	for (size_t i = 0; i < n && s == STORE_OK; i++)
-		s = append(f, row[i].at, row[i].body, &head);
+		s = evidence_is(row[i].body) ? keep_evidence(f, row[i].body, head.n + 1)
+					     : append(f, row[i].at, row[i].body, &head);
 	if (s == STORE_OK)
 		s = store_audit_set_moved(f->store, f->queue, row[n - 1].id);
 	s = finish(f, s);
@@ -241,6 +275,8 @@ enum store_status audit_file_retain(struct audit_file *f, int64_t now, int64_t b
 		s = sign_off(f, now, before, &upto);
 	if (s == STORE_OK)
 		s = store_audit_begin(f->store);
+	if (s == STORE_OK)
+		s = store_audit_evidence_forget(f->store, AUDIT_FORGET_ROWS);
 	if (s == STORE_OK)
 		s = finish(f, store_audit_forget(f->store, AUDIT_FORGET_ROWS, more));
 	return fail(f, s);

@@ -5,6 +5,7 @@
  * to say.
  */
 #include "relay/audit_facts.h"
+#include "relay/courier_evidence.h"
 #include "relay/mail.h"
 #include "relay/metrics.h"
 #include "relay/process.h"
@@ -37,6 +38,7 @@ struct courier {
 	struct remote *remote;
 	struct channel *keeper;
 	struct carry *carry;
+	struct courier_evidence *evidence; /* NULL: audit.evidence is no */
 	struct courier_stats stats, told;
 	struct loop_timer *tell, *orphan;
 };
@@ -70,13 +72,18 @@ static const char *or_null(const char *s)
 static struct slice record_of(struct arena *mem, const struct carry *c, struct attempt *a,
 			      const struct result *r, size_t i)
 {
-	const struct audit_context x = {.queue_id = c->job.mail.queue_id,
+	struct courier *k = c->courier;
+	const struct plan_host *host = attempt_try(a, i)->planned;
+	const uint8_t *evidence =
+	    courier_evidence_id(k->evidence, attempt_plan(a), host, k->keeper);
+	const struct audit_context x = {.evidence = evidence,
+					.queue_id = c->job.mail.queue_id,
 					.next_hop = c->job.next_hop,
 					.delivery = c->job.delivery,
 					.count = r->ntries,
 					.outcome = (enum reason)r->reason};
 	struct buf b;
-	if (!c->courier->process.birth.conf->audit_enabled)
+	if (!k->process.birth.conf->audit_enabled)
 		return slice_make(NULL, 0);
 	buf_init(&b, AUDIT_BODY_MAX);
 	bool ok = audit_facts_put(&x, a, i, &b);
@@ -181,6 +188,13 @@ static void on_delivery(void *arg, struct attempt *a)
 	drop(c);
 }
 
+/* Evidence is collected while the session goes on. */
+static void on_host(void *arg, const struct plan *plan, const struct plan_host *host)
+{
+	struct carry *c = arg;
+	courier_evidence_begin(c->courier->evidence, plan, host);
+}
+
 static void on_dot(void *arg)
 {
 	struct carry *c = arg;
@@ -237,6 +251,7 @@ static bool start(struct carry *c)
 	    .message = &c->message,
 	    .body = {.bytes = c->fd >= 0 ? (struct slice){0} : c->job.mail.text, .fd = c->fd},
 	    .id = c->job.mail.queue_id,
+	    .on_host = on_host,
 	    .before_dot = on_dot,
 	};
 	if (!make_message(c))
@@ -306,6 +321,7 @@ static void keeper_lost(struct courier *k)
 {
 	channel_free(&k->keeper);
 	k->told = (struct courier_stats){0}; /* the next one knows nothing */
+	courier_evidence_forget(k->evidence);
 	/* Its successor takes everything that was active for interrupted: going on here would
 	 * deliver twice. */
 	while (k->carry != NULL)
@@ -423,6 +439,8 @@ int courier_main(const struct birth *b)
 		k.remote = remote_new(k.process.loop, ROLE_COURIER);
 	if (k.remote != NULL)
 		start_engine(&k, b, error, sizeof(error));
+	if (k.engine != NULL && b->conf->audit_enabled && b->conf->audit_evidence)
+		k.evidence = courier_evidence_new(k.engine); /* without memory: no evidence */
 	k.tell = loop_timer_new(k.process.loop, on_tell, &k);
 	k.orphan = loop_timer_new(k.process.loop, on_orphan, &k);
 	if (k.tell != NULL)
@@ -436,6 +454,7 @@ int courier_main(const struct birth *b)
 	loop_timer_free(&k.tell);
 	loop_timer_free(&k.orphan);
 	channel_free(&k.keeper);
+	courier_evidence_free(&k.evidence);
 	engine_free(&k.engine);
 	remote_free(&k.remote);
 	credentials_free(&k.credentials);

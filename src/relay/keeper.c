@@ -212,6 +212,8 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 		keeper_dot(p->keeper, p, payload);
 	else if (type == MSG_RESULT)
 		sane = keeper_result(p->keeper, p, payload);
+	else if (type == MSG_EVIDENCE)
+		sane = keeper_audit_evidence(p->keeper, payload);
 	else if (type == MSG_STATS)
 		courier_stats_get(payload, &p->stats);
 	else if (type == MSG_LEAVING)

@@ -22,6 +22,7 @@ enum {
 	IDLE_MS = 60000,
 	REOPEN_MS = 60000, /* after the file failed */
 	DAY_MS = 24 * 3600 * 1000,
+	EVIDENCE_MEM_MAX = 65536,
 };
 
 struct keeper_audit {
@@ -325,6 +326,18 @@ bool keeper_audit_result(struct keeper *k, const struct store_delivery *d, const
 		added++;
 	}
 	return added > 0 || add_none(k, d, r);
+}
+
+bool keeper_audit_evidence(struct keeper *k, struct slice body)
+{
+	struct arena mem;
+	struct evidence e;
+	arena_init(&mem, EVIDENCE_MEM_MAX);
+	bool ok = evidence_decode(body, &mem, &e);
+	arena_free(&mem);
+	if (!ok || k->audit == NULL || !k->process.birth.conf->audit_evidence)
+		return ok;
+	return keeper_group(k) && add_body(k, body);
 }
 
 /* What a keeper that died had with couriers: its outcome is not known, but it was tried. */

@@ -32,6 +32,10 @@ bool keeper_audit_result(struct keeper *k, const struct store_delivery *d, const
 /* The same for any other record. */
 bool keeper_audit_add(struct keeper *k, const struct audit_record *r);
 
+/* Evidence that results will refer to, into the group. False: it is not evidence, or the store
+ * failed. */
+bool keeper_audit_evidence(struct keeper *k, struct slice body);
+
 /* For store_open(): the record of an attempt that the last keeper did not see the end of. */
 enum store_status keeper_audit_interrupted(void *keeper, struct store *s,
 					   const struct store_interrupted *d);

@@ -20,6 +20,7 @@
 #define STORE_AUDIT_H
 
 #include "audit/chain.h"
+#include "dane/evidence.h"
 #include "store/store.h"
 
 enum { STORE_QUEUE_MARK = 16 }; /* octets that tell one queue from another */
@@ -114,5 +115,20 @@ enum store_status store_audit_known(struct store_audit *a, const char *host, uin
 enum store_status store_audit_peers(struct store_audit *a, const struct store_peer *after,
 				    size_t max, struct arena *mem, struct store_peer *out,
 				    size_t *n);
+
+/* --- evidence --------------------------------------------------------------------------------- */
+
+/* Keeps it until the records up to `last` have gone, or a later one that refers to it; what is
+ * there already is not kept twice. hash[i]: SHA-256 of e->rrset[i]. Within a transaction. */
+enum store_status store_audit_evidence_add(struct store_audit *a, const struct evidence *e,
+					   const uint8_t (*hash)[AUDIT_DIGEST], uint64_t last);
+/* Record n refers to it. Within a transaction. */
+enum store_status store_audit_evidence_used(struct store_audit *a, const uint8_t id[AUDIT_DIGEST],
+					    uint64_t n);
+/* What it points to lives in `mem`. STORE_NOT_FOUND: it is not there. */
+enum store_status store_audit_evidence(struct store_audit *a, const uint8_t id[AUDIT_DIGEST],
+				       struct arena *mem, struct evidence *out);
+/* Removes what only removed records referred to, at most max. Within a transaction. */
+enum store_status store_audit_evidence_forget(struct store_audit *a, size_t max);
 
 #endif

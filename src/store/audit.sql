@@ -4,6 +4,8 @@
 -- record  what happened, numbered without gaps; appended, never changed, removed by age only
 -- start   what the records begin behind: number and hash of the last one that was removed
 -- mover   how far the outbox of a queue was moved
+-- evidence, evidence_rrset, rrset  signed DNS records that records refer to, each RRset once; they go with
+--         the last record that refers to them
 -- peer    certificates that hosts presented and that were taken: a projection of the records
 
 CREATE TABLE record (
@@ -46,6 +48,39 @@ CREATE TRIGGER peer_many AFTER INSERT ON peer BEGIN
 		AND cert IN (SELECT cert FROM peer
 			WHERE host = new.host AND port = new.port AND key_type = new.key_type
 			ORDER BY last DESC, record DESC LIMIT -1 OFFSET 32);
+END;
+
+CREATE TABLE evidence (
+	id BLOB PRIMARY KEY CHECK (length(id) = 32),
+	time INTEGER NOT NULL, -- seconds
+	mx INTEGER NOT NULL,
+	port INTEGER NOT NULL,
+	destination TEXT NOT NULL,
+	host TEXT NOT NULL,
+	base TEXT NOT NULL,
+	last INTEGER NOT NULL -- number of the last record that refers to it
+) STRICT, WITHOUT ROWID;
+CREATE INDEX evidence_age ON evidence (last);
+
+CREATE TABLE rrset (
+	hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+	octets BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE evidence_rrset (
+	evidence BLOB NOT NULL,
+	place INTEGER NOT NULL,
+	hash BLOB NOT NULL,
+	PRIMARY KEY (evidence, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX rrset_used ON evidence_rrset (hash);
+
+CREATE TRIGGER evidence_gone AFTER DELETE ON evidence BEGIN
+	DELETE FROM evidence_rrset WHERE evidence = old.id;
+END;
+CREATE TRIGGER rrset_gone AFTER DELETE ON evidence_rrset BEGIN
+	DELETE FROM rrset WHERE hash = old.hash
+		AND NOT EXISTS (SELECT 1 FROM evidence_rrset WHERE hash = old.hash);
 END;
 
 CREATE TRIGGER record_behind BEFORE INSERT ON record BEGIN

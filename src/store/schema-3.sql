@@ -8,7 +8,7 @@
 CREATE TABLE outbox (
 	id INTEGER PRIMARY KEY CHECK (id > 0),
 	at INTEGER NOT NULL,
-	body BLOB NOT NULL CHECK (length(body) BETWEEN 2 AND 16384)
+	body BLOB NOT NULL CHECK (length(body) BETWEEN 2 AND 131072) -- a record, or evidence
 ) STRICT;
 
 CREATE TABLE audit_head (

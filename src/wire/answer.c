@@ -84,6 +84,7 @@ static void fail(struct answer *a, const char *why)
 	a->naliases = 0;
 	a->rr = NULL;
 	a->nrr = 0;
+	a->packet = (struct slice){0};
 	a->has_signature = false;
 }
 
@@ -507,6 +508,10 @@ struct answer *answer_parse(const char *name, uint16_t type, struct slice packet
 		return a;
 	}
 	const char *why = read_packet(&p, sec);
+	if (why == NULL && sec == ANSWER_SECURE) {
+		a->packet = arena_bytes(&a->mem, packet);
+		why = a->packet.n == packet.n ? NULL : "the answer is too large";
+	}
 	if (why != NULL)
 		fail(a, why);
 	return a;

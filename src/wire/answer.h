@@ -25,7 +25,9 @@ enum dns_type {
 	DNS_DNAME = 39,
 	DNS_DS = 43,
 	DNS_RRSIG = 46,
+	DNS_NSEC = 47,
 	DNS_DNSKEY = 48,
+	DNS_NSEC3 = 50,
 	DNS_TLSA = 52,
 };
 
@@ -78,6 +80,9 @@ struct answer {
 	struct dns_rr
 	    *rr; /* records of the asked type at canonical; DNS_SECURE and DNS_INSECURE only */
 	size_t nrr;
+	/* What came, when it is proven (secure records, or a secure absence): the signatures are in
+	 * it (wire/rrset.h). */
+	struct slice packet;
 	/* Records: when the first of their signatures, or of those of the alias chain, ends (RFC
 	   4034 s3.1.5); of several signatures of one RRset the last counts. */
 	bool has_signature;

@@ -16,10 +16,10 @@ struct number_name {
 };
 
 static const struct number_name types[] = {
-    {DNS_A, "A"},         {DNS_NS, "NS"}, {DNS_CNAME, "CNAME"}, {DNS_SOA, "SOA"},
-    {DNS_PTR, "PTR"},     {DNS_MX, "MX"}, {DNS_TXT, "TXT"},     {DNS_AAAA, "AAAA"},
-    {DNS_DNAME, "DNAME"}, {DNS_DS, "DS"}, {DNS_RRSIG, "RRSIG"}, {DNS_DNSKEY, "DNSKEY"},
-    {DNS_TLSA, "TLSA"},
+    {DNS_A, "A"},         {DNS_NS, "NS"},     {DNS_CNAME, "CNAME"}, {DNS_SOA, "SOA"},
+    {DNS_PTR, "PTR"},     {DNS_MX, "MX"},     {DNS_TXT, "TXT"},     {DNS_AAAA, "AAAA"},
+    {DNS_DNAME, "DNAME"}, {DNS_DS, "DS"},     {DNS_RRSIG, "RRSIG"}, {DNS_DNSKEY, "DNSKEY"},
+    {DNS_TLSA, "TLSA"},   {DNS_NSEC, "NSEC"}, {DNS_NSEC3, "NSEC3"},
 };
 
 static const struct number_name rcodes[] = {
