@@ -36,6 +36,7 @@ int cmd_relay(struct cmd *c);
 int cmd_queue(struct cmd *c);
 int cmd_audit(struct cmd *c);
 int cmd_sendmail(struct cmd *c);
+int cmd_tlsa(struct cmd *c);
 
 /* "danelaw SUBCOMMAND: message" on one line of standard error. Returns code. */
 int cmd_fail(const struct cmd *c, int code, const char *fmt, ...)

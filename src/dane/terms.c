@@ -11,6 +11,7 @@ static void copy_cert(struct arena *mem, const struct tls_cert *from, struct tls
 	to->sha256 = arena_strdup(mem, from->sha256);
 	to->spki_sha256 = arena_strdup(mem, from->spki_sha256);
 	to->key = arena_strdup(mem, from->key);
+	to->der = arena_bytes(mem, from->der);
 }
 
 static const char *copy_text(struct arena *mem, const char *s)

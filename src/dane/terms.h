@@ -41,6 +41,7 @@ struct tls_cert {
 	const char *key;         /* "RSA 2048", "EC P-256", "ED25519" */
 	int64_t not_before;      /* seconds since the epoch, UTC */
 	int64_t not_after;
+	struct slice der; /* the certificate itself; empty unless somebody asked for it */
 };
 
 /* Which record authenticated what. */

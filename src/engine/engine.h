@@ -103,6 +103,7 @@ struct session_request {
 	struct smtpc_config smtp;
 	enum tls_cert_kind kind;
 	bool no_resumption; /* nor a connection that another session left */
+	bool keep_der;      /* the TLS facts have the certificates themselves */
 	struct body body;
 	/* NULL, or called when all text went out and the final dot is next: it goes when
 	 * session_finish_text() is called. So somebody can record first that the message may have

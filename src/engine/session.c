@@ -277,6 +277,7 @@ static void start_tls(struct session *s)
 {
 	struct tls_options o = {.kind = s->request.kind,
 				.no_resumption = s->request.no_resumption,
+				.keep_der = s->request.keep_der,
 				.peer = s->place.peer};
 	s->tls = tls_connect(s->engine->tls, s->request.terms, &o, s->error, sizeof(s->error));
 	if (s->tls == NULL) { /* T10 */

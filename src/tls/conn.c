@@ -26,6 +26,7 @@ struct tls_conn {
 	struct tls_bytes b;
 	enum tls_state state;
 	bool eof;
+	bool keep_der;
 	bool resumable; /* key is set; sessions may be kept and used */
 	struct tls_terms_key key;
 	SSL_SESSION *early;         /* came before TLS_UP: kept only once the terms are met */
@@ -403,6 +404,7 @@ struct tls_conn *tls_connect(struct tls_client *c, const struct tls_terms *terms
 	arena_init(&t->report->mem, REPORT_BYTES_MAX);
 	t->client = c;
 	t->state = TLS_HANDSHAKING;
+	t->keep_der = o->keep_der;
 	t->report->facts = (struct tls_facts){.detail = "",
 					      .x509_text = "",
 					      .version = "",
@@ -525,6 +527,8 @@ const struct tls_facts *tls_facts(const struct tls_conn *t)
 	if (served != NULL && !r->chain_done) {
 		r->chain_done = true;
 		tls_facts_chain(&r->mem, served, &r->facts);
+		if (t->keep_der)
+			tls_facts_keep_der(&r->mem, served, &r->facts);
 	}
 	return &r->facts;
 }

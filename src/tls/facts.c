@@ -119,9 +119,8 @@ static const char *group_text(int nid, const char *name)
 	}
 }
 
-static const char *key_text(struct arena *mem, X509 *cert)
+const char *tls_facts_key(struct arena *mem, EVP_PKEY *key)
 {
-	EVP_PKEY *key = X509_get0_pubkey(cert);
 	if (key == NULL)
 		return "unknown";
 	char group[64] = "";
@@ -157,7 +156,7 @@ static void facts_cert(struct arena *mem, X509 *cert, struct tls_cert *out)
 	out->names = tls_facts_dns_names(mem, cert);
 	out->sha256 = hex_of_cert(mem, cert);
 	out->spki_sha256 = hex_of_key(mem, cert);
-	out->key = key_text(mem, cert);
+	out->key = tls_facts_key(mem, X509_get0_pubkey(cert));
 	out->not_before = tls_facts_time(X509_get0_notBefore(cert));
 	out->not_after = tls_facts_time(X509_get0_notAfter(cert));
 }
@@ -176,6 +175,18 @@ void tls_facts_chain(struct arena *mem, STACK_OF(X509) * served, struct tls_fact
 		return;
 	f->chain = chain;
 	f->nchain = (size_t)n;
+}
+
+void tls_facts_keep_der(struct arena *mem, STACK_OF(X509) * served, struct tls_facts *f)
+{
+	struct tls_cert *chain = unconst(f->chain);
+	for (size_t i = 0; i < f->nchain; i++) {
+		unsigned char *der = NULL;
+		int n = i2d_X509(sk_X509_value(served, (int)i), &der);
+		if (n > 0)
+			chain[i].der = arena_bytes(mem, slice_make(der, (size_t)n));
+		OPENSSL_free(der);
+	}
 }
 
 /* TLS 1.2 without an ECDHE suite has no group. */

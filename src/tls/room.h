@@ -7,7 +7,8 @@
  * one X.509 verification (the same for a handshake and offline), match.c compares records with
  * certificates, verdict.c turns the result into a reason and a sentence, facts.c describes chains,
  * sessions.c keeps resumable sessions, chain.c reads chains, verify.c is the offline verifier,
- * lean.c narrows OpenSSL down for the client.
+ * lean.c narrows OpenSSL down for the client,
+ * keys.c and keys_make.c are for an operator's own keys.
  */
 #ifndef TLS_ROOM_H
 #define TLS_ROOM_H
@@ -107,6 +108,9 @@ bool tls_pkix_load(struct tls_client *c, SSL *ssl, const struct tls_terms *terms
 		   size_t room);
 /* After a verification that succeeded: the name that the certificate has; NULL: none. */
 const char *tls_pkix_name(SSL *ssl);
+/* Is this certificate one of the system's CAs, or issued below one (with the help of `others`)?
+ * Dates do not count. */
+bool tls_pkix_knows(X509 *cert, STACK_OF(X509) * others);
 
 /* --- check.c --- */
 
@@ -153,11 +157,15 @@ const char *tls_verdict_detail(struct arena *mem, enum reason r, const struct ch
 
 /* Describes the chain into f->chain; leaves it empty when memory runs out. */
 void tls_facts_chain(struct arena *mem, STACK_OF(X509) * served, struct tls_facts *f);
+/* Adds the certificates themselves to a chain that was described. */
+void tls_facts_keep_der(struct arena *mem, STACK_OF(X509) * served, struct tls_facts *f);
 /* Subject (or issuer) as one line of RFC 2253. */
 const char *tls_facts_name(struct arena *mem, const X509_NAME *name);
 /* DNS names of the certificate, separated by blanks; "" if none. Octets outside a host name's
  * alphabet are shown as '?'. */
 const char *tls_facts_dns_names(struct arena *mem, X509 *cert);
+/* "RSA 2048", "EC P-256"; NULL gives "unknown". */
+const char *tls_facts_key(struct arena *mem, EVP_PKEY *key);
 int64_t tls_facts_time(const ASN1_TIME *t);
 /* Version, cipher and group of a handshake that got so far. */
 void tls_facts_protocol(SSL *ssl, struct tls_facts *f);

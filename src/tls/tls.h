@@ -3,8 +3,8 @@
  * tls: TLS with DANE over memory (OpenSSL 3): bytes in, bytes out, no socket (T1-T11).
  *
  * One struct tls_client per process and configuration; many struct tls_conn from it. The system's
- * CA store is read under HOST_PKIX only (S1). All strings in facts belong to the object that
- * reports them. Not thread-safe.
+ * CA store is read under HOST_PKIX (S1), and to name public CAs (keys.h); never for DANE. All
+ * strings in facts belong to the object that reports them. Not thread-safe.
  */
 #ifndef TLS_TLS_H
 #define TLS_TLS_H
@@ -34,6 +34,7 @@ enum tls_cert_kind { TLS_CERT_ANY, TLS_CERT_RSA, TLS_CERT_ECDSA };
 struct tls_options {
 	enum tls_cert_kind kind; /* offer only signature algorithms for this kind of server key */
 	bool no_resumption;      /* a probe proves itself anew */
+	bool keep_der;           /* the facts have the certificates themselves */
 	const char *peer; /* "address:port": part of the session key (T9); NULL: no resumption */
 };
 
