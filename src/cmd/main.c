@@ -32,8 +32,8 @@ static const struct command {
     {"send", cmd_send, "deliver a message now, in one attempt, without a queue"},
     {"verify", cmd_verify, "judge a certificate chain against TLSA records, offline"},
     {"resolve", cmd_resolve, "ask the validating resolver"},
-    {"selfcheck", cmd_selfcheck, "does a server keep what its TLSA records promise?"},
     {"tlsa", cmd_tlsa, "TLSA records for your own servers"},
+    {"selfcheck", cmd_selfcheck, "does a server keep what its TLSA records promise?"},
     {"relay", cmd_relay, "the daemon: take mail in, keep it, deliver it by DANE"},
     {"queue", cmd_queue, "look at the relay's queue and change it"},
     {"audit", cmd_audit, "show what the relay did, and whether its records are untouched"},
@@ -59,8 +59,8 @@ static const char commands_help[] =
     "  send      deliver a message now, in one attempt, without a queue\n"
     "  verify    judge a certificate chain against TLSA records, offline\n"
     "  resolve   ask the validating resolver\n"
-    "  selfcheck does a server keep what its TLSA records promise?\n"
     "  tlsa      TLSA records for your own servers\n"
+    "  selfcheck does a server keep what its TLSA records promise?\n"
     "  relay     the daemon: take mail in, keep it, deliver it by DANE\n"
     "  queue     look at the relay's queue and change it\n"
     "  audit     show what the relay did, and whether its records are untouched\n"

@@ -13,6 +13,7 @@ static const struct action {
 	int (*run)(struct cmd *c);
 } actions[] = {
     {"gen", tlsa_gen},
+    {"verify", tlsa_verify},
 };
 enum { NACTIONS = sizeof(actions) / sizeof(actions[0]) };
 
@@ -21,6 +22,7 @@ static const struct usage usage = {
     .summary = "TLSA records for your own servers.",
     .more = "Actions:\n"
 	    "  gen     make records from certificates, keys, requests, or what a server presents\n"
+	    "  verify  would these chains satisfy what is published now?\n"
 	    "\n'danelaw tlsa ACTION --help' says more; so does danelaw-tlsa(1).",
 };
 

@@ -74,9 +74,17 @@ struct gen {
 
 /* --- Making --- */
 
+static bool is_public_ca(const struct tls_source *s, size_t which)
+{
+	struct tls_cas *cas = tls_cas_load();
+	bool yes = cas != NULL && tls_cas_know(cas, tls_source_chain(s), (int)which, loop_wall_s());
+	tls_cas_free(&cas);
+	return yes;
+}
+
 static const char *warning_for(struct gen *g, const struct tls_source *s, size_t which)
 {
-	if (g->form.usage == TLSA_DANE_TA && tls_source_is_public_ca(s, which))
+	if (g->form.usage == TLSA_DANE_TA && is_public_ca(s, which))
 		return "the CA of this record is a public one: such CAs change their intermediate "
 		       "certificates without notice, and the record would match no more; 3 1 1 is "
 		       "safer (RFC 7672 s3.1.3)";

@@ -309,9 +309,3 @@ bool tls_source_same_key(const struct tls_source *a, const struct tls_source *b)
 	ERR_clear_error();
 	return same;
 }
-
-bool tls_source_is_public_ca(const struct tls_source *s, size_t at)
-{
-	X509 *cert = cert_at(s, at);
-	return cert != NULL && tls_pkix_knows(cert, s->chain->certs);
-}

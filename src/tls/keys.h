@@ -50,13 +50,6 @@ bool tls_source_matches(const struct tls_source *s, const struct tlsa *rr);
 /* Are the public keys (of the leaves) the same? */
 bool tls_source_same_key(const struct tls_source *a, const struct tls_source *b);
 
-/*
- * Does certificate `at` belong to a CA that this system's store of CAs knows: is it one of them, or
- * issued below one? Such CAs change their intermediates without asking (RFC 7672 s3.1.3). Dates do
- * not count. No store: false.
- */
-bool tls_source_is_public_ca(const struct tls_source *s, size_t at);
-
 /* --- New keys --- */
 
 enum tls_key_type { TLS_KEY_ECDSA_P256, TLS_KEY_RSA_2048, TLS_KEY_RSA_3072 };

@@ -4,8 +4,7 @@
  *
  * The only file that reads a CA store: OpenSSL's default one, with SSL_CERT_FILE and SSL_CERT_DIR.
  * It goes to single connections and never into a context, so that no CA can stand in for a TLSA
- * record. An operator is also told which CAs are public ones (tls_pkix_knows()); that permits
- * nothing.
+ * record.
  */
 #include "tls/room.h"
 
@@ -17,23 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* NULL: OpenSSL's error queue says why. */
-static X509_STORE *system_cas(void)
-{
-	X509_STORE *cas = X509_STORE_new();
-	if (cas != NULL && X509_STORE_set_default_paths(cas) == 1)
-		return cas;
-	X509_STORE_free(cas);
-	return NULL;
-}
-
 static bool load_cas(struct tls_client *c, char *error, size_t room)
 {
-	if (c->cas == NULL)
-		c->cas = system_cas();
-	if (c->cas == NULL)
-		tls_openssl_error("cannot load the system's CA certificates", error, room);
-	return c->cas != NULL;
+	if (c->cas != NULL)
+		return true;
+	c->cas = X509_STORE_new();
+	if (c->cas != NULL && X509_STORE_set_default_paths(c->cas) == 1)
+		return true;
+	X509_STORE_free(c->cas);
+	c->cas = NULL;
+	tls_openssl_error("cannot load the system's CA certificates", error, room);
+	return false;
 }
 
 /* HASH.N, as the library would look for it: eight hexadecimal digits, a dot, digits */
@@ -111,21 +104,4 @@ bool tls_pkix_load(struct tls_client *c, SSL *ssl, const struct tls_terms *terms
 const char *tls_pkix_name(SSL *ssl)
 {
 	return SSL_get0_peername(ssl);
-}
-
-bool tls_pkix_knows(X509 *cert, STACK_OF(X509) * others)
-{
-	ERR_clear_error();
-	X509_STORE *cas = system_cas();
-	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	bool known = false;
-	if (cas != NULL && ctx != NULL && X509_STORE_CTX_init(ctx, cas, cert, others) == 1) {
-		X509_STORE_CTX_set_flags(ctx,
-					 X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN);
-		known = X509_verify_cert(ctx) == 1;
-	}
-	X509_STORE_CTX_free(ctx);
-	X509_STORE_free(cas);
-	ERR_clear_error();
-	return known;
 }

@@ -108,9 +108,6 @@ bool tls_pkix_load(struct tls_client *c, SSL *ssl, const struct tls_terms *terms
 		   size_t room);
 /* After a verification that succeeded: the name that the certificate has; NULL: none. */
 const char *tls_pkix_name(SSL *ssl);
-/* Is this certificate one of the system's CAs, or issued below one (with the help of `others`)?
- * Dates do not count. */
-bool tls_pkix_knows(X509 *cert, STACK_OF(X509) * others);
 
 /* --- check.c --- */
 

@@ -3,7 +3,7 @@
  * tls: TLS with DANE over memory (OpenSSL 3): bytes in, bytes out, no socket (T1-T11).
  *
  * One struct tls_client per process and configuration; many struct tls_conn from it. The system's
- * CA store is read under HOST_PKIX (S1), and to name public CAs (keys.h); never for DANE. All
+ * CA store is read under HOST_PKIX (S1), and to see which CAs are public; never for DANE. All
  * strings in facts belong to the object that reports them. Not thread-safe.
  */
 #ifndef TLS_TLS_H
