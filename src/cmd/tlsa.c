@@ -14,6 +14,7 @@ static const struct action {
 } actions[] = {
     {"gen", tlsa_gen},
     {"verify", tlsa_verify},
+    {"roll", tlsa_roll},
 };
 enum { NACTIONS = sizeof(actions) / sizeof(actions[0]) };
 
@@ -23,6 +24,7 @@ static const struct usage usage = {
     .more = "Actions:\n"
 	    "  gen     make records from certificates, keys, requests, or what a server presents\n"
 	    "  verify  would these chains satisfy what is published now?\n"
+	    "  roll    change the key or the CA, step by step\n"
 	    "\n'danelaw tlsa ACTION --help' says more; so does danelaw-tlsa(1).",
 };
 

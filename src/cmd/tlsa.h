@@ -25,6 +25,7 @@ enum {
 /* One action: c->argv[0] is its name. */
 int tlsa_gen(struct cmd *c);
 int tlsa_verify(struct cmd *c);
+int tlsa_roll(struct cmd *c);
 
 /* The source in a PEM file. On an error *code is the exit code and all is said. */
 struct tls_source *tlsa_read_source(const struct cmd *c, const char *path, int *code);

@@ -25,6 +25,10 @@ struct dns_config {
 	uint32_t sig_skew_s;   /* tolerated clock difference of signatures, both bounds */
 	uint32_t timeout_ms;   /* of one question, all retries included */
 	bool no_ipv4, no_ipv6; /* families for talking to name servers */
+	/* To see what one name server of a zone has: for names in this zone only `zone_server`
+	 * (ADDR[@PORT]) is asked, validated as ever, and TTLs are shown as they came, however long.
+	 * NULL: no such zone. */
+	const char *zone, *zone_server;
 };
 
 struct dns;

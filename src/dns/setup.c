@@ -130,6 +130,17 @@ static bool is_loopback(const char *server)
 	return ip.family == 4 ? ip.b[0] == 127 : memcmp(ip.b, one, sizeof one) == 0;
 }
 
+static bool set_zone_server(struct ub_ctx *ctx, const struct dns_config *c, struct setup_error *e)
+{
+	if (!c->zone)
+		return true;
+	if (ub_ctx_set_stub(ctx, c->zone, c->zone_server, 0) != 0)
+		return setup_fail(e, "cannot ask %.80s for the zone %.255s", c->zone_server,
+				  c->zone);
+	return set(ctx, "cache-max-ttl:", "2147483647", e) &&
+	       set(ctx, "cache-max-negative-ttl:", "2147483647", e);
+}
+
 /* Where questions go. */
 static bool set_route(struct ub_ctx *ctx, const struct dns_config *c, struct setup_error *e)
 {
@@ -141,6 +152,8 @@ static bool set_route(struct ub_ctx *ctx, const struct dns_config *c, struct set
 		return setup_fail(e, "dns.stub: \"%.80s\" is not ADDRESS[@PORT]", c->stub);
 	if (c->forward && ub_ctx_set_fwd(ctx, c->forward) != 0)
 		return setup_fail(e, "dns.forward: \"%.80s\" is not ADDRESS[@PORT]", c->forward);
+	if (!set_zone_server(ctx, c, e))
+		return false;
 	/* A hostile delegation must not make us talk to what listens on this machine. */
 	bool local = is_loopback(c->stub) || is_loopback(c->forward);
 	return set(ctx, "do-not-query-localhost:", local ? "no" : "yes", e) &&

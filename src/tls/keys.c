@@ -302,10 +302,15 @@ bool tls_source_matches(const struct tls_source *s, const struct tlsa *rr)
 	return false;
 }
 
-bool tls_source_same_key(const struct tls_source *a, const struct tls_source *b)
+enum tls_cert_kind tls_source_key_kind(const struct tls_source *s)
 {
-	EVP_PKEY *x = key_at(a, 0), *y = key_at(b, 0);
-	bool same = x != NULL && y != NULL && EVP_PKEY_eq(x, y) == 1;
-	ERR_clear_error();
-	return same;
+	EVP_PKEY *key = key_at(s, 0);
+	switch (key != NULL ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE) {
+	case EVP_PKEY_RSA:
+		return TLS_CERT_RSA;
+	case EVP_PKEY_EC:
+		return TLS_CERT_ECDSA;
+	default:
+		return TLS_CERT_ANY;
+	}
 }

@@ -47,8 +47,8 @@ bool tls_source_record(const struct tls_source *s, size_t at, const struct tlsa 
 /* Does the record match any certificate of the chain that its usage may match, or the key? Only
  * data are compared: names, dates and signatures are the verifier's. */
 bool tls_source_matches(const struct tls_source *s, const struct tlsa *rr);
-/* Are the public keys (of the leaves) the same? */
-bool tls_source_same_key(const struct tls_source *a, const struct tls_source *b);
+/* Of the key, or of the leaf's: TLS_CERT_ANY for another kind. */
+enum tls_cert_kind tls_source_key_kind(const struct tls_source *s);
 
 /* --- New keys --- */
 
