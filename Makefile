@@ -51,6 +51,7 @@ test-live: build
 	@lab/lab run -- lab/routes_test.py
 	@lab/lab run -- lab/selfcheck_test.py
 	@lab/lab run -- lab/evidence_test.py
+	@lab/lab run -- lab/roll_test.py
 
 demo: deps build
 	@lab/lab demo
