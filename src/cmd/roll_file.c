@@ -278,6 +278,20 @@ static bool get_numbers(struct roll_job *job, const struct json *j)
 	return true;
 }
 
+/* What is missing would read as nothing or zero: a shorter wait, no record to keep. */
+static bool is_whole(const struct json *j)
+{
+	static const char *const keys[] = {
+	    "host",    "owner",    "has_old", "since",  "until",        "hold_s", "seen",
+	    "boot",    "settle_s", "ticks",   "put_in", "old",          "new",    "dropping",
+	    "connect", "nsupdate", "server",  "hook",   "connect_port", "tsig",   "key_file"};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (!json_has_key(j, keys[i]))
+			return false;
+	}
+	return true;
+}
+
 static bool from_json(struct roll_job *job, struct json *j)
 {
 	const char *type = json_get_str(j, "key_type");
@@ -289,7 +303,7 @@ static bool from_json(struct roll_job *job, struct json *j)
 	job->server = get_str(job, j, "server");
 	job->tsig = get_str(job, j, "tsig");
 	job->nsupdate = json_get_bool(j, "nsupdate");
-	return job->host != NULL && job->owner != NULL && type != NULL &&
+	return is_whole(j) && job->host != NULL && job->owner != NULL && type != NULL &&
 	       tls_key_type_from_text(type, &job->key_type) && get_numbers(job, j) &&
 	       get_machine(j, &job->machine) && get_records(job, j, "old", &job->old) &&
 	       get_records(job, j, "new", &job->new) && get_addresses(job, j) && !job->mem.failed;
