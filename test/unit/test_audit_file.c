@@ -3,6 +3,7 @@
  * that was tampered with is noticed. */
 #include "../store/help.h"
 #include "digest/digest.h"
+#include "engine/evidence.h"
 #include "relay/audit_file.h"
 #include "store/room.h"
 #include "unit.h"
@@ -560,6 +561,105 @@ static void what_was_under_way_is_told(void **state)
 	move(f, 1);
 }
 
+/* --- Evidence --------------------------------------------------------------------------------- */
+
+/* Two RRsets, the first the same for all, the second of number i. */
+static void evidence_of(uint8_t i, uint8_t octets[static 2][64], struct evidence *e)
+{
+	*e = (struct evidence){.time = 1,
+			       .destination = "example",
+			       .host = "example",
+			       .base = "example",
+			       .mx = EVIDENCE_MX_NONE,
+			       .port = 25,
+			       .nrrset = 2};
+	for (uint8_t k = 0; k < 2; k++) {
+		struct buf b;
+		buf_init(&b, 64);
+		buf_add(&b, "\0\0\1\0\1\0\0\0\0\0\4\1\2\3", 14);
+		buf_add_u8(&b, k == 0 ? 0 : i);
+		buf_add(&b, "\0\0\56\0\1\0\0\0\0\0\24", 11);
+		buf_add(&b, "\0\1\15\0\0\0\0\0\0\0\0\2\0\0\0\1\0\7\0x", 20);
+		memcpy(octets[k], buf_slice(&b).p, buf_len(&b));
+		e->rrset[k] = slice_make(octets[k], buf_len(&b));
+		buf_free(&b);
+	}
+	evidence_set_id(e);
+}
+
+/* Evidence as a courier sends it, and behind it a record that has its id. */
+static void add_with_evidence(struct fixture *f, uint8_t i)
+{
+	uint8_t octets[2][64];
+	struct evidence e;
+	struct buf evidence, record;
+	struct store_outbox box;
+	struct audit_record r = {.type = AUDIT_ATTEMPT, .attempt = {.count = 1}};
+	evidence_of(i, octets, &e);
+	memcpy(r.attempt.evidence, e.id, AUDIT_DIGEST);
+	buf_init(&evidence, EVIDENCE_BODY_MAX);
+	buf_init(&record, AUDIT_BODY_MAX);
+	assert_true(evidence_encode(&e, &evidence) && audit_encode(&r, &record));
+	IS(store_outbox_state(f->queue, &box), STORE_OK);
+	IS(store_begin(f->queue), STORE_OK);
+	struct store_outbox_row rows[] = {{box.last + 1, 1000 + i, buf_slice(&evidence)},
+					  {box.last + 2, 1000 + i, buf_slice(&record)}};
+	IS(store_outbox_add(f->queue, &rows[0]), STORE_OK);
+	IS(store_outbox_add(f->queue, &rows[1]), STORE_OK);
+	IS(store_commit(f->queue), STORE_OK);
+	buf_free(&evidence);
+	buf_free(&record);
+	move(f, 2);
+	done(f);
+}
+
+static enum store_status kept(struct fixture *f, uint8_t i)
+{
+	uint8_t octets[2][64];
+	struct evidence e, found;
+	struct arena mem;
+	arena_init(&mem, 65536);
+	evidence_of(i, octets, &e);
+	enum store_status s = store_audit_evidence(f->file.store, e.id, &mem, &found);
+	if (s == STORE_OK) {
+		assert_int_equal(found.nrrset, 2);
+		assert_true(slice_eq(found.rrset[1], e.rrset[1]));
+		evidence_set_id(&found);
+		assert_memory_equal(found.id, e.id, AUDIT_DIGEST);
+	}
+	arena_free(&mem);
+	return s;
+}
+
+static void evidence_goes_with_its_last_record(void **state)
+{
+	struct fixture *f = *state;
+	size_t n;
+	add_with_evidence(f, 1); /* record 1 */
+	add_with_evidence(f, 2);
+	add_with_evidence(f, 1); /* record 3 names it again */
+	IS(kept(f, 1), STORE_OK);
+	IS(kept(f, 2), STORE_OK);
+	assert_int_equal(broken(f, &f->file.head, &n), 0);
+	assert_int_equal(n, 3); /* evidence is no record */
+	add(f, 10, 1);
+	move(f, 1);
+	done(f);
+	struct audit_head second = {.n = 2};
+	IS(store_audit_begin(f->file.store), STORE_OK);
+	IS(store_audit_set_start(f->file.store, &second), STORE_OK);
+	IS(store_audit_evidence_forget(f->file.store, 100), STORE_OK);
+	IS(store_audit_commit(f->file.store), STORE_OK);
+	IS(kept(f, 1), STORE_OK);
+	IS(kept(f, 2), STORE_NOT_FOUND);
+	second.n = 3;
+	IS(store_audit_begin(f->file.store), STORE_OK);
+	IS(store_audit_set_start(f->file.store, &second), STORE_OK);
+	IS(store_audit_evidence_forget(f->file.store, 100), STORE_OK);
+	IS(store_audit_commit(f->file.store), STORE_OK);
+	IS(kept(f, 1), STORE_NOT_FOUND);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -577,6 +677,7 @@ int main(void)
 	    TEST(a_file_that_was_removed_is_missed),
 	    TEST(old_records_go_and_a_checkpoint_stays),
 	    TEST(peers_are_remembered),
+	    TEST(evidence_goes_with_its_last_record),
 	    TEST(strange_files_are_refused),
 	    TEST(a_queue_of_version_1_gets_its_outbox),
 	    TEST(what_was_under_way_is_told),
