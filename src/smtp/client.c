@@ -239,6 +239,12 @@ static void dispatch(struct smtpc *c, const struct reply *r)
 		return;
 	}
 	c->heard = true;
+	bool is_mail = before == PHASE_MAIL || before == PHASE_RCPT || before == PHASE_DATA;
+	if (is_mail && smtpc_is_our_lack(c, r)) {
+		smtpc_keep_reply(c, r);
+		smtpc_end(c, SMTPC_AUTH_WAITS);
+		return;
+	}
 	steps[before].on_reply(c, r);
 }
 

@@ -75,8 +75,8 @@ struct smtpc_config {
 	/* NULL: none. Only under TLS: without it there is no mail either (S1). Never with a TLS
 	 * that authenticates nobody: that is the driver's to know. */
 	const struct smtpc_auth *auth;
-	/* 5yz to AUTH and 530 to MAIL (RFC 4954 s6) are our operator's to mend: the message waits
-	 * and nobody is refused for good. */
+	/* 5yz to AUTH and 530 to any command of the mail (RFC 4954 s6) are our operator's to mend:
+	 * the message waits and nobody is refused for good. */
 	bool auth_waits;
 	const struct smtpc_timeouts *timeouts;
 	size_t rcpts_max; /* recipients in one transaction; 0: 100 (RFC 5321 s4.5.3.1.8) */
@@ -108,7 +108,7 @@ enum smtpc_end {
 	   replies; in doubt are those in RCPT_ACCEPTED only. */
 	SMTPC_LOST_AFTER_DATA,
 	SMTPC_AUTH_REFUSED, /* 5yz to AUTH, or no mechanism that we have */
-	SMTPC_AUTH_WAITS,   /* the same, or 530 to MAIL, with auth_waits */
+	SMTPC_AUTH_WAITS,   /* the same, or 530 to the mail, with auth_waits */
 	SMTPC_LOCAL,        /* out of memory, message text failed, bad argument */
 };
 

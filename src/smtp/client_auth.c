@@ -76,6 +76,11 @@ enum smtpc_end smtpc_auth_refusal(const struct smtpc *c)
 	return c->config.auth_waits ? SMTPC_AUTH_WAITS : SMTPC_AUTH_REFUSED;
 }
 
+bool smtpc_is_our_lack(const struct smtpc *c, const struct reply *r)
+{
+	return r->code == 530 && c->config.auth_waits;
+}
+
 void smtpc_after_hello(struct smtpc *c)
 {
 	if (c->config.auth == NULL) {

@@ -39,6 +39,10 @@ static void take_early_reply(struct smtpc *c, const struct reply *r)
 		smtpc_abort(c, SMTPC_PROTOCOL);
 		return;
 	}
+	if (smtpc_is_our_lack(c, r)) {
+		smtpc_abort(c, SMTPC_AUTH_WAITS);
+		return;
+	}
 	if (c->config.lmtp)
 		smtpc_settle_next(c, r);
 	else
@@ -97,6 +101,10 @@ void smtpc_on_data_done(struct smtpc *c, const struct reply *r)
 		return;
 	}
 	c->final_dot = false;
+	if (smtpc_is_our_lack(c, r)) {
+		smtpc_end(c, SMTPC_AUTH_WAITS);
+		return;
+	}
 	c->taken = r->code == 250;
 	smtpc_settle(c, RCPT_ACCEPTED, r);
 	smtpc_next_transaction(c);

@@ -97,6 +97,8 @@ void smtpc_on_quit(struct smtpc *c, const struct reply *r);
 void smtpc_after_hello(struct smtpc *c);
 /* Our name or password, or their lack, is the reason. */
 enum smtpc_end smtpc_auth_refusal(const struct smtpc *c);
+/* Does the host refuse for want of a password that is our operator's to give (RFC 4954 s6)? */
+bool smtpc_is_our_lack(const struct smtpc *c, const struct reply *r);
 /* Overwrites what was written and taken by the driver. */
 void smtpc_wipe_output(struct smtpc *c);
 /* client_mail.c: starts the next transaction if recipients are pending, else ends the session well.

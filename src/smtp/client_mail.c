@@ -87,10 +87,6 @@ void smtpc_on_mail(struct smtpc *c, const struct reply *r)
 		smtpc_end(c, SMTPC_PROTOCOL);
 		return;
 	}
-	if (r->code == 530 && c->config.auth_waits) { /* authentication required */
-		smtpc_end(c, SMTPC_AUTH_WAITS);
-		return;
-	}
 	smtpc_settle(c, RCPT_PENDING, r);
 	smtpc_end(c, reply_is_permanent(r) ? SMTPC_MAIL_REJECTED : SMTPC_MAIL_DEFERRED);
 }
