@@ -11,8 +11,9 @@
 static enum reason reason_of_tls(const struct tls_facts *t)
 {
 	/* T10: TLS says it failed and does not say why, or was not even tried: never "ok". T7: nor
-	 * can it say anything that bounces. */
-	if (t == NULL || t->reason == REASON_OK || reason_fate(t->reason) == FATE_FAIL)
+	 * can it say anything that bounces, nor that a text was on its way. */
+	if (t == NULL || t->reason == REASON_OK || t->reason == REASON_LOST_AFTER_DATA ||
+	    reason_fate(t->reason) == FATE_FAIL)
 		return REASON_TLS_FAILED;
 	return t->reason;
 }
