@@ -727,6 +727,84 @@ static void an_older_queue_is_migrated(void **state)
 	help_clean(path);
 }
 
+/* One of each state, as the first version wrote them; 4 and 5 are of one message, 4 done. */
+static const char first_version_in_every_state[] =
+    "PRAGMA application_id = 1145853777; PRAGMA user_version = 1;"
+    "INSERT INTO message (id, queue_id, arrived, expires, reverse_path, origin, size, eight_bit, "
+    "smtputf8) VALUES (1, 'waits', 1, 9000000, 'a@x', 't', 1, 0, 0), "
+    "(2, 'held', 1, 9000000, '', 't', 1, 0, 0), (3, 'active', 1, 9000000, 'a@x', 't', 1, 0, 0), "
+    "(4, 'partly', 1, 9000000, 'b@x', 't', 1, 0, 0), "
+    "(5, 'doubt', 1, 9000000, 'b@x', 't', 1, 0, 0);"
+    "INSERT INTO body SELECT id * 4096, x'78' FROM message;"
+    "INSERT INTO destination (id, name, backoff_until, failures) VALUES (1, 'd.example', 7, 2), "
+    "(2, 'e.example', 0, 0);"
+    "INSERT INTO delivery (id, message, destination, due, arrived, expires) VALUES "
+    "(1, 1, 1, 1, 1, 9000000), (2, 2, 1, 1, 1, 9000000), (3, 3, 1, 1, 1, 9000000), "
+    "(4, 4, 1, 1, 1, 9000000), (5, 4, 2, 1, 1, 9000000), (6, 5, 2, 1, 1, 9000000);"
+    "INSERT INTO recipient (delivery, n, address) SELECT id, 0, 'r@' || id || '.example' "
+    "FROM delivery;"
+    "UPDATE delivery SET state = 1 WHERE id = 2;"
+    "UPDATE delivery SET state = 2 WHERE id IN (3, 4, 6);"
+    "UPDATE delivery SET hold_wanted = 1 WHERE id = 3;"
+    "UPDATE recipient SET state = 1 WHERE delivery = 4;"
+    "UPDATE delivery SET state = 3 WHERE id = 4;"
+    "UPDATE delivery SET dot_sent = 1 WHERE id = 6;"
+    "INSERT INTO try (delivery, n, at, reason) VALUES (1, 1, 1, 'timeout');"
+    "UPDATE delivery SET tries = 1, attempts = 1, reason = 'timeout' WHERE id = 1";
+
+static void check_states_after_migration(struct store *s)
+{
+	/* held by its operator's wish: 3; the courier of 6 is gone: it waits, in doubt */
+	static const struct {
+		int64_t state, pending, in_doubt;
+	} want[] = {{0, 1, 0}, {1, 1, 0}, {1, 1, 0}, {3, 0, 0}, {0, 1, 0}, {0, 1, 1}};
+	sqlite3_stmt *st;
+	OK(sqlite3_prepare_v2(s->db,
+			      "SELECT state, d.pending, in_doubt, "
+			      "d.sender <> 0, (SELECT count(*) FROM body WHERE id = "
+			      "message * 4096) FROM delivery d ORDER BY id",
+			      -1, &st, NULL));
+	for (size_t i = 0; i < ROWS(want); i++) {
+		assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+		assert_int_equal(sqlite3_column_int64(st, 0), want[i].state);
+		assert_int_equal(sqlite3_column_int64(st, 1), want[i].pending);
+		assert_int_equal(sqlite3_column_int64(st, 2), want[i].in_doubt);
+		assert_int_equal(sqlite3_column_int64(st, 3), 1);
+		assert_int_equal(sqlite3_column_int64(st, 4), 1);
+	}
+	assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+	sqlite3_finalize(st);
+}
+
+static void no_state_is_lost_by_a_migration(void **state)
+{
+	(void)state;
+	char path[256];
+	int64_t due[4];
+	size_t n;
+	bool more;
+	struct store_totals t;
+	help_path(path);
+	raw(path, "PRAGMA auto_vacuum = 2; VACUUM");
+	raw(path, store_schema_sql);
+	raw(path, first_version_in_every_state);
+	struct store *s = help_open(path, NULL);
+	check_states_after_migration(s);
+	OK(store_totals(s, &t));
+	assert_int_equal(t.messages, 5);
+	assert_int_equal(t.recipients, 5);
+	assert_int_equal(t.in_doubt, 1);
+	OK(store_due(s, 2, T0, 4, 1, due, &n, &more));
+	assert_int_equal(n, 1); /* both are of b@x */
+	assert_true(more);
+	store_close(&s);
+	help_audit(path);
+	s = help_open(path, NULL); /* and again, without a migration */
+	check_states_after_migration(s);
+	store_close(&s);
+	help_clean(path);
+}
+
 /* What the program never asks for, SQL refuses as well. */
 static void the_schema_refuses_illegal_steps(void **state)
 {
@@ -811,6 +889,7 @@ int main(void)
 	    cmocka_unit_test(damage_is_found),
 	    cmocka_unit_test(a_missing_part_is_damage_of_one_message),
 	    cmocka_unit_test(an_older_queue_is_migrated),
+	    cmocka_unit_test(no_state_is_lost_by_a_migration),
 	    T(the_schema_refuses_illegal_steps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
