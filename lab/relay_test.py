@@ -812,6 +812,41 @@ def test_rate(score, folder):
     relay.stop()
 
 
+def test_postmaster(score, folder):
+    """RFC 5321 s4.5.1: <postmaster> is taken from anybody, for relay.postmaster; without it the mail waits."""
+    def ask(relay, *recipients):
+        with relay.client() as c:
+            c.ehlo()
+            expect(c.docmd(f"MAIL FROM:<a@{BACK}>"), 250)
+            return [c.docmd(f"RCPT TO:<{to}>") for to in recipients]
+
+    ours = ["postmaster", "PostMaster", f"postmaster@{HOST}", f"Postmaster@{HOST.upper()}"]
+    strangers = {"relay.networks": "192.0.2.0/24", "smtp.helo": HOST}
+    relay = Relay("postmaster", 2685, **strangers, **{"relay.postmaster": f"chief@{BACK}"}).start()
+    got = ask(relay, *ours, f"postmaster@{BACK}", f"root@{HOST}")
+    score.add("postmaster: taken from a stranger, nobody else is",
+              [] if [code for code, _ in got] == [250] * 4 + [550] * 2 else [got])
+    for n, to in enumerate(ours[1:3]):
+        queue_id = relay.send(to, letter(f"to-postmaster-{n}-"))
+        sent = wait_until(lambda i=queue_id: relay.event("sent", id=i))
+        score.add(f"postmaster: {to} goes to the mailbox", [] if sent and sent.get("to") == f"chief@{BACK}" and
+                  arrived(f"to-postmaster-{n}-") else [sent])
+    relay.stop()
+    relay = Relay("no-postmaster", 2687, **strangers).start()
+    got = ask(relay, *ours)
+    score.add("postmaster: without the option the mail waits at its client",
+              [] if all(code == 451 and b"4.3.5" in text for code, text in got) else [got])
+    score.add("postmaster: and it is said", [] if relay.event("no-postmaster") else ["it is not"])
+    relay.stop()
+    words = ["-o", f"relay.smtp={HOME}:2689", "-o", f"smtp.helo={HOST}"]
+    code, out, err = report.run([*words, "relay", "--check-config"])
+    score.add("postmaster: --check-config warns", [] if code == 0 and "relay.postmaster" in err else [code, out, err])
+    code, out, err = report.run([*words, "-o", f"relay.postmaster=chief@{BACK}", "relay", "--check-config"])
+    score.add("postmaster: --check-config is silent when it is set", [] if code == 0 and not err else [code, out, err])
+    code, out, err = report.run([*words, "-o", f"relay.postmaster=postmaster@{HOST}", "relay", "--check-config"])
+    score.add("postmaster: no circle", [] if code == 78 and "leads back" in err else [code, out, err])
+
+
 def came_back(relay, role, before):
     now = relay.roles().get(role, [])
     return len(now) == len(before) and before[0] not in now
@@ -838,7 +873,7 @@ def test_domains(score, folder, pattern="*"):
 
 TESTS = {"domains": test_domains, "clients": test_clients, "protocol": test_protocol, "reload": test_reload,
          "queue": test_queue, "time": test_time, "start": test_start, "users": test_users, "fairness": test_fairness,
-         "rate": test_rate}
+         "rate": test_rate, "postmaster": test_postmaster}
 
 
 def guarded(score, name, folder):

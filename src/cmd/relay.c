@@ -44,6 +44,7 @@ int cmd_relay(struct cmd *c)
 	if (!relay_check(c->conf))
 		return EX_CONFIG;
 	if (check) {
+		relay_warn(c->conf);
 		puts("the configuration is good");
 		return EX_OK;
 	}

@@ -3,6 +3,8 @@
 #include "relay/certificates.h"
 #include "relay/keeper_audit.h"
 #include "relay/network.h"
+#include "relay/postmaster.h"
+#include "relay/process.h"
 #include "relay/published.h"
 #include "relay/relay.h"
 
@@ -138,6 +140,29 @@ static bool check_names(const struct conf *c)
 	return ok;
 }
 
+static bool check_postmaster(const struct conf *c)
+{
+	char host[256];
+	if (c->relay_postmaster == NULL)
+		return true;
+	process_host(c, host, sizeof(host));
+	const char *why = postmaster_complaint(c->relay_postmaster, host);
+	if (why != NULL)
+		fprintf(stderr, "danelaw relay: relay.postmaster: '%s': %s\n", c->relay_postmaster,
+			why);
+	return why == NULL;
+}
+
+void relay_warn(const struct conf *c)
+{
+	bool listens = c->relay_smtp[0] != NULL || c->relay_submission[0] != NULL ||
+		       c->relay_submissions[0] != NULL;
+	if (listens && c->relay_postmaster == NULL)
+		fprintf(stderr,
+			"danelaw relay: warning: relay.postmaster is empty: mail for <postmaster> "
+			"will wait at its clients; name the address that gets it\n");
+}
+
 bool relay_check(const struct conf *c)
 {
 	bool listeners = check_listeners(c->relay_smtp);
@@ -149,5 +174,6 @@ bool relay_check(const struct conf *c)
 	bool routes = check_routes(c);
 	routes = check_credentials(c) && routes;
 	bool names = check_names(c);
+	names = check_postmaster(c) && names;
 	return check_users(c) && names && audit && routes && certificates && networks && listeners;
 }

@@ -7,6 +7,7 @@
 #include "relay/intake_int.h"
 
 #include "idn/idn.h"
+#include "relay/postmaster.h"
 #include "wire/dname.h"
 
 #include <errno.h>
@@ -159,10 +160,55 @@ static void decide_mail(struct client *c)
 	smtps_decide(c->smtp, 450, "4.7.1 Too many messages from you, try again in a minute");
 }
 
+/* The domain part as A-labels (D10), lower case; the local part as it is. */
+static const char *wire_address(struct arena *mem, const char *path)
+{
+	char ascii[256];
+	const char *at = strrchr(path, '@');
+	if (at == NULL || at[1] == '[' || idn_to_ascii(at + 1, ascii, sizeof(ascii)) != IDN_OK)
+		return arena_strdup(mem, path);
+	return arena_printf(mem, "%.*s@%s", (int)(at - path), path, ascii);
+}
+
+static enum postmaster judge_postmaster(const struct client *c, const char *rcpt)
+{
+	struct arena mem;
+	arena_init(&mem, 2 * ADDRESS_PATH_MAX + 256);
+	const char *address = wire_address(&mem, rcpt);
+	enum postmaster p =
+	    postmaster_judge(slice_str(address != NULL ? address : rcpt), c->intake->host);
+	arena_free(&mem);
+	return p;
+}
+
+/* Where a recipient's mail really goes (RFC 5321 s4.5.1). */
+static const char *destination(const struct client *c, struct arena *mem, const char *rcpt)
+{
+	const char *postmaster = c->intake->process.birth.conf->relay_postmaster;
+	bool ours = postmaster != NULL && judge_postmaster(c, rcpt) != POSTMASTER_NOT;
+	return wire_address(mem, ours ? postmaster : rcpt);
+}
+
+/* Nobody answers for this relay: the client keeps the mail until somebody does. */
+static void decide_postmaster(struct client *c)
+{
+	if (c->intake->process.birth.conf->relay_postmaster != NULL) {
+		smtps_decide(c->smtp, 250, "2.1.5 Ok");
+		return;
+	}
+	log_client(c, LOG_LEVEL_WARN, "no-postmaster", "cure", "set relay.postmaster");
+	smtps_decide(c->smtp, 451, "4.3.5 No postmaster configured");
+}
+
 static void decide_rcpt(struct client *c)
 {
 	const char *rcpt = smtps_rcpt(c->smtp)->address;
-	if (!may_relay(c) && !has_route(c, rcpt)) {
+	bool known = c->intake->process.birth.conf->relay_postmaster != NULL;
+	enum postmaster to = judge_postmaster(c, rcpt);
+	bool elsewhere = to == POSTMASTER_OURS && !known && (may_relay(c) || has_route(c, rcpt));
+	if (to != POSTMASTER_NOT && !elsewhere) {
+		decide_postmaster(c);
+	} else if (!may_relay(c) && !has_route(c, rcpt)) {
 		log_client(c, LOG_LEVEL_INFO, "relay-denied", "to", rcpt);
 		smtps_decide(c->smtp, 550, "5.7.1 Relay access denied");
 	} else if (!domain_is_good(rcpt)) {
@@ -207,7 +253,7 @@ static bool add_trace_field(struct client *c)
 		 c->queue_id);
 	if (c->tls_up)
 		buf_addf(&b, "\r\n\ttls %s", tlss_facts(c->tls)->cipher);
-	if (e->nrcpt == 1)
+	if (e->nrcpt == 1 && strchr(e->rcpt[0].address, '@') != NULL)
 		buf_addf(&b, "\r\n\tfor <%s>", e->rcpt[0].address);
 	buf_addf(&b, ";\r\n\t%s\r\n", date);
 	bool ok = buf_ok(&b) && mailtext_add(&c->text, buf_slice(&b));
@@ -223,16 +269,6 @@ static void begin_text(struct client *c)
 		smtps_decide(c->smtp, 451, "4.3.0 Queue trouble, try again later");
 	else
 		smtps_decide(c->smtp, 354, "End data with <CR><LF>.<CR><LF>");
-}
-
-/* The domain part as A-labels (D10), lower case; the local part as it is. */
-static const char *wire_address(struct arena *mem, const char *path)
-{
-	char ascii[256];
-	const char *at = strrchr(path, '@');
-	if (at == NULL || at[1] == '[' || idn_to_ascii(at + 1, ascii, sizeof(ascii)) != IDN_OK)
-		return arena_strdup(mem, path);
-	return arena_printf(mem, "%.*s@%s", (int)(at - path), path, ascii);
 }
 
 static bool fill_submit(struct client *c, struct arena *mem, struct submit *s)
@@ -257,7 +293,7 @@ static bool fill_submit(struct client *c, struct arena *mem, struct submit *s)
 	};
 	s->mail.rcpt = arena_array(mem, e->nrcpt, sizeof(*s->mail.rcpt));
 	for (size_t i = 0; s->mail.rcpt != NULL && i < e->nrcpt; i++)
-		s->mail.rcpt[i] = (struct mail_rcpt){0, wire_address(mem, e->rcpt[i].address),
+		s->mail.rcpt[i] = (struct mail_rcpt){0, destination(c, mem, e->rcpt[i].address),
 						     e->rcpt[i].orcpt, e->rcpt[i].notify};
 	return !mem->failed;
 }

@@ -17,6 +17,8 @@ struct relay_config {
 /* What can be found wrong without starting: addresses, files, keys. Prints one line each on
  * standard error. */
 bool relay_check(const struct conf *c);
+/* What is allowed and hardly meant: one line each on standard error. */
+void relay_warn(const struct conf *c);
 /* Runs until SIGTERM or SIGINT. Returns the exit code. */
 int relay_run(const struct relay_config *c);
 

@@ -167,6 +167,11 @@ static const struct play_row rcpt_row[] = {
      {EHLO, S(MAIL "RCPT TO:<PostMaster>\r\nDATA\r\n"), S("x\r\n.\r\n")},
      "220, 250, 250 2.1.0, 250 2.1.5, 354, 250 2.0.0",
      "a@b.example>PostMaster:x\r\n"},
+    {"postmaster: asked for like everybody, with parameters and route",
+     PLAY_MX,
+     {EHLO, S(MAIL "RCPT TO:<postmaster> NOTIFY=NEVER\r\nRCPT TO:<@x:POSTMASTER>\r\n"
+		   "RCPT TO:<postmaster@>\r\nRCPT TO:<root>\r\nRCPT TO:<postmaster> X=1\r\n")},
+     "220, 250, 250 2.1.0, 250 2.1.5, 250 2.1.5, 501 5.1.3, 501 5.1.3, 555 5.5.4"},
     {"a source route is ignored",
      PLAY_MX,
      {EHLO, S(MAIL "RCPT TO:<@x.example,@y.example:c@d.example>\r\nDATA\r\n"), S("x\r\n.\r\n")},
