@@ -269,6 +269,8 @@ static enum command_state policy_turn(struct command *c, FILE *out)
 		  store_status_name(s), NULL);
 	c->over = true;
 	if (s == STORE_OK)
+		loop_timer_set(k->policies, 0); /* it may be the first to end */
+	if (s == STORE_OK)
 		return COMMAND_UNCOMMITTED;
 	fail(c, s == STORE_NOT_FOUND ? "no such policy" : store_status_name(s));
 	return finish(c, 0, out);

@@ -369,8 +369,10 @@ static bool start(struct keeper *k)
 	k->linger = loop_timer_new(k->process.loop, on_commit, k);
 	k->wake = loop_timer_new(k->process.loop, on_wake, k);
 	k->maintain = loop_timer_new(k->process.loop, on_maintain, k);
+	k->policies = loop_timer_new(k->process.loop, keeper_end_policies, k);
 	return k->sched != NULL && k->linger != NULL && k->wake != NULL && k->maintain != NULL &&
-	       process_drop(&k->process) && keeper_open(k) && open_metrics(k) && confine(k);
+	       k->policies != NULL && process_drop(&k->process) && keeper_open(k) &&
+	       open_metrics(k) && confine(k);
 }
 
 static void stop(struct keeper *k)
@@ -399,6 +401,7 @@ static void stop(struct keeper *k)
 	loop_timer_free(&k->linger);
 	loop_timer_free(&k->wake);
 	loop_timer_free(&k->maintain);
+	loop_timer_free(&k->policies);
 	loop_http_free(&k->http);
 	control_close(&k->control);
 	keeper_audit_close(k);
@@ -420,6 +423,7 @@ int keeper_main(const struct birth *b)
 		if (start(k)) {
 			loop_timer_set(k->maintain, MAINTAIN_MS);
 			loop_timer_set(k->wake, 0);
+			loop_timer_set(k->policies, 0);
 			code = process_run(&k->process);
 			if (store_health(k->store) != STORE_OK)
 				code = EXIT_FAILURE;

@@ -6,7 +6,7 @@
  *
  * keeper.c: process, peers, groups. keeper_accept.c: from intake to store. keeper_send.c: from
  * store to courier. keeper_result.c: from courier to store. keeper_notify.c: notifications.
- * keeper_audit.c: records of what was done.
+ * keeper_audit.c: records of what was done. keeper_policy.c: the end of exceptions.
  */
 #ifndef RELAY_KEEPER_INT_H
 #define RELAY_KEEPER_INT_H
@@ -71,8 +71,10 @@ struct keeper {
 	struct loop_deferred *commit;
 	struct loop_timer *linger;        /* or this one commits the group */
 	unsigned in_group, in_last_group; /* calls of keeper_group() */
-	struct loop_timer *wake, *maintain;
-	int64_t wall; /* both clocks as they were when last compared */
+	struct loop_timer *wake, *maintain, *policies;
+	char policy_after[STORE_NAME_MAX + 1]; /* where the look for ended exceptions goes on */
+	uint32_t policy_wait;                  /* ms, the least of this look so far */
+	int64_t wall;                          /* both clocks as they were when last compared */
 	uint64_t elapsed;
 	int64_t look_after;  /* for destinations that are ready, if there is other work */
 	int64_t alarms_rest; /* a notification could not be queued: no alarms until then */
@@ -99,6 +101,9 @@ bool keeper_ack(struct keeper *k, struct peer *p, enum message type, uint64_t to
 void keeper_fatal(struct keeper *k, const char *what, enum store_status s);
 
 void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int fd);
+
+/* Of the timer: exceptions of the policy that are over end. */
+void keeper_end_policies(void *arg);
 
 struct flight *keeper_flight(struct keeper *k, int64_t delivery);
 void keeper_land(struct keeper *k, int64_t delivery);
