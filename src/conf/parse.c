@@ -52,9 +52,15 @@ void loader_point(struct loader *l, const char *value, size_t at)
 	struct slice rest = l->text, line = {0};
 	for (size_t i = 0; i < l->line; i++)
 		line = slice_cut(rest, '\n', &rest);
-	size_t used = strlen(l->where);
-	const uint8_t *found =
-	    line.n > 0 && *value ? memmem(line.p, line.n, value, strlen(value)) : NULL;
+	size_t used = strlen(l->where), behind = 0;
+	if (line.n > 0 && l->key != NULL) {
+		/* A short value may stand in the name too. */
+		const uint8_t *key = memmem(line.p, line.n, l->key, strlen(l->key));
+		behind = key ? (size_t)(key - line.p) + strlen(l->key) : 0;
+	}
+	const uint8_t *found = line.n > behind && *value
+				   ? memmem(line.p + behind, line.n - behind, value, strlen(value))
+				   : NULL;
 	if (found)
 		snprintf(l->where + used, sizeof l->where - used, ":%zu",
 			 (size_t)(found - line.p) + at + 1);
@@ -72,6 +78,7 @@ static void unknown_option(struct loader *l, const cfg_t *cfg, const char *key)
 	const char *section = root ? "" : cfg->name;
 	char buf[128];
 	const char *near = option_nearest(section, key, buf, sizeof buf);
+	loader_point(l, key, 0);
 	loader_fail(l, "unknown %s %s%s%.80s%s%s%s", root ? "section" : "option", section,
 		    root ? "" : ".", key, near ? "; did you mean " : "", near ? near : "",
 		    near ? "?" : "");
@@ -93,12 +100,14 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
 static bool store(struct loader *l, const struct option *o, void *base, cfg_opt_t *opt)
 {
 	unsigned n = cfg_opt_size(opt);
+	bool ok = true;
 	if (option_is_list(o))
 		option_clear_list(o, base);
-	for (unsigned i = 0; i < n; i++)
-		if (!option_set(l, o, base, cfg_opt_getnstr(opt, i)))
-			return false;
-	return true;
+	l->key = opt->name;
+	for (unsigned i = 0; ok && i < n; i++)
+		ok = option_set(l, o, base, cfg_opt_getnstr(opt, i));
+	l->key = NULL;
+	return ok;
 }
 
 /* After each value. Non-zero stops the parser. */

@@ -54,6 +54,7 @@ struct loader {
 	const char *path;  /* of the file that is being read */
 	struct slice text; /* of that file, while it is read */
 	size_t line;       /* in it, of what is judged; 0: none */
+	const char *key;   /* of the value that is judged; NULL: none */
 	char where[512];   /* "FILE:LINE" or "-o SECTION.KEY=VALUE", for messages */
 	char *error;
 	size_t room;
@@ -63,8 +64,8 @@ struct loader {
 /* Writes "where: message" once: the first error counts. Always returns false. */
 bool loader_fail(struct loader *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Adds the column to `where`: octet `at` of this value, if the value stands in its line as it is.
- */
+/* Adds the column to `where`: octet `at` of this value, if the value stands in its line as it is,
+ * behind the key when there is one. */
 void loader_point(struct loader *l, const char *value, size_t at);
 
 /* Sets one field of `base` from text; lists are appended to. */

@@ -181,6 +181,7 @@ static bool mismatch(struct loader *l, const struct option *o, const char *text)
 {
 	char expected[128];
 	option_expected(o, expected, sizeof expected);
+	loader_point(l, text, 0);
 	return loader_fail(l, "%s.%s: expected %s, got \"%.80s\"", o->section, o->key, expected,
 			   text);
 }

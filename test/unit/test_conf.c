@@ -120,8 +120,9 @@ static const struct {
 	const char *want; /* in the message; %s is the file's name */
 } bad[] = {
     {"dns {\n\ttimeout = 0\n}", NULL,
-     "%s:2: dns.timeout: expected a number from 1 to 600, got \"0\""},
-    {"dns { timeout = 601 }", NULL, "from 1 to 600"},
+     "%s:2:12: dns.timeout: expected a number from 1 to 600, got \"0\""},
+    {"dns { timeout = 601 }", NULL, "%s:1:17: dns.timeout: expected a number from 1 to 600"},
+    {"dns { timeout = time }", NULL, "%s:1:17: dns.timeout"}, /* not where the name has it */
     {"dns { timeout = 10s }", NULL, "got \"10s\""},
     {"dns { timeout = -1 }", NULL, "got \"-1\""},
     {"dns { timeout = 99999999999999999999 }", NULL, "from 1 to 600"},
@@ -135,12 +136,12 @@ static const struct {
     {"dns { stub = 127.0.0.1@70000 }", NULL, "expected an IP address"},
     {"smtp { own-addresses = { mail.example } }", NULL, "smtp.own-addresses: expected IP"},
     {"dns {\n\n\ttimout = 3\n}", NULL,
-     "%s:3: unknown option dns.timout; did you mean dns.timeout?"},
+     "%s:3:2: unknown option dns.timout; did you mean dns.timeout?"},
     {"dns { helo = x }", NULL, "unknown option dns.helo; did you mean smtp.helo?"},
     {"dns { zzzzzzzz = x }", NULL, "unknown option dns.zzzzzzzz"},
     {"dsn { timeout = 3 }", NULL, "unknown section dsn"},
     {"dns timeout = 3 }", NULL, "missing opening brace"},
-    {"dns {\n timeout = 3\nsmtp { }\n", NULL, "%s:3: unknown option dns.smtp"},
+    {"dns {\n timeout = 3\nsmtp { }\n", NULL, "%s:3:1: unknown option dns.smtp"},
     {"dns { timeout = }", NULL, "unexpected token '}'"},
     {"dns { stub = \"127.0.0.1 }", NULL, "%s:"},
     {"dns { timeout 3 }", NULL, "missing equal sign"},
