@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 sys.dont_write_bytecode = True
@@ -437,6 +438,36 @@ def test_protocol(score, folder):
             got = c.docmd(f"MAIL FROM:<a@{BACK}> SIZE=30000001")
             return [] if got[0] == 552 else [got]
 
+    def too_big_text():
+        """The limit is 30 million octets: who does not say how big it is finds out at the end."""
+        big = b"x" * 998 + b"\r\n"
+        with relay.client() as c:
+            c.ehlo()
+            codes = []
+            for how in ("DATA", "BDAT"):
+                expect(c.docmd(f"MAIL FROM:<a@{BACK}>"), 250)
+                expect(c.docmd(f"RCPT TO:<x@{BACK}>"), 250)
+                if how == "DATA":
+                    expect(c.docmd("DATA"), 354)
+                    c.send(b"Subject: too-big-data\r\n\r\n" + big * 30000 + b".\r\n")
+                else:
+                    c.send(b"BDAT 30000001 LAST\r\n" + big * 30000 + b"x")
+                codes.append(c.getreply()[0])
+                c.docmd("RSET")
+            codes.append(c.noop()[0])
+        return [] if codes == [552, 552, 250] and not arrived("too-big-data", 0) else [codes]
+
+    def hops():
+        """RFC 5321 s6.3: a hundred Received fields with ours are a long way, more are a circle."""
+        codes = []
+        for n in (99, 100):
+            with relay.client() as c:
+                c.ehlo()
+                expect(c.docmd(f"MAIL FROM:<a@{BACK}>"), 250)
+                expect(c.docmd(f"RCPT TO:<x@{BACK}>"), 250)
+                codes.append(c.data("Received: from a by b; Thu, 1 Jan 1970 00:00:00 +0000\r\n" * n + letter(f"hops-{n}-"))[0])
+        return [] if codes == [250, 554] else [codes]
+
     def utf8():
         with relay.client() as c:
             c.ehlo()
@@ -486,7 +517,8 @@ def test_protocol(score, folder):
         same = found and body.replace("\r\n", "\n").encode() in found[0].replace(b"\r\n", b"\n")
         return [] if len(found) == 1 and same else [f"{len(found)} arrived"]
 
-    for name, call in (("relay denied", denied), ("SIZE", too_big), ("SMTPUTF8", utf8), ("BDAT", bdat),
+    for name, call in (("relay denied", denied), ("SIZE", too_big), ("too big, DATA and BDAT", too_big_text),
+                       ("too many hops", hops), ("SMTPUTF8", utf8), ("BDAT", bdat),
                        ("pipelining", pipelining), ("1000 recipients", thousand), ("20 MiB", large)):
         claim(name, call)
     test_notifications(score, relay, claim)
@@ -641,6 +673,15 @@ def test_queue(score, folder):
     claim("list", {r["id"] for r in rows} == {one, two} and rows[0]["state"] == "waiting", rows)
     got = relay.queue("why", one)
     claim("why", got[0] == 0 and "smtp-deferred" in got[1] and "mx.mail-451.test" in got[1], got)
+    chosen = {word: {r["id"] for r in relay.rows("list", word)} for word in
+              (f"id={one}", f"sender=other@{BACK}", f"recipient=x@{NEVER}", "state=waiting", "state=held", "limit=1",
+               "older-than=3600", "next-hop=nobody.test")}
+    claim("list: every filter", [len(ids) for ids in chosen.values()] == [1, 1, 2, 2, 0, 1, 0, 0] and
+          chosen[f"id={one}"] == {one} and chosen[f"sender=other@{BACK}"] == {two}, chosen)
+    stats = relay.queue("--json", "stats")[1]
+    claim("stats: by destination and by reason", f'"{NEVER}"' in stats and '"smtp-deferred"' in stats, stats)
+    got = report.run(["-o", f"relay.control={relay.control}", "sendmail", "-bp"])
+    claim("mailq", got[0] == 0 and one in got[1] and two in got[1], got)
     claim("why: no such", relay.queue("why", "nothing")[0] == 69, relay.queue("why", "nothing"))
     tried = len(relay.events("deferred", id=one))
     got = relay.queue("retry", f"id={one}")
@@ -667,6 +708,12 @@ def test_queue(score, folder):
     got = relay.queue("policy", "ee-311.test", "dane-only", "--for", "1h")
     rules = relay.rows("policies")
     claim("policy", got[0] == 0 and rules and rules[0]["policy"] == "dane-only", (got, rules))
+    claim("policy is said", relay.event("policy-override", pattern="ee-311.test", level="dane-only"), "not logged")
+    got = relay.queue("policy", "short.test", "may", "--for", "2s")
+    over = wait_until(lambda: relay.event("policy-override-ended", pattern="short.test", level="may"), 20)
+    left = [r["pattern"] for r in relay.rows("policies")]
+    claim("policy ends by itself, and says so", got[0] == 0 and over and left == ["ee-311.test"] and
+          not relay.event("policy-override-ended", pattern="ee-311.test"), (got, over, left))
     got = relay.queue("policy", "ee-311.test", "clear")
     claim("policy clear", got[0] == 0 and relay.rows("policies") == [], got)
     wait_until(relay.is_empty)
@@ -847,6 +894,49 @@ def test_postmaster(score, folder):
     score.add("postmaster: no circle", [] if code == 78 and "leads back" in err else [code, out, err])
 
 
+def scrape(port):
+    with urllib.request.urlopen(f"http://{HOME}:{port}/metrics", timeout=10) as reply:
+        lines = reply.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def test_metrics(score, folder):
+    """Each counter moves when what it counts happens."""
+    relay = Relay("metrics", 2692, **{"relay.metrics": f"{HOME}:2694", "queue.retry-first": 3600}).start()
+    before = scrape(2694)
+    relay.send(f"x@{BACK}", letter("metrics-a"))
+    relay.send(f"x@{NEVER}", letter("metrics-b"))
+    relay.send(f"x@{REFUSES}", letter("metrics-c"), sender="")
+    grown = ["accepted_total", 'delivered_total{policy="dane",channel="authenticated"}',
+             'deferred_total{reason="smtp-deferred"}', 'failed_total{reason="smtp-rejected"}', "queue_messages",
+             "queue_bytes", "queue_recipients", 'queue_deliveries{state="waiting"}', "queue_oldest_seconds",
+             "tls_handshakes_total", "dns_questions_total", "dns_seconds_total"]
+
+    def still():
+        now = scrape(2694)
+        return [n for n in grown if now.get(f"danelaw_{n}", 0) <= before.get(f"danelaw_{n}", 0)]
+    wait_until(lambda: not still(), 15, 0.2)
+    score.add("metrics: every counter moves", still())
+    time.sleep(12)      # the kept connection ends
+    for n in range(6):
+        relay.send(f"x@{BACK}", letter(f"metrics-again-{n}"))
+    again = wait_until(lambda: (lambda m: m["danelaw_tls_resumed_total"] + m["danelaw_sessions_reused_total"] > 0 and m)
+                       (scrape(2694)), 15, 0.2)
+    score.add("metrics: resumed and reused sessions", [] if again else [scrape(2694)])
+    for role, pids in relay.roles().items():
+        os.kill(pids[0], signal.SIGKILL)
+        told = wait_until(lambda r=role: restarts(2694, r) == 1, 15, 0.2)
+        score.add(f"metrics: a restart of the {role} is counted", [] if told else [restarts(2694, role)])
+    relay.stop()
+
+
+def restarts(port, role):
+    try:
+        return scrape(port).get(f'danelaw_restarts_total{{role="{role}"}}')
+    except OSError:     # the keeper itself is being started
+        return None
+
+
 def came_back(relay, role, before):
     now = relay.roles().get(role, [])
     return len(now) == len(before) and before[0] not in now
@@ -873,7 +963,8 @@ def test_domains(score, folder, pattern="*"):
 
 TESTS = {"domains": test_domains, "clients": test_clients, "protocol": test_protocol, "reload": test_reload,
          "queue": test_queue, "time": test_time, "start": test_start, "users": test_users, "fairness": test_fairness,
-         "rate": test_rate, "postmaster": test_postmaster}
+         "rate": test_rate, "postmaster": test_postmaster,
+         "metrics": test_metrics}
 
 
 def guarded(score, name, folder):
