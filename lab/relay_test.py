@@ -563,7 +563,36 @@ def test_notifications(score, relay, claim):
         ok = fields.get("Status") == "5.1.1" and fields.get("Action") == "failed" and \
             REFUSES in str(fields.get("Remote-MTA")) and "550" in str(fields.get("Diagnostic-Code"))
         return [] if ok and relay.event("failed", id=got) else [f"{fields}"]
+    def returned():
+        """RFC 3461 s4.3: RET says how much comes back; ENVID and ORCPT always do."""
+        wrong = []
+        for ret, whole in (("FULL", True), ("HDRS", False)):
+            with relay.client() as c:
+                give(c, f"ok@{BACK}", f"x@{REFUSES}", letter(f"dsn-ret-{ret}-", body=f"the body of {ret}"),
+                     (f"RET={ret}", f"ENVID=E+2B{ret}"), ("NOTIFY=FAILURE", f"ORCPT=rfc822;first+40{REFUSES}"))
+            found = wait_until(lambda w=f"dsn-ret-{ret}-": dsns(w, 1), 15)
+            text = found[0].as_string() if found else ""
+            good = (f"the body of {ret}" in text) == whole and f"Original-Envelope-Id: E+{ret}" in text and \
+                f"first@{REFUSES}" in str(dsn_fields(found[0])[0].get("Original-Recipient") if found else "")
+            wrong += [] if good else [f"{ret}: {text[:2000]!r}"]
+        return wrong
+
+    def utf8_failure():
+        """RFC 6533: who sent with SMTPUTF8 is told with it."""
+        with relay.client() as c:
+            c.ehlo()
+            c.command_encoding = "utf-8"
+            expect(c.docmd(f"MAIL FROM:<grüße@{BACK}> SMTPUTF8 BODY=8BITMIME"), 250)
+            expect(c.docmd("RCPT TO:<ü@no-such-domain-here.test>"), 250)
+            expect(c.data("Subject: dsn-utf8-ü\r\n\r\nGruß\r\n".encode()), 250)
+        found = wait_until(lambda: dsns("dsn-utf8-ü", 1), 15)
+        fields = dsn_fields(found[0])[0] if found else {}
+        kinds = [part.get_content_type() for part in found[0].walk()] if found else []
+        return [] if "ü@no-such-domain-here.test" in str(fields.get("Final-Recipient")) and \
+            fields.get("Action") == "failed" and "message/global-delivery-status" in kinds else [kinds, fields]
     claim("DSN success", success)
+    claim("DSN: RET, ENVID, ORCPT", returned)
+    claim("DSN with SMTPUTF8", utf8_failure)
     claim("DSN success, told by the next host", success_elsewhere)
     claim("DSN never, null sender", never)
     claim("DSN failure", failure)
@@ -755,6 +784,10 @@ def test_time(score, folder):
     relay = Relay("time", 2640, **{"queue.lifetime": 60, "queue.retry-first": 5, "queue.retry-max": 10,
                                    "queue.warn-after": 2}).start()
     relay.send(f"x@{NEVER}", letter("time-up"))
+    quiet = {"late-never": relay.send(f"x@{NEVER}", letter("late-never"), rcpt=("NOTIFY=NEVER",)),
+             "late-failure": relay.send(f"x@{NEVER}", letter("late-failure"), rcpt=("NOTIFY=FAILURE",)),
+             "late-null": relay.send(f"x@{NEVER}", letter("late-null"), sender="")}
+    relay.send(f"x@{NEVER}", letter("late-delay"), rcpt=("NOTIFY=DELAY",))
     actions = {}
 
     def look():
@@ -763,7 +796,15 @@ def test_time(score, folder):
                 actions[f["Action"]] = f
         return "delayed" in actions
     score.add("a warning when it is late", [] if wait_until(look, 15, 0.5) else ["no warning"])
+    told = wait_until(lambda: dsns("late-delay", 0), 15, 0.5)
+    score.add("NOTIFY=DELAY: a warning", [] if told and dsn_fields(told[0])[0]["Action"] == "delayed" else [told])
+    loud = [word for word in quiet if dsns(word, 0)]
+    score.add("NOTIFY without DELAY, NEVER, null reverse-path: no warning", loud)
     wait_until(lambda: look() and "failed" in actions, 70, 1)
+    wait_until(relay.is_empty, 20, 0.5)
+    loud = {word: [dsn_fields(m)[0]["Action"] for m in dsns(word, 0)] for word in [*quiet, "late-delay"]}
+    score.add("the end is told as NOTIFY says", [] if loud == {"late-never": [], "late-null": [],
+              "late-failure": ["failed"], "late-delay": ["delayed"]} else [loud])
     f = actions.get("failed", {})
     score.add("the end of the lifetime", [] if f and relay.is_empty() else [f, relay.totals()])
     relay.stop()

@@ -95,6 +95,12 @@ def bad_configuration():
             refused(f"route {route}", CONFIG, [path + ":1:", "route", "["], "-c", path, "check", "a.test")
         with_text('destination "a.test" {\n\troute = "lmtp:[a..test]:24"\n}\n')
         refused("a route: which octet", CONFIG, [path + ":2:17: ", "host name"], "-c", path, "check", "a.test")
+        with_text("relay {\n\tsmtp = { \"127.0.0.1:2525\" }\n\tsize-max = 5\n}\n")
+        refused("relay --check-config: a value", CONFIG, [path + ":3:13: ", "relay.size-max"], "-c", path, "relay",
+                "--check-config")
+        with_text("relay {\n\tsmpt = { \"127.0.0.1:2525\" }\n}\n")
+        refused("relay --check-config: a name", CONFIG, [path + ":2:2: ", "relay.smtp"], "-c", path, "relay",
+                "--check-config")
         with_text('destination "a.test" { level = danish }\n')
         refused("bad word", CONFIG, ["danish", "dane-only"], "-c", path, "check", "a.test")
         for text, words in (("smtp {\n", "not closed"), ("smtp { port = 25\n", "not closed"),
