@@ -47,6 +47,7 @@ class World:
         for name in ("ec", "other"):
             self.maker.add_ca({"name": name})
         self.cert = folder / "current.pem"
+        self.second_cert = folder / "current-rsa.pem"   # presented too where it exists
         self.next = folder / "next.pem"
         self.tsig = folder / "tsig.key"
         self.tsig.touch(mode=0o600)
@@ -161,6 +162,7 @@ smtp {{
         def loop(sock):
             while True:
                 client, _ = sock.accept()
+                spec["chain_files"] = [str(p) for p in (self.cert, self.second_cert) if p.exists()] or [str(self.cert)]
                 try:
                     session = fakes.Session(spec, fakes.context_for(spec), client, log, str(self.folder / "taken"))
                 except OSError:
@@ -188,11 +190,12 @@ smtp {{
                 began = time.time()
                 line = self.send(conf)
                 self.sent += 1
-                if line["status"] != "sent" or line.get("policy", "dane") != "dane":
+                if line["status"] != "sent" or line["policy"] not in self.policies:
                     self.failures.append((conf.name, began, line))
             self.stop.wait(0.2)
 
-    def mail_flows(self):
+    def mail_flows(self, policies=("dane",)):
+        self.policies = policies
         self.stop.clear()
         self.sent, self.failures = 0, []
         self.thread = threading.Thread(target=self.flow, daemon=True)
@@ -227,10 +230,11 @@ smtp {{
 
     def published(self, server=FIRST):
         done = subprocess.run(["dig", "+short", "+tcp", f"@{server}", OWNER, "TLSA"], capture_output=True, text=True, timeout=30)
-        return {" ".join(line.split()[:3]) + " " + "".join(line.split()[3:]).lower() for line in done.stdout.splitlines()}
+        lines = [line.split() for line in done.stdout.splitlines() if line[0].isdigit()]
+        return {" ".join(line[:3]) + " " + "".join(line[3:]).lower() for line in lines}
 
     def publish_only(self, *records):
-        self.update(f"update delete {OWNER} TLSA", *(f"update add {OWNER} {TTL} TLSA {r}" for r in records))
+        self.update(f"update delete {OWNER}", *(f"update add {OWNER} {TTL} TLSA {r}" for r in records))
         self.until("both name servers have it", lambda: self.published() == self.published(SECOND) == set(records))
         time.sleep(2 * TTL + 1)         # the cache forgets
 
@@ -252,6 +256,7 @@ class Test:
         """A server with one key, its record published, no rollover; mail gets through."""
         self.number += 1
         w = self.w
+        w.second_cert.unlink(missing_ok=True)
         w.put(w.certificate(w.folder / "first.pem"))
         self.old = w.record(w.folder / "first.pem")
         w.publish_only(self.old)
@@ -378,6 +383,8 @@ echo ran >> {self.hook}.ran
         w.update(f"update add {OWNER} {TTL} TLSA {new}")
         w.until("both name servers have it", lambda: w.published() == w.published(SECOND) == {self.old, new})
         done = self.roll("run")
+        far = json.loads(self.roll("status", "--json", conf=w.far_conf).stdout)["seen"]
+        yield "each name server, past a forwarder", [] if far["name_servers"] == 3 and far["trouble"] is None else [str(far)]
         yield "it waits", self.code(done, ACTED) + ([] if "not before 20" in done.stdout else [done.stdout])
         yield "and says so again", self.code(self.roll("run"), WAITS)
         w.until("the wait", lambda: self.roll("run").returncode == BLOCKED)
@@ -428,6 +435,69 @@ echo ran >> {self.hook}.ran
         yield "the new CA alone", [] if self.only(w.record(w.next, "2 1 1")) else [str(w.published())]
         time.sleep(2 * TTL)
         yield "mail", w.mail_ends()
+
+    def both(self):
+        """RSA and ECDSA: a new ECDSA key leaves the RSA record alone, and both chains stay good."""
+        self.fresh()
+        w = self.w
+        w.certificate(w.second_cert, key="rsa")
+        rsa = w.record(w.second_cert)
+        w.publish_only(self.old, rsa)
+        w.mail_flows()
+        done = w.danelaw(*self.start("--new-key", self.key, *self.nsupdate, "--wait", "--poll", "1"))
+        time.sleep(2 * TTL)
+        yield "over", self.code(done, OVER)
+        new = w.record(self.key)
+        yield "the RSA record stays", [] if w.published() == w.published(SECOND) == {new, rsa} else [str(w.published())]
+        yield "mail", w.mail_ends()
+        done = w.danelaw("check", "--all-certs", "roll.test")
+        yield "both are good", self.code(done, 0)
+        w.update(f"update delete {OWNER} TLSA {rsa}")
+        w.until("both followed", lambda: self.only(new))
+        done = w.danelaw("tlsa", "verify", "--host", HOST, "--chain", self.key.parent / "current.pem", "--chain",
+                         w.second_cert.with_suffix(".chain.pem"))
+        yield "each chain by itself", self.code(done, 1)
+        made = w.danelaw("tlsa", "gen", "--connect", HOST)
+        yield "gen takes both", [] if new in made.stdout and rsa in made.stdout else [made.stdout + made.stderr]
+
+    def first(self):
+        """The first record of a host: the wait is for its absence."""
+        self.fresh()
+        w = self.w
+        w.publish_only()
+        w.mail_flows(("may", "dane"))
+        done = w.danelaw(*self.start("--next", w.folder / "first.pem", "--ttl", TTL, *self.nsupdate, "--wait", "--poll", "1", hook=False))
+        time.sleep(2 * TTL)
+        yield "over", self.code(done, OVER) + ([] if "no record will be retired" in done.stdout else [done.stdout])
+        waits = [line for line in done.stdout.splitlines() if "not before" in line]
+        yield "it waited", [] if len(waits) >= 1 else [done.stdout]
+        yield "published", [] if self.only(self.old) else [str(w.published())]
+        yield "mail", w.mail_ends()
+
+    def alias(self):
+        """The TLSA name is an alias: the records change where they are."""
+        self.fresh()
+        w = self.w
+        target = f"_dane.{ZONE}"
+        w.update(f"update delete {OWNER}", f"update add {OWNER} {TTL} CNAME {target}", f"update add {target} {TTL} TLSA {self.old}")
+        w.until("both followed", lambda: self.only(self.old))
+        time.sleep(2 * TTL + 1)
+        w.mail_flows()
+        done = w.danelaw(*self.start("--new-key", self.key, *self.nsupdate, "--wait", "--poll", "1"))
+        time.sleep(2 * TTL)
+        yield "over", self.code(done, OVER)
+        yield "the new record alone", [] if self.only(w.record(self.key)) else [str(w.published())]
+        yield "mail", w.mail_ends()
+        w.update(f"update delete {target}", f"update delete {OWNER}")
+
+    def unsigned(self):
+        """Nothing begins where DNSSEC does not hold. (Domains of domains.toml.)"""
+        self.fresh()
+        conf = os.environ["DANELAW_CONF"]
+        for host, want, words in (("mx.at-tlsa.island.test", BLOCKED, "not signed"), ("mx.at-tlsa.expired.test", UNKNOWN, "lookup")):
+            done = self.w.danelaw("tlsa", "roll", "start", "--state", self.state, "--host", host, "--next", self.w.folder / "first.pem", conf=conf)
+            yield host, self.code(done, want) + ([] if words in done.stderr else [done.stderr])
+            yield f"{host}: no rollover begins", [] if not self.state.exists() else ["there is a state file"]
 
     def same_key(self):
         """Renewal with the same key: nothing to publish."""
@@ -559,7 +629,7 @@ echo ran >> {self.hook}.ran
 
     # -- running -------------------------------------------------------------------------------------
 
-    ALL = ["rollover", "killed", "killed_at_random", "by_hand", "abort", "ca", "same_key", "too_early", "retired_early", "blind", "hooks"]
+    ALL = ["rollover", "killed", "killed_at_random", "by_hand", "abort", "ca", "both", "first", "alias", "unsigned", "same_key", "too_early", "retired_early", "blind", "hooks"]
 
     def run(self, patterns):
         for name in self.ALL:

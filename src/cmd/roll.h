@@ -100,6 +100,8 @@ enum roll_done {
 };
 enum roll_done roll_act(const struct cmd *c, struct roll_job *j, const struct roll_look *l,
 			enum roll_act act);
+/* Is nobody set up to do it? */
+bool roll_is_by_hand(const struct roll_job *j, enum roll_act act);
 /* The next key's records, once its file is there. EX_OK, or all is said. */
 int roll_take_key(const struct cmd *c, struct roll_job *j, const char *path);
 

@@ -145,6 +145,7 @@ static void become(char *const *argv, int input)
 	signal(SIGPIPE, SIG_DFL);
 	if (dup2(input >= 0 ? input : null, 0) < 0 || dup2(2, 1) < 0)
 		_exit(EX_OSERR);
+	close_range(3, ~0U, 0); /* the resolver's sockets are no business of others */
 	execvp(argv[0], argv);
 	fprintf(stderr, "danelaw tlsa: cannot run %s: %s\n", argv[0], strerror(errno));
 	_exit(EX_UNAVAILABLE);
@@ -258,9 +259,27 @@ static enum roll_done put_in(const struct cmd *c, const struct roll_job *j)
 	return run_program(c, argv, -1) ? ROLL_DONE_WELL : ROLL_FAILED;
 }
 
+bool roll_is_by_hand(const struct roll_job *j, enum roll_act act)
+{
+	switch (act) {
+	case ROLL_NOTHING:
+	case ROLL_MAKE_KEY:
+		return false;
+	case ROLL_ADD:
+	case ROLL_DROP_OLD:
+	case ROLL_DROP_NEW:
+		return !j->nsupdate;
+	case ROLL_PUT_IN:
+		return j->hook == NULL;
+	}
+	return true;
+}
+
 enum roll_done roll_act(const struct cmd *c, struct roll_job *j, const struct roll_look *l,
 			enum roll_act act)
 {
+	if (roll_is_by_hand(j, act))
+		return ROLL_BY_HAND;
 	switch (act) {
 	case ROLL_NOTHING:
 		return ROLL_DONE_WELL;
@@ -269,9 +288,9 @@ enum roll_done roll_act(const struct cmd *c, struct roll_job *j, const struct ro
 	case ROLL_ADD:
 	case ROLL_DROP_OLD:
 	case ROLL_DROP_NEW:
-		return j->nsupdate ? update(c, j, l, act) : ROLL_BY_HAND;
+		return update(c, j, l, act);
 	case ROLL_PUT_IN:
-		return j->hook != NULL ? put_in(c, j) : ROLL_BY_HAND;
+		return put_in(c, j);
 	}
 	return ROLL_FAILED;
 }

@@ -105,11 +105,15 @@ static enum round_end do_act(struct driving *d, int *code)
 
 static enum round_end tell_only(struct driving *d, int *code)
 {
+	enum roll_stance stance = d->move.stance;
+	if (d->move.act != ROLL_NOTHING)
+		stance = roll_why_stance(d->move.why);
+	if (roll_is_by_hand(d->run->job, d->move.act))
+		stance = ROLL_BLOCKED;
 	*code = show(d, true);
 	show_act(d, true);
 	if (*code == EX_OK)
-		*code = exit_of(d, d->move.act != ROLL_NOTHING ? roll_why_stance(d->move.why)
-							       : d->move.stance);
+		*code = exit_of(d, stance);
 	return ROUND_END;
 }
 

@@ -134,7 +134,8 @@ bool roll_print_json(const struct roll_job *job, const struct roll_move *m,
 	json_set_int(j, "ttl", job->ttl);
 	json_set_str(j, "state", roll_state_name(m->next.state));
 	json_set_str(j, "reason", roll_why_name(m->why));
-	json_set_str(j, "stance", roll_stance_name(m->stance));
+	bool by_hand = roll_is_by_hand(job, m->act);
+	json_set_str(j, "stance", roll_stance_name(by_hand ? ROLL_BLOCKED : m->stance));
 	json_set_str(j, "explain", roll_why_text(m->why));
 	json_set_str(j, "cure", roll_why_cure(m->why));
 	json_set_str(j, "act", act_name(m->act));

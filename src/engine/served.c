@@ -192,13 +192,18 @@ static bool ask(struct served_run *r)
 {
 	static const uint16_t types[] = {DNS_A, DNS_AAAA};
 	const struct engine_resolver *d = &r->engine->resolver;
+	bool skip[] = {r->engine->no_ipv4, r->engine->no_ipv6};
 	for (int f = 0; f < 2; f++) {
 		r->lookup[f] = (struct lookup){r, f};
+		if (skip[f]) {
+			r->answer[f] = answer_new(r->request.host, types[f]);
+			continue;
+		}
 		r->query[f] = d->ask(d->self, r->request.host, types[f], on_answer, &r->lookup[f]);
 		if (r->query[f] == NULL)
 			return false;
 	}
-	return true;
+	return r->query[0] != NULL || r->query[1] != NULL;
 }
 
 /* --- The start --- */

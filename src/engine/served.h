@@ -15,7 +15,8 @@ struct served_request {
 			     up unless some are given */
 	uint16_t port;    /* 465: TLS from the start; else STARTTLS */
 	const struct ipaddr *address;
-	size_t naddress; /* 0: look them up; at most SERVED_ADDRESSES_MAX */
+	size_t naddress; /* 0: look them up, in the families that the configuration allows; at most
+			    SERVED_ADDRESSES_MAX */
 };
 
 struct served_address {
