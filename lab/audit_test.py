@@ -8,7 +8,6 @@ Run as: lab/lab run lab/audit_test.py [-v] [PATTERN...]   (continuity, tampering
 
 import argparse
 import collections
-import datetime
 import fnmatch
 import os
 import random
@@ -24,16 +23,13 @@ import urllib.request
 
 sys.dont_write_bytecode = True
 
-from cryptography import x509                                   # noqa: E402
-from cryptography.hazmat.primitives import hashes, serialization    # noqa: E402
-from cryptography.x509.oid import NameOID                       # noqa: E402
-
 import certs        # noqa: E402
 import daemon       # noqa: E402
 import report       # noqa: E402
-from daemon import BACK, HOME, Relay, give, signal_quietly, wait_until    # noqa: E402
+from audited import MAY, ROLL, Audited, renewed, self_signed, serve, chains    # noqa: E402
+from daemon import BACK, HOME, give, signal_quietly, wait_until    # noqa: E402
 
-ROLL, MAY, REFUSED = "roll.test", "roll-may.test", "ee-mismatch.test"
+REFUSED = "ee-mismatch.test"
 KILLS, MESSAGES = 12, 400
 
 
@@ -50,60 +46,6 @@ class Score:
             self.failed += 1
             print(f"FAIL {name}: {got!r}, not {want!r}", flush=True)
         return got == want
-
-
-class Audited(Relay):
-    """A relay and its records."""
-
-    @property
-    def file(self):
-        return self.folder / "audit.db"
-
-    def audit(self, *words, seconds=30):
-        return report.run(["-o", f"relay.store={self.store}", "-o", f"relay.control={self.control}", "audit", *words],
-                          seconds=seconds)
-
-    def records(self, *words):
-        return report.json_lines(self.audit("list", "--json", "--limit", "1000000", *words)[1])
-
-    def deliver(self, to, continuity=None):
-        """One message; its record, once there is one. The hosts of this test close the connection behind each message."""
-        name = self.send(f"x@{to}", b"Subject: audit\r\n\r\nx\r\n")
-        found = wait_until(lambda: [r for r in self.records("--domain", to) if r["queue_id"] == name], 20, 0.2)
-        return found[-1] if found else {}
-
-    def attempts(self):
-        return [r for r in self.records() if r["type"] == "attempt"]
-
-
-# -- certificates ----------------------------------------------------------------------------------------
-
-def serve(domain, pem):
-    folder = report.state() / "roll"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"mx.{domain}"
-    path.with_suffix(".new").write_bytes(pem)
-    os.replace(path.with_suffix(".new"), path)
-
-
-def chains(domain):
-    """The two files (key and chain) that the lab made for this domain's host."""
-    return [p.read_bytes() for p in sorted((report.state() / "tls").glob(f"*-mx.{domain}.pem"))]
-
-
-def self_signed(key):
-    now = datetime.datetime.utcnow()
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "new.lab.test")])
-    cert = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=30)).sign(key, hashes.SHA256()))
-    return (key.private_bytes(certs.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) +
-            cert.public_bytes(certs.PEM))
-
-
-def renewed(pem):
-    """A new certificate for the same key."""
-    return self_signed(serialization.load_pem_private_key(pem, None))
 
 
 # -- A1, A2 ----------------------------------------------------------------------------------------------
