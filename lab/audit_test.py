@@ -271,7 +271,7 @@ def test_override(score):
 
 def test_trouble(score):
     """A file that takes no records: mail goes on to a bound, nothing is lost, and later all is there."""
-    relay = Audited("audit-trouble", 2670, **{"audit.outbox": 3})
+    relay = Audited("audit-trouble", 2670, **{"audit.outbox": 3, "audit.evidence": "no"})
     relay.file.write_text("this is no database, and long enough to be seen as something else\n" * 50)
     relay.start()
     score.check("the log says it", bool(relay.event("audit", what="open")))
