@@ -33,9 +33,12 @@ uint32_t entry_take(struct sched *s, uint32_t dest, const struct sched_delivery 
 {
 	uint32_t e = s->free_entry;
 
-	if (e == NIL)
+	if (e != NIL)
+		s->free_entry = s->entry[e].next;
+	else if (s->entries_used < s->nentries)
+		e = s->entries_used++;
+	else
 		return NIL;
-	s->free_entry = s->entry[e].next;
 	uint32_t *bucket = &s->entry_bucket[bucket_of(s, d->id, s->entry_mask)];
 	uint32_t cost = d->cost > 0 ? d->cost : 1;
 	s->entry[e] = (struct entry){
@@ -65,13 +68,21 @@ void entry_release(struct sched *s, uint32_t e)
 	s->free_entry = e;
 }
 
+bool dest_has_room(const struct sched *s)
+{
+	return s->free_dest != NIL || s->dests_used < s->c.destinations;
+}
+
 uint32_t dest_take(struct sched *s, int64_t id)
 {
 	uint32_t d = s->free_dest;
 
-	if (d == NIL)
+	if (!dest_has_room(s))
 		return NIL;
-	s->free_dest = s->dest[d].chain;
+	if (d != NIL)
+		s->free_dest = s->dest[d].chain;
+	else
+		d = s->dests_used++;
 	uint32_t *bucket = &s->dest_bucket[bucket_of(s, id, s->dest_mask)];
 	s->dest[d] = (struct dest){.id = id, .chain = *bucket, .head = NIL, .tail = NIL};
 	*bucket = d;
@@ -184,12 +195,11 @@ static void *table(size_t count, size_t size, bool *failed)
 	return p;
 }
 
-static void link_free(struct sched *s)
+/* Places of the pools are handed out from the front and used again before a new one: what never was
+ * needed was never touched, and costs no memory. */
+static void make_empty(struct sched *s)
 {
-	for (uint32_t i = 0; i < s->nentries; i++)
-		s->entry[i].next = i + 1 < s->nentries ? i + 1 : NIL;
-	for (uint32_t i = 0; i < s->c.destinations; i++)
-		s->dest[i].chain = i + 1 < s->c.destinations ? i + 1 : NIL;
+	s->free_entry = s->free_dest = NIL;
 	for (uint32_t i = 0; i <= s->entry_mask; i++)
 		s->entry_bucket[i] = NIL;
 	for (uint32_t i = 0; i <= s->dest_mask; i++)
@@ -219,7 +229,7 @@ struct sched *sched_new(const struct sched_config *c, uint64_t seed)
 	if (failed)
 		sched_free(&s);
 	else
-		link_free(s);
+		make_empty(s);
 	return s;
 }
 

@@ -22,7 +22,7 @@ struct entry {
 };
 
 enum dest_state {
-	DEST_FREE,
+	DEST_FREE,    /* 0: as in a place that was never taken */
 	DEST_OPEN,    /* up to `window` at a time */
 	DEST_RESTING, /* nobody before back_off_until */
 	DEST_PROBE,   /* one may start */
@@ -66,7 +66,8 @@ struct sched {
 	uint32_t *entry_bucket, *dest_bucket;
 	int64_t *parked; /* ring of ids that gave way to others */
 	uint32_t nentries, entry_mask, dest_mask;
-	uint32_t free_entry, free_dest;
+	uint32_t free_entry, free_dest;    /* used before, and free again */
+	uint32_t entries_used, dests_used; /* places behind these were never taken: all zero */
 	uint32_t ndest, waiting, running, resting, busy;
 	uint32_t ring_head, nring;
 	uint32_t hungry_head, hungry_tail;
@@ -85,6 +86,7 @@ int64_t sched_double(int64_t first, int64_t max, uint32_t n);
 /* memory.c: tables and lists */
 uint32_t entry_find(const struct sched *s, int64_t id);
 uint32_t dest_find(const struct sched *s, int64_t id);
+bool dest_has_room(const struct sched *s);
 uint32_t entry_take(struct sched *s, uint32_t dest, const struct sched_delivery *d);
 void entry_release(struct sched *s, uint32_t e);
 uint32_t dest_take(struct sched *s, int64_t id);

@@ -38,7 +38,7 @@ void sched_clock_moved(struct sched *s, int64_t by)
 	if (s->now == INT64_MIN)
 		return;
 	move_clock(s, by);
-	for (uint32_t i = 0; i < s->nentries; i++)
+	for (uint32_t i = 0; i < s->entries_used; i++)
 		s->entry[i].expires += by; /* of the free ones it does not matter */
 }
 
@@ -115,7 +115,7 @@ static bool make_room(struct sched *s)
 	uint32_t best = NIL;
 	int best_way = 0;
 
-	if (s->free_dest != NIL)
+	if (dest_has_room(s))
 		return true;
 	if (s->stuck)
 		return false;
