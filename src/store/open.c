@@ -93,7 +93,7 @@ static enum store_status set_up(struct store *s, const struct store_config *c)
 	enum store_status status = STORE_OK;
 	for (size_t i = 0; i < sizeof settings / sizeof settings[0] && status == STORE_OK; i++)
 		status = run(s, settings[i]);
-	uint32_t cache = c->cache_bytes ? c->cache_bytes : 16 << 20;
+	uint32_t cache = c->cache_bytes ? c->cache_bytes : 8 << 20;
 	if (status == STORE_OK)
 		status = runf(s, "PRAGMA cache_size = -%lu", (unsigned long)(cache / 1024));
 	if (status == STORE_OK)

@@ -82,7 +82,7 @@ struct store_config {
 	const char *path;     /* created with mode 0600 if there is none */
 	uint64_t reserve;     /* octets of the file system that new messages leave free, so that
 				 results can still be written */
-	uint32_t cache_bytes; /* page cache; 0: 16 MiB */
+	uint32_t cache_bytes; /* page cache; 0: 8 MiB */
 	bool check;           /* look at the whole file first (slow when it is big) */
 	/* Told of each delivery that a crash has put in doubt, while the store opens; NULL: nobody.
 	 * The names last as long as the call. */
