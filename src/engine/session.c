@@ -109,8 +109,20 @@ static bool may_wait(const struct session *s)
 	       !s->eof && s->carried + 1 < CARRIED_MAX && loop_now_ms() - s->since_ms < AGE_MAX_MS;
 }
 
+/* There may be hundreds, and each had a message pass through it. */
+static void rest(struct session *s)
+{
+	smtpc_rest(s->smtp);
+	if (s->tls != NULL)
+		tls_rest(s->tls);
+	if (buf_len(&s->wire) == 0)
+		buf_free(&s->wire);
+	buf_free(&s->plain);
+}
+
 static void wait_idle(struct session *s)
 {
+	rest(s);
 	s->duty = DUTY_IDLE;
 	s->request = (struct session_request){.body = {.fd = -1}};
 	s->cb = NULL;

@@ -382,6 +382,7 @@ static void on_tell(void *arg)
 	struct courier *k = arg;
 	remote_count(k->remote, &k->stats.questions, &k->stats.question_ms);
 	if (k->keeper != NULL && memcmp(&k->stats, &k->told, sizeof(k->stats)) != 0) {
+		process_trim(); /* handshakes come in bursts and need most */
 		courier_stats_put(channel_begin(k->keeper, MSG_STATS), &k->stats);
 		if (channel_send(k->keeper, -1))
 			k->told = k->stats;

@@ -5,6 +5,9 @@
 
 #include "base/cursor.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -95,6 +98,15 @@ int process_run(struct process *p)
 	log_event(p->log, LOG_LEVEL_DEBUG, "ready", NULL);
 	loop_run(p->loop);
 	return EXIT_SUCCESS;
+}
+
+/* Otherwise only what is free at the end of the heap does, and one long-lived piece lies behind it.
+ */
+void process_trim(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }
 
 void process_exit(struct process *p)

@@ -57,6 +57,8 @@ bool process_confine(struct process *p, enum sandbox_profile profile,
 		     const struct sandbox_paths *paths);
 /* Set-up is over: tells the parent and runs until process_exit(). Returns the exit code. */
 int process_run(struct process *p);
+/* After a burst: free memory that lies scattered goes back to the system. */
+void process_trim(void);
 void process_exit(struct process *p);
 void process_free(struct process *p);
 

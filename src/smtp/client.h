@@ -143,6 +143,8 @@ void smtpc_abort(struct smtpc *c,
 /* SMTPC_WANT_IDLE only. The session runs again, from MAIL on; the result and the replies are the
  * new message's. */
 void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message);
+/* Gives back the memory that the message took. */
+void smtpc_rest(struct smtpc *c);
 void smtpc_quit(struct smtpc *c); /* SMTPC_WANT_IDLE only: QUIT */
 /*
  * After the end: this was a further message of a kept session, and the host closed or said 421

@@ -32,6 +32,16 @@ void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message)
 	smtpc_next_transaction(c);
 }
 
+void smtpc_rest(struct smtpc *c)
+{
+	if (c->phase != PHASE_IDLE || buf_len(&c->in) > 0 || buf_len(&c->out) > 0)
+		return;
+	if (c->config.auth != NULL)
+		smtpc_wipe_output(c);
+	buf_free(&c->in);
+	buf_free(&c->out);
+}
+
 void smtpc_quit(struct smtpc *c)
 {
 	if (c->phase == PHASE_IDLE)

@@ -110,3 +110,12 @@ void tls_bytes_shutdown(struct tls_bytes *b)
 	SSL_shutdown(b->ssl);
 	ERR_clear_error();
 }
+
+/* A memory BIO never shrinks, so that new ones take their place. */
+void tls_bytes_rest(struct tls_bytes *b)
+{
+	bool empty = BIO_ctrl_pending(b->in) == 0 && BIO_ctrl_pending(b->out) == 0;
+	if (!empty || SSL_has_pending(b->ssl) || SSL_free_buffers(b->ssl) != 1)
+		return;
+	tls_bytes_open(b); /* if not, the old ones go on */
+}

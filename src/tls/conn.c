@@ -512,6 +512,12 @@ void tls_shutdown(struct tls_conn *t)
 	tls_bytes_shutdown(&t->b);
 }
 
+void tls_rest(struct tls_conn *t)
+{
+	if (t->state == TLS_UP)
+		tls_bytes_rest(&t->b);
+}
+
 enum tls_state tls_state(const struct tls_conn *t)
 {
 	return t->state;

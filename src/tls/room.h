@@ -60,6 +60,8 @@ enum bytes_end tls_bytes_read(struct tls_bytes *b, struct buf *plain);
 bool tls_bytes_write(struct tls_bytes *b, struct slice plain);
 void tls_bytes_pending(struct tls_bytes *b, struct buf *out);
 void tls_bytes_shutdown(struct tls_bytes *b);
+/* Gives back the memory that reading and writing took. Only between two of them. */
+void tls_bytes_rest(struct tls_bytes *b);
 
 /* --- lean.c --- */
 

@@ -78,6 +78,9 @@ enum tls_state tls_write(struct tls_conn *t, struct slice plain);
 void tls_pending(struct tls_conn *t, struct buf *out);
 /* Sends close_notify (then tls_pending()). */
 void tls_shutdown(struct tls_conn *t);
+/* Nothing is expected for a while: gives back the memory that bytes under way took. The connection
+ * goes on as before. */
+void tls_rest(struct tls_conn *t);
 enum tls_state tls_state(const struct tls_conn *t);
 /* Valid in every state, until the connection is freed. */
 const struct tls_facts *tls_facts(const struct tls_conn *t);

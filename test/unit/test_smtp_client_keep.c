@@ -29,7 +29,11 @@ static void kept(void **state)
 	assert_int_equal(smtpc_want(r.c), SMTPC_WANT_IDLE);
 	assert_int_equal(r.rcpt[0].state, RCPT_SENT);
 	assert_false(logged(&r, "QUIT"));
+	assert_non_null(smtpc_output(r.c)->p);
+	smtpc_rest(r.c);
+	assert_null(smtpc_output(r.c)->p);
 	next_message(&r);
+	smtpc_rest(r.c); /* it runs: what is to be written stays */
 	assert_int_equal(smtpc_result(r.c), SMTPC_RUNNING);
 	assert_string_equal(smtpc_reply(r.c), "");
 	assert_string_equal(buf_cstr(&r.log), "MAIL FROM:<sender@client.example>\r\n");

@@ -36,6 +36,34 @@ static void test_one_octet_at_a_time(void **state)
 	}
 }
 
+/* Memory is given back between two texts, and nothing of what is under way is lost with it. */
+static void test_rest(void **state)
+{
+	struct fixture *f = *state;
+	for (int i = 0; i < 2; i++) {
+		struct server s;
+		struct pair p;
+		struct tls_terms terms = terms_dane(&f->ee);
+		server_make(&s, &f->lab, &(struct server_options){.max = i ? TLS1_2_VERSION : 0});
+		pair_open(&p, connect_with(f->client, &terms, &plain_options), &s);
+		tls_rest(p.t); /* too early: the ClientHello waits */
+		assert_int_equal(pair_run(&p), TLS_UP);
+		for (int round = 0; round < 3; round++) {
+			buf_reset(&p.plain);
+			buf_reset(&p.got);
+			tls_rest(p.t);
+			assert_int_equal(tls_write(p.t, SLICE_LIT("MAIL\r\n")), TLS_UP);
+			tls_rest(p.t); /* with something to send */
+			pair_server_write(&p, "250 ok\r\n", 8);
+			assert_int_equal(pair_run(&p), TLS_UP);
+			assert_true(slice_eq_str(buf_slice(&p.plain), "250 ok\r\n"));
+			assert_true(slice_eq_str(buf_slice(&p.got), "MAIL\r\n"));
+		}
+		pair_close(&p);
+		server_free(&s);
+	}
+}
+
 /* The server's answer to the ClientHello, fresh for each use. */
 static void flight(struct fixture *f, struct pair *p, struct server *s, struct buf *out)
 {
@@ -279,6 +307,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_one_octet_at_a_time),
+	    cmocka_unit_test(test_rest),
 	    cmocka_unit_test(test_every_split_and_end),
 	    cmocka_unit_test(test_every_octet_damaged),
 	    cmocka_unit_test(test_garbage),
