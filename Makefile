@@ -37,7 +37,11 @@ test-asan: $(ASAN)/build.ninja
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1 \
 		tools/run-suites $(ASAN) $(SUITES)
 
-test-live: build
+# Exim and OpenSMTPD for the lab, unpacked and not installed; says so where they cannot be had.
+peers:
+	@tools/fetch-peers $(BUILD)/peers
+
+test-live: build peers
 	@lab/lab run -- lab/live_test.py
 	@lab/lab run -- lab/interop_test.py
 	@lab/lab run -- lab/relay_test.py
@@ -52,6 +56,7 @@ test-live: build
 	@lab/lab run -- lab/selfcheck_test.py
 	@lab/lab run -- lab/evidence_test.py
 	@lab/lab run -- lab/roll_test.py
+	@lab/lab run -- lab/peers_test.py
 
 demo: deps build
 	@lab/lab demo
@@ -109,4 +114,4 @@ check: build
 clean:
 	@rm -rf $(BUILD) $(ASAN) $(FUZZ)
 
-.PHONY: run all deps build test test-plain test-asan test-live demo torture torture-asan bench bench-relay fuzz install deb test-deb man fmt check clean
+.PHONY: run all deps build test test-plain test-asan peers test-live demo torture torture-asan bench bench-relay fuzz install deb test-deb man fmt check clean

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 SENDER = "tester@client.lab.test"
 MARK = b"X-Lab-Case: "
-POSTFIX_ADDS = {b"return-path", b"x-original-to", b"delivered-to", b"received"}
+SERVER_ADDS = {b"return-path", b"x-original-to", b"envelope-to", b"delivered-to", b"received"}
 TRACE = re.compile(rb"Received: by client\.lab\.test \(Danelaw [^\n]*\n(?:[ \t][^\n]*\n)*")
 
 
@@ -131,18 +131,18 @@ class Arrival:
         at = raw.find(MARK)
         self.case = raw[at + len(MARK):].split(b"\n", 1)[0].strip().decode() if at >= 0 else None
         if on_top:
-            raw = self.without_postfix(raw)
+            raw = self.without_server(raw)
         trace = TRACE.match(raw)            # RFC 5321 s4.4: one trace field of ours, on top
         if not trace:
             self.wrong.append("no Received field of danelaw on top")
         self.body = raw[trace.end() if trace else 0:]
 
-    def without_postfix(self, raw):
-        """What the delivering Postfix put above the octets that it received."""
+    def without_server(self, raw):
+        """What the delivering server put above the octets that it received."""
         fields = re.match(rb"(?:[A-Za-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*", raw).group()
         for field in re.findall(rb"[A-Za-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*", fields):
-            if field.split(b":")[0].lower() not in POSTFIX_ADDS:
-                self.wrong.append(f"Postfix put no Received field on top, but {field!r}")
+            if field.split(b":")[0].lower() not in SERVER_ADDS:
+                self.wrong.append(f"the server put no Received field on top, but {field!r}")
                 return raw
             raw = raw[len(field):]
             if field.startswith(b"Received:"):
@@ -155,7 +155,9 @@ def arrivals():
     out = []
     for path in sorted(state().glob("mail/*/new/*")):
         raw = path.read_bytes()
-        to = re.findall(rb"^X-Original-To: (.*)$", raw.split(b"\n\n")[0], re.M)
+        head = raw.split(b"\n\n")[0]       # Postfix, Exim, OpenSMTPD; Postfix has Delivered-To too
+        to = [re.findall(rb"^%s: (.*)$" % name, head, re.M) for name in (b"X-Original-To", b"Envelope-to", b"Delivered-To")]
+        to = next(filter(None, to), [])
         out.append(Arrival(str(path), [t.decode("utf-8", "replace") for t in to], raw, on_top=True))
     for path in sorted(state().glob("taken/*/*.eml")):
         envelope = json.loads(path.with_suffix(".json").read_text())

@@ -23,6 +23,7 @@ import sys
 import time
 
 import domains
+import peers
 import postfix
 
 LAB = pathlib.Path(__file__).resolve().parent
@@ -80,7 +81,7 @@ def stand_in():
 
 
 def fingerprint():
-    h = hashlib.sha256(f"{sys.version} {stand_in()}".encode())
+    h = hashlib.sha256(f"{sys.version} {stand_in()} {peers.there()}".encode())
     for path in sorted(LAB.glob("*.py")) + [domains.FILE]:
         if path.name.endswith("_test.py") or path.name in ("torture.py", "powercut.py", "sweep.py", "daemon.py",
                                                            "report.py", "load.py", "disk.py", "audited.py"):
@@ -106,10 +107,10 @@ def build(state):
     import zones
     (state / "stamp.json").unlink(missing_ok=True)
     world = domains.load()
-    if stand_in():
-        for server in world.servers:
-            if server.engine == "postfix":
-                server.engine, server.fault = "fake", server.options.get("stand_in", "accept")
+    absent = ("postfix", *peers.PROGRAMS) if stand_in() else () if peers.there() else tuple(peers.PROGRAMS)
+    for server in world.servers:
+        if server.engine in absent:
+            server.engine, server.fault = "fake", server.options.get("stand_in", "accept")
     for server in world.servers:
         server.options.pop("stand_in", None)
     maker = certs.Certs()
@@ -152,6 +153,7 @@ def build(state):
     (state / "fakes.json").write_text(json.dumps(fakes, indent=1))
     if not stand_in():
         postfix.Postfix(world, state).build()
+        peers.build(world, state)
     fakedns.rules(world)
     write_conf(world, state)
     write_domains(world, state, shown)
@@ -322,6 +324,11 @@ def start_all(state):
         for n, address in enumerate(postfix.listeners(world)):
             daemons[f"postfix-{n}"] = real.start(n)
             wait_for("postfix", lambda where=address: listens(*where), daemons)
+        if not peers.there():
+            say("no Exim and no OpenSMTPD, the fakes stand in for them (tools/fetch-peers brings them)")
+        for name in peers.PROGRAMS if peers.there() else ():
+            daemons[name] = peers.start(state, name)
+            wait_for(name, lambda n=name: listens(peers.hosts(world, n)[0].ipv4, 25), daemons)
     say("waiting for the name servers")
     for zone in world.zones.values():
         tier = zones.Zones._tier(zone)
