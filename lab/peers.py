@@ -147,8 +147,9 @@ def prepare(folder):
 
 
 def become(name):
-    libraries = ":".join(map(str, ROOT.glob("usr/lib/*-linux-gnu")))
-    os.environ["LD_LIBRARY_PATH"] = libraries
+    folders = [*ROOT.glob("usr/lib/*-linux-gnu"), *ROOT.glob("lib/*-linux-gnu")]
+    if folders:                     # else an empty word, which would mean the current folder
+        os.environ["LD_LIBRARY_PATH"] = ":".join(map(str, folders))
     program = str(PROGRAMS[name])
     owner = pwd.getpwnam("postfix")
     if name == "exim":              # it reads its keys as the user that it runs as
