@@ -42,21 +42,7 @@ peers:
 	@tools/fetch-peers $(BUILD)/peers
 
 test-live: build peers
-	@lab/lab run -- lab/live_test.py
-	@lab/lab run -- lab/interop_test.py
-	@lab/lab run -- lab/relay_test.py
-	@lab/lab run -- lab/endure_test.py
-	@lab/lab run -- lab/torture.py --short
-	@lab/lab run -- lab/powercut.py --short
-	@lab/lab run -- lab/sweep.py --short
-	@lab/lab run -- lab/trouble_test.py
-	@lab/lab run -- lab/submit_test.py
-	@lab/lab run -- lab/audit_test.py
-	@lab/lab run -- lab/routes_test.py
-	@lab/lab run -- lab/selfcheck_test.py
-	@lab/lab run -- lab/evidence_test.py
-	@lab/lab run -- lab/roll_test.py
-	@lab/lab run -- lab/peers_test.py
+	@BUILD=$(BUILD) tools/run-live
 
 demo: deps build
 	@lab/lab demo
