@@ -303,6 +303,13 @@ def options(published, **more):
             "selfcheck.domains": ZONE, **more}
 
 
+def recorded(relay, finding):
+    """Of the records of this finding: did it appear, or go?"""
+    words = ["-o", f"relay.store={relay.store}", "audit", "list", "--json", "--type", "selfcheck"]
+    rows = report.json_lines(report.run(words)[1])
+    return [row["appeared"] for row in rows if row["finding"] == finding]
+
+
 def test_starttls(score, published):
     """A promise that is broken takes STARTTLS away, and one that is mended brings it back."""
     made = published.install(*published.maker.chain(MX))
@@ -331,6 +338,8 @@ def test_starttls(score, published):
         published.zone.publish([f"mx {TTL} A {ADDRESS}", f"@ {TTL} MX 10 mx", pasted])
         score.claim("the record that was pasted brings it back", until(lambda: starttls() is True, 30), relay)
         score.claim("the log says that it is gone", relay.event("selfcheck-gone", finding="mismatch"), relay)
+        score.claim("the audit has both", until(lambda: recorded(relay, "mismatch") == [True, False]),
+                    recorded(relay, "mismatch"))
         published.records(None)
         until(lambda: starttls() is False, 30)
         published.install(*published.maker.chain(MX))

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 enum {
-	FINDINGS_MEM_MAX = 1024 * 1024,
 	MAINTAIN_MS = 60000,
 	LINGER_MS = 2,     /* a group waits so long for more */
 	GROUP_BUSY = 4,    /* when the one before had so many steps: else nobody is to come */
@@ -194,14 +193,6 @@ static void drop_peer(struct peer *p)
 	free(p);
 }
 
-/* The last ones stay until newer ones come, also when the warden ends. */
-static bool take_findings(struct keeper *k, struct slice payload)
-{
-	arena_free(&k->findings_mem);
-	k->findings = (struct findings){0};
-	return findings_get(payload, &k->findings_mem, &k->findings);
-}
-
 static void on_message(void *arg, struct channel *c, enum message type, struct slice payload)
 {
 	struct peer *p = arg;
@@ -219,7 +210,7 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 	else if (type == MSG_LEAVING)
 		p->leaving = true;
 	else if (type == MSG_FINDINGS)
-		sane = take_findings(p->keeper, payload);
+		sane = keeper_findings(p->keeper, payload);
 	if (!sane || (p->leaving && p->jobs == 0))
 		drop_peer(p);
 }

@@ -60,7 +60,8 @@ struct keeper {
 	struct control *control;
 	struct loop_http *http;
 	struct metrics metrics;
-	struct findings findings; /* the warden's last ones */
+	/* The warden's last ones; they stay until newer ones come, also when it ends. */
+	struct findings findings;
 	struct arena findings_mem;
 	struct sched *sched;
 	struct sched_config sched_config;
@@ -81,6 +82,8 @@ struct keeper {
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;
 };
+
+enum { FINDINGS_MEM_MAX = 1024 * 1024 };
 
 int64_t keeper_now(void);
 /* Opens the store and the control socket; false: the log says why not. */
@@ -110,6 +113,9 @@ void keeper_land(struct keeper *k, int64_t delivery);
 /* Fulfils the scheduler's wishes as far as couriers and the store go. */
 void keeper_schedule(struct keeper *k);
 void keeper_dot(struct keeper *k, struct peer *p, struct slice payload);
+
+/* False: the warden talks nonsense and is to be cut off. */
+bool keeper_findings(struct keeper *k, struct slice payload);
 
 /* False: the courier talks nonsense and is to be cut off. */
 bool keeper_result(struct keeper *k, struct peer *p, struct slice payload);
