@@ -9,6 +9,7 @@ Run as: lab/lab run lab/audit_test.py [-v] [PATTERN...]   (continuity, tampering
 import argparse
 import collections
 import fnmatch
+import hashlib
 import os
 import random
 import shutil
@@ -186,6 +187,26 @@ def with_sql(*statements):
     return change
 
 
+def forged_checkpoint(upto, after):
+    """All that stands before is removed, and signed off by a record of our own behind `after`; None: a new chain."""
+    def change(path):
+        db = sqlite3.connect(path)
+        n, last = db.execute("SELECT n, hash FROM record ORDER BY n DESC LIMIT 1").fetchone()
+        start = os.urandom(32) if after is None else \
+            db.execute("SELECT hash FROM record WHERE n = ?", (upto,)).fetchone()[0]
+        n, last = (upto, start) if after is None else (n, last)
+        body = bytes([1, 4]) + upto.to_bytes(8, "big") + start + (5000).to_bytes(8, "big")
+        here = last + (n + 1).to_bytes(8, "big") + (6000).to_bytes(8, "big") + body
+        for guard in GUARDS:
+            db.execute(f"DROP TRIGGER {guard}")
+        db.execute("DELETE FROM record WHERE n <= ?", (upto,))
+        db.execute("UPDATE start SET n = ?, hash = ?", (upto, start))
+        db.execute("INSERT INTO record VALUES (?, 6000, ?, ?)", (n + 1, hashlib.sha256(here).digest(), body))
+        db.commit()
+        db.close()
+    return change
+
+
 TAMPERINGS = [
     ("a changed body", with_sql("UPDATE record SET body = zeroblob(length(body)) WHERE n = 3"), 3),
     ("a changed time", with_sql("UPDATE record SET time = time - 1 WHERE n = 2"), 2),
@@ -198,6 +219,8 @@ TAMPERINGS = [
                                                  "UPDATE record SET n = 3 WHERE n = 100"), 2),
     ("an end that was cut off", with_sql("DELETE FROM record WHERE n > 4"), 5),
     ("an empty file", with_sql("DELETE FROM record"), 1),
+    ("a checkpoint that the relay did not write", forged_checkpoint(3, True), 3),
+    ("a new chain that begins behind the head", forged_checkpoint(1000, None), 1000),
 ]
 
 

@@ -49,6 +49,7 @@ void audit_verify_begin(struct audit_verify *v, audit_sha256 *sha256,
 				   .last = *start,
 				   .head = heads,
 				   .nhead = nhead,
+				   .vouched = UINT64_MAX,
 				   .signed_off = start->n == 0};
 }
 
@@ -66,7 +67,8 @@ static bool agrees_with_heads(struct audit_verify *v, const struct audit_head *h
 static void look_for_checkpoint(struct audit_verify *v, struct slice body)
 {
 	struct audit_record r;
-	if (v->signed_off || audit_decode(body, &r) != AUDIT_OK || r.type != AUDIT_CHECKPOINT)
+	if (v->signed_off || v->last.n > v->vouched || audit_decode(body, &r) != AUDIT_OK ||
+	    r.type != AUDIT_CHECKPOINT)
 		return;
 	v->signed_off =
 	    r.checkpoint.upto == v->start.n && same_hash(r.checkpoint.hash, v->start.hash);
@@ -107,6 +109,10 @@ bool audit_verify_end(struct audit_verify *v)
 			return breaks(v, v->last.n + 1,
 				      "is missing: the file ends before what was remembered "
 				      "elsewhere");
+		if (v->head[i].n > 0 && v->head[i].n < v->start.n)
+			return breaks(v, v->head[i].n,
+				      "was remembered elsewhere and is not there to be compared: "
+				      "the file begins behind it");
 	}
 	return true;
 }

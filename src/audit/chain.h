@@ -43,10 +43,11 @@ struct audit_verify {
 	struct audit_head last;
 	const struct audit_head *head; /* must be in the chain, or be its end */
 	size_t nhead;
-	uint64_t count;  /* records that were verified */
-	uint64_t broken; /* the first that is broken; 0: none */
-	const char *why; /* static */
-	bool signed_off; /* a checkpoint names `start` */
+	uint64_t count;   /* records that were verified */
+	uint64_t broken;  /* the first that is broken; 0: none */
+	const char *why;  /* static */
+	uint64_t vouched; /* a checkpoint behind this number signs nothing off; no limit at first */
+	bool signed_off;  /* a checkpoint names `start` */
 };
 
 /* start: n 0 and zeros, or the last removed record. heads: remembered elsewhere; they must live as

@@ -36,16 +36,17 @@ static enum store_status look(struct audit_file *f, uint64_t n, struct audit_lin
 	return s != STORE_OK || (found == 1 && out->n == n) ? s : STORE_NOT_FOUND;
 }
 
-/* Does the file have what is remembered? What was signed off since and removed counts as there. */
+/* Does the file have what is remembered? It may be the last that was removed, and not older: a head
+ * is remembered before anything in front of it is removed. */
 static enum store_status agrees(struct audit_file *f, const struct audit_head *mine,
 				const struct audit_head *start, bool *yes)
 {
 	struct audit_link l;
 	*yes = true;
-	if (mine->n < start->n || mine->n == 0)
+	if (mine->n == 0)
 		return STORE_OK;
-	if (mine->n == start->n) {
-		*yes = memcmp(mine->hash, start->hash, AUDIT_DIGEST) == 0;
+	if (mine->n <= start->n) {
+		*yes = mine->n == start->n && memcmp(mine->hash, start->hash, AUDIT_DIGEST) == 0;
 		return STORE_OK;
 	}
 	enum store_status s = look(f, mine->n, &l);
@@ -53,49 +54,98 @@ static enum store_status agrees(struct audit_file *f, const struct audit_head *m
 	return s == STORE_NOT_FOUND ? STORE_OK : s;
 }
 
+/* Is record n this row? */
+static enum store_status is_row(struct audit_file *f, uint64_t n,
+				const struct store_outbox_row *row, bool *yes)
+{
+	struct arena mem;
+	struct audit_link l;
+	size_t found = 0;
+	arena_init(&mem, ONE_MEM_MAX);
+	enum store_status s = store_audit_read(f->store, n, false, 1, &mem, &l, &found);
+	*yes = s == STORE_OK && found == 1 && l.n == n && l.time == row->at &&
+	       slice_eq(l.body, row->body);
+	arena_free(&mem);
+	return s;
+}
+
+/* Rows behind `after`, one page: *n is the last record that is one of them. */
+static enum store_status compare_page(struct audit_file *f, struct store *queue, int64_t *after,
+				      int64_t moved, uint64_t *n, bool *yes)
+{
+	struct arena mem;
+	struct store_outbox_row row[AUDIT_MOVE_ROWS];
+	size_t rows = 0;
+	arena_init(&mem, MOVE_MEM_MAX);
+	enum store_status s = store_outbox_read(queue, *after, AUDIT_MOVE_ROWS, &mem, row, &rows);
+	if (s != STORE_OK)
+		snprintf(f->error, sizeof(f->error), "outbox: %s", store_error(queue));
+	*after = rows < AUDIT_MOVE_ROWS ? moved : row[rows - 1].id;
+	for (size_t i = 0; i < rows && s == STORE_OK && *yes && row[i].id <= moved; i++) {
+		if (!evidence_is(row[i].body))
+			s = is_row(f, ++*n, &row[i], yes);
+	}
+	arena_free(&mem);
+	return s;
+}
+
+/* After a crash between two commits the file is ahead of the queue, by rows that still wait there,
+ * and by nothing else. Of a queue that remembers no head nothing is known. */
+static enum store_status is_ours(struct audit_file *f, struct store *queue,
+				 const struct store_outbox *box, int64_t moved, uint64_t last,
+				 bool *yes)
+{
+	int64_t after = box->moved;
+	uint64_t n = box->head.n;
+	enum store_status s = STORE_OK;
+	*yes = moved <= box->last;
+	if (box->head.n == 0)
+		return s;
+	while (s == STORE_OK && *yes && after < moved)
+		s = compare_page(f, queue, &after, moved, &n, yes);
+	*yes = *yes && n == last;
+	return s;
+}
+
 /*
  * Where the chain goes on. The file may be ahead of what the queue remembers, after a crash. It
- * cannot be behind, or have another hash: then somebody changed it. The chain goes on from what is
- * remembered and not from what was found, so that the break stays to be seen.
+ * cannot be behind, have another hash, or have what nobody recorded: then somebody changed it. The
+ * chain goes on from what is remembered and not from what was found, so that the break stays to be
+ * seen; and what waits is recorded, be it a second time.
  */
-static enum store_status find_head(struct audit_file *f, const struct audit_head *mine)
+static enum store_status find_head(struct audit_file *f, struct store *queue,
+				   const struct store_outbox *box)
 {
 	struct audit_head start, last;
+	int64_t moved = 0;
 	bool same;
-	enum store_status s = store_audit_ends(f->store, &start, &last);
+	enum store_status s = store_audit_moved(f->store, f->queue, &moved);
 	if (s == STORE_OK)
-		s = agrees(f, mine, &start, &same);
+		s = store_audit_ends(f->store, &start, &last);
+	if (s == STORE_OK)
+		s = agrees(f, &box->head, &start, &same);
+	if (s == STORE_OK && same)
+		s = is_ours(f, queue, box, moved, last.n, &same);
 	if (s != STORE_OK)
-		return s;
-	f->head = same ? last : *mine;
+		return fail(f, s);
+	f->head = same ? last : box->head;
 	f->broken = f->broken || !same;
 	if (f->head.n < last.n)
 		f->head.n = last.n;
+	f->done = same && moved > box->moved ? moved : box->moved;
 	return STORE_OK;
 }
 
-enum store_status audit_file_open(struct audit_file *f, const char *path,
-				  const struct store_outbox *queue)
+enum store_status audit_file_open(struct audit_file *f, const char *path, struct store *queue,
+				  const struct store_outbox *box)
 {
-	int64_t moved = 0;
-	struct audit_head mine = f->head.n > 0 ? f->head : queue->head;
-	memcpy(f->queue, queue->queue, sizeof(f->queue));
+	memcpy(f->queue, box->queue, sizeof(f->queue));
 	enum store_status s = store_audit_open(path, &f->store, f->error, sizeof(f->error));
-	if (s != STORE_OK)
-		return s;
-	s = store_audit_moved(f->store, f->queue, &moved);
 	if (s == STORE_OK)
-		s = find_head(f, &mine);
-	if (s != STORE_OK) {
-		fail(f, s);
+		s = find_head(f, queue, box);
+	if (s != STORE_OK)
 		audit_file_close(f);
-		return s;
-	}
-	if (f->done < queue->moved)
-		f->done = queue->moved;
-	if (f->done < moved)
-		f->done = moved;
-	return STORE_OK;
+	return s;
 }
 
 void audit_file_close(struct audit_file *f)
@@ -217,12 +267,12 @@ enum store_status audit_file_move(struct audit_file *f, struct store *queue, siz
 
 /* The last record that is older than `before`; n 0: none. By halving: times grow with numbers, but
  * for a clock that is set, and then a few records go a little early or late. */
-static enum store_status find_old(struct audit_file *f, int64_t before, struct audit_head *out)
+enum store_status audit_file_old(struct audit_file *f, int64_t before, struct audit_head *upto)
 {
 	struct audit_head start, last;
 	enum store_status s = store_audit_ends(f->store, &start, &last);
 	uint64_t low = start.n + 1, high = last.n; /* the last record always stays */
-	*out = (struct audit_head){0};
+	*upto = (struct audit_head){0};
 	while (s == STORE_OK && low < high) {
 		uint64_t middle = low + (high - low) / 2;
 		struct audit_link l;
@@ -230,56 +280,56 @@ static enum store_status find_old(struct audit_file *f, int64_t before, struct a
 		if (s != STORE_OK)
 			break;
 		if (l.time < before) {
-			out->n = l.n;
-			memcpy(out->hash, l.hash, AUDIT_DIGEST);
+			upto->n = l.n;
+			memcpy(upto->hash, l.hash, AUDIT_DIGEST);
 			low = middle + 1;
 		} else {
 			high = middle;
 		}
 	}
-	return s;
+	if (s == STORE_NOT_FOUND) { /* nothing can be signed off until the gap is too old itself */
+		*upto = (struct audit_head){0};
+		s = STORE_OK;
+	}
+	return fail(f, s);
 }
 
-static enum store_status sign_off(struct audit_file *f, int64_t now, int64_t before,
-				  const struct audit_head *upto)
+bool audit_file_checkpoint(const struct audit_head *upto, int64_t before, struct buf *out)
 {
-	struct buf body;
-	struct audit_head head = f->head;
 	struct audit_record r = {.type = AUDIT_CHECKPOINT,
 				 .checkpoint = {.upto = upto->n, .before = before}};
 	memcpy(r.checkpoint.hash, upto->hash, AUDIT_DIGEST);
-	buf_init(&body, AUDIT_BODY_MAX);
-	enum store_status s =
-	    audit_encode(&r, &body) ? store_audit_begin(f->store) : STORE_NO_MEMORY;
-	if (s == STORE_OK)
-		s = append(f, now, buf_slice(&body), &head);
-	if (s == STORE_OK)
-		s = store_audit_set_start(f->store, upto);
-	if (s == STORE_OK)
-		s = store_audit_forget_peers(f->store, before);
-	s = finish(f, s);
-	if (s == STORE_OK)
-		f->head = head;
-	buf_free(&body);
-	return s;
+	return audit_encode(&r, out);
 }
 
-enum store_status audit_file_retain(struct audit_file *f, int64_t now, int64_t before, bool *more)
+enum store_status audit_file_remove(struct audit_file *f, const struct audit_head *upto,
+				    int64_t before)
 {
-	struct audit_head upto;
-	*more = false;
-	enum store_status s = find_old(f, before, &upto);
-	if (s == STORE_NOT_FOUND) /* a gap: nothing can be signed off until it is too old itself */
-		s = STORE_OK;
-	if (s == STORE_OK && upto.n > 0)
-		s = sign_off(f, now, before, &upto);
+	struct audit_link l;
+	enum store_status s = look(f, upto->n, &l);
+	if (s == STORE_NOT_FOUND ||
+	    (s == STORE_OK && memcmp(l.hash, upto->hash, AUDIT_DIGEST) != 0))
+		return STORE_OK; /* it is not the file that was signed off */
 	if (s == STORE_OK)
 		s = store_audit_begin(f->store);
+	if (s != STORE_OK)
+		return fail(f, s);
+	s = store_audit_set_start(f->store, upto);
 	if (s == STORE_OK)
-		s = store_audit_evidence_forget(f->store, AUDIT_FORGET_ROWS);
+		s = store_audit_forget_peers(f->store, before);
+	return finish(f, s);
+}
+
+enum store_status audit_file_forget(struct audit_file *f, bool *more)
+{
+	*more = false;
+	enum store_status s = store_audit_begin(f->store);
+	if (s != STORE_OK)
+		return fail(f, s);
+	s = store_audit_evidence_forget(f->store, AUDIT_FORGET_ROWS);
 	if (s == STORE_OK)
-		s = finish(f, store_audit_forget(f->store, AUDIT_FORGET_ROWS, more));
-	return fail(f, s);
+		s = store_audit_forget(f->store, AUDIT_FORGET_ROWS, more);
+	return finish(f, s);
 }
 
 /* --- Keys ------------------------------------------------------------------------------------- */

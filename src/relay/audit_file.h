@@ -19,20 +19,27 @@ struct audit_file {
 	char error[512];                 /* of the last call that failed */
 };
 
-/* Opens or creates it, and compares it with what the queue (or `f`, when it was open before)
- * remembers of its end. */
-enum store_status audit_file_open(struct audit_file *f, const char *path,
-				  const struct store_outbox *queue);
+/* Opens or creates it, and compares it with what the queue remembers of its end: `box` is the state
+ * of its outbox as committed. What the file has more must be what waits there. */
+enum store_status audit_file_open(struct audit_file *f, const char *path, struct store *queue,
+				  const struct store_outbox *box);
 void audit_file_close(struct audit_file *f);
 
 /* Appends what waits in the outbox of the queue, at most AUDIT_MOVE_ROWS rows; *n is how many.
  * STORE_BUSY: a reader is in the way; later. */
 enum store_status audit_file_move(struct audit_file *f, struct store *queue, size_t *n);
 
-/* Signs off records older than `before`, if there are some, with a checkpoint of time `now`,
- * forgets certificates that were not seen since, and removes a bounded number of those that are
- * signed off; *more: there are more. */
-enum store_status audit_file_retain(struct audit_file *f, int64_t now, int64_t before, bool *more);
+/*
+ * Removal by age, in steps. The last record that is older than `before` (n 0: none, or the file has
+ * a gap); the checkpoint that signs it off, as a body for the outbox; and, only when the queue
+ * remembers a head behind that checkpoint, the removal: a bounded number of records each time, and
+ * certificates that were not seen since. *more: there are more.
+ */
+enum store_status audit_file_old(struct audit_file *f, int64_t before, struct audit_head *upto);
+bool audit_file_checkpoint(const struct audit_head *upto, int64_t before, struct buf *out);
+enum store_status audit_file_remove(struct audit_file *f, const struct audit_head *upto,
+				    int64_t before);
+enum store_status audit_file_forget(struct audit_file *f, bool *more);
 
 /* What the file knows of a host, the last seen first; room for AUDIT_KNOWN_MAX. */
 enum store_status audit_known(struct store_audit *a, struct slice host, uint16_t port,

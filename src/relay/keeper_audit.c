@@ -34,6 +34,8 @@ struct keeper_audit {
 	int64_t blind; /* rows up to here were added while the file could not be read */
 	int64_t reopen_at, head_logged;
 	int64_t retained, retaining; /* when; records older than that are going */
+	struct audit_head signing;   /* n 0: none. Up to it they go, once the queue remembers ... */
+	int64_t signing_row;         /* ... the checkpoint, which was this row of the outbox */
 	bool full;
 	uint64_t changes;
 	struct peers *peers;
@@ -82,7 +84,7 @@ static bool open_file(struct keeper *k)
 {
 	struct keeper_audit *a = k->audit;
 	bool was_broken = a->file.broken;
-	enum store_status s = audit_file_open(&a->file, a->path, &a->queue);
+	enum store_status s = audit_file_open(&a->file, a->path, k->store, &a->queue);
 	if (s != STORE_OK) {
 		trouble_with_file(k, "open", s);
 		return false;
@@ -111,22 +113,71 @@ static bool move(struct keeper *k, size_t batches)
 	return true;
 }
 
+static bool add_body(struct keeper *k, struct slice body)
+{
+	struct keeper_audit *a = k->audit;
+	struct store_outbox_row row = {.id = a->queue.last + 1, .at = keeper_now(), .body = body};
+	if (store_outbox_add(k->store, &row) != STORE_OK)
+		return false;
+	a->queue.last++;
+	return true;
+}
+
+/* The checkpoint goes the way of all records. Before the queue remembers it nothing is removed: so
+ * nobody else can sign off. */
+static enum store_status sign_off(struct keeper *k, int64_t before)
+{
+	struct keeper_audit *a = k->audit;
+	enum store_status s = audit_file_old(&a->file, before, &a->signing);
+	if (s != STORE_OK || a->signing.n == 0)
+		return s;
+	buf_reset(&a->scratch);
+	if (audit_file_checkpoint(&a->signing, before, &a->scratch) && keeper_group(k) &&
+	    add_body(k, buf_slice(&a->scratch)))
+		a->signing_row = a->queue.last;
+	else
+		a->signing.n = 0; /* the group fails, and the keeper with it */
+	return STORE_OK;
+}
+
+/* What is to be done next; *more: and then again. */
+static enum store_status retain_step(struct keeper *k, bool *more)
+{
+	struct keeper_audit *a = k->audit;
+	enum store_status s = STORE_OK;
+	*more = true;
+	if (a->retaining == 0) {
+		a->retaining = keeper_now() - k->process.birth.conf->audit_keep * DAY_MS;
+		s = sign_off(k, a->retaining);
+	}
+	if (s != STORE_OK || (a->signing.n > 0 && a->queue.moved < a->signing_row))
+		return s;
+	if (a->signing.n > 0)
+		s = audit_file_remove(&a->file, &a->signing, a->retaining);
+	if (s != STORE_OK)
+		return s;
+	a->signing.n = 0;
+	return audit_file_forget(&a->file, more);
+}
+
 /* Once a day what is too old goes, piece by piece. */
 static void retain(struct keeper *k)
 {
 	struct keeper_audit *a = k->audit;
-	int64_t now = keeper_now(), keep = k->process.birth.conf->audit_keep;
+	int64_t now = keeper_now();
 	bool more = false;
-	if (a->file.store == NULL || keep == 0 || now < a->retained + DAY_MS)
+	if (a->file.store == NULL || k->process.birth.conf->audit_keep == 0 ||
+	    now < a->retained + DAY_MS)
 		return;
-	if (a->retaining == 0)
-		a->retaining = now - keep * DAY_MS;
-	enum store_status s = audit_file_retain(&a->file, now, a->retaining, &more);
+	enum store_status s = retain_step(k, &more);
 	if (s != STORE_OK)
 		trouble_with_file(k, "retain", s);
-	else if (!more) {
+	if (s != STORE_OK && a->signing_row == 0)
+		a->retaining = 0;
+	if (s == STORE_OK && !more) {
 		a->retained = now;
 		a->retaining = 0;
+		a->signing_row = 0;
 	}
 }
 
@@ -195,16 +246,6 @@ void keeper_audit_committed(struct keeper *k)
 }
 
 /* --- Records --- */
-
-static bool add_body(struct keeper *k, struct slice body)
-{
-	struct keeper_audit *a = k->audit;
-	struct store_outbox_row row = {.id = a->queue.last + 1, .at = keeper_now(), .body = body};
-	if (store_outbox_add(k->store, &row) != STORE_OK)
-		return false;
-	a->queue.last++;
-	return true;
-}
 
 bool keeper_audit_add(struct keeper *k, const struct audit_record *r)
 {

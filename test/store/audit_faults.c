@@ -68,7 +68,7 @@ static void open_file(struct audit_file *f, const char *path, struct store *s)
 {
 	struct store_outbox box;
 	if (f->store == NULL && store_outbox_state(s, &box) == STORE_OK)
-		audit_file_open(f, path, &box);
+		audit_file_open(f, path, s, &box);
 }
 
 /* What a failure of the audit file does to the queue: nothing. */
@@ -145,7 +145,7 @@ static void verify(const char *queue, const char *path)
 	int seen[RECORDS] = {0};
 	struct store *s = help_open(queue, NULL);
 	CHECK(store_outbox_state(s, &box) == STORE_OK);
-	CHECK(audit_file_open(&f, path, &box) == STORE_OK);
+	CHECK(audit_file_open(&f, path, s, &box) == STORE_OK);
 	CHECK(!f.broken);
 	size_t n;
 	CHECK(audit_file_move(&f, s, &n) == STORE_OK);

@@ -27,8 +27,7 @@ static void reopen(struct fixture *f)
 	audit_file_close(&f->file);
 	f->file = (struct audit_file){0};
 	IS(store_outbox_state(f->queue, &box), STORE_OK);
-	f->file.head = box.head;
-	IS(audit_file_open(&f->file, f->path, &box), STORE_OK);
+	IS(audit_file_open(&f->file, f->path, f->queue, &box), STORE_OK);
 }
 
 static int setup(void **state)
@@ -270,7 +269,7 @@ static void the_file_refuses_changes(void **state)
 /* Whoever can write the file can also take the triggers out of it. */
 static void change(struct fixture *f, const char *sql)
 {
-	char all[1024];
+	char all[4096];
 	snprintf(all, sizeof(all),
 		 "DROP TRIGGER record_behind; DROP TRIGGER record_fixed; DROP TRIGGER record_kept; "
 		 "DROP TRIGGER start_grows; %s",
@@ -379,18 +378,47 @@ static void a_file_that_was_removed_is_missed(void **state)
 
 /* --- Age -------------------------------------------------------------------------------------- */
 
+/* The steps of a keeper that removes by age: how many are signed off. */
+static uint64_t retain(struct fixture *f, int64_t now, int64_t before)
+{
+	struct audit_head upto;
+	struct store_outbox box;
+	struct buf body;
+	bool more;
+	IS(audit_file_old(&f->file, before, &upto), STORE_OK);
+	if (upto.n == 0)
+		return 0;
+	buf_init(&body, 512);
+	assert_true(audit_file_checkpoint(&upto, before, &body));
+	IS(store_outbox_state(f->queue, &box), STORE_OK);
+	struct store_outbox_row row = {box.last + 1, now, buf_slice(&body)};
+	IS(store_begin(f->queue), STORE_OK);
+	IS(store_outbox_add(f->queue, &row), STORE_OK);
+	IS(store_commit(f->queue), STORE_OK);
+	buf_free(&body);
+	move(f, 1);
+	/* A crash here leaves a checkpoint that nothing follows from. */
+	store_close(&f->queue);
+	reopen(f);
+	assert_false(f->file.broken);
+	assert_int_equal(broken_now(f), 0);
+	done(f);
+	IS(audit_file_remove(&f->file, &upto, before), STORE_OK);
+	IS(audit_file_forget(&f->file, &more), STORE_OK);
+	assert_false(more);
+	return upto.n;
+}
+
 static void old_records_go_and_a_checkpoint_stays(void **state)
 {
 	struct fixture *f = *state;
-	bool more = true;
 	size_t n;
 	add(f, 0, 5); /* of times 1000 to 1004 */
 	move(f, 5);
 	done(f);
-	IS(audit_file_retain(&f->file, 2000, 1000, &more), STORE_OK);
-	assert_false(more);
+	assert_int_equal(retain(f, 2000, 1000), 0);
 	assert_int_equal(f->file.head.n, 5); /* nothing was so old, nothing was written */
-	IS(audit_file_retain(&f->file, 2000, 1003, &more), STORE_OK);
+	assert_int_equal(retain(f, 2000, 1003), 3);
 	assert_int_equal(f->file.head.n, 6);
 	assert_int_equal(broken(f, &f->file.head, &n), 0);
 	assert_int_equal(n, 3); /* 4, 5 and the checkpoint */
@@ -406,7 +434,7 @@ static void old_records_go_and_a_checkpoint_stays(void **state)
 	add(f, 5, 2);
 	move(f, 2);
 	done(f);
-	IS(audit_file_retain(&f->file, 3000, 9999, &more), STORE_OK);
+	assert_int_equal(retain(f, 3000, 9999), 7);
 	assert_int_equal(broken(f, &f->file.head, &n), 0);
 	assert_int_equal(n, 2); /* the last record always stays, and the checkpoint */
 	store_close(&f->queue);
@@ -416,6 +444,127 @@ static void old_records_go_and_a_checkpoint_stays(void **state)
 	change(f, "UPDATE start SET n = 8, hash = (SELECT hash FROM record WHERE n = 8); "
 		  "DELETE FROM record WHERE n < 9");
 	assert_int_equal(broken(f, NULL, &n), 8);
+}
+
+/* --- Forged ends ------------------------------------------------------------------------------ */
+
+/* Whoever can write the audit file alone can hash, too. Appends a checkpoint as record head + 1. */
+static void forge_checkpoint(struct fixture *f, const struct audit_head *upto,
+			     const struct audit_head *head)
+{
+	char sql[2048], hash[65], hex[1025], start[65];
+	struct buf body;
+	buf_init(&body, 512);
+	assert_true(audit_file_checkpoint(upto, 5000, &body));
+	struct audit_link l = {.time = 5000, .body = buf_slice(&body)};
+	audit_link_next(digest_sha256, head, &l);
+	hex_encode(slice_make(l.hash, AUDIT_DIGEST), hash);
+	hex_encode(slice_make(upto->hash, AUDIT_DIGEST), start);
+	hex_encode(l.body, hex);
+	snprintf(sql, sizeof(sql),
+		 "UPDATE start SET n = %d, hash = x'%s'; DELETE FROM record WHERE n <= %d; "
+		 "INSERT INTO record VALUES (%d, 5000, x'%s', x'%s')",
+		 (int)upto->n, start, (int)upto->n, (int)l.n, hash, hex);
+	buf_free(&body);
+	change(f, sql);
+}
+
+static uint64_t vouched(struct fixture *f)
+{
+	struct store_outbox box;
+	struct audit_head start, last;
+	struct audit_verify v;
+	struct store_audit *a;
+	struct arena mem;
+	struct audit_link l[64];
+	char error[256];
+	size_t n;
+	IS(store_outbox_state(f->queue, &box), STORE_OK);
+	arena_init(&mem, 1 << 20);
+	IS(store_audit_open_read(f->path, &a, error, sizeof(error)), STORE_OK);
+	IS(store_audit_ends(a, &start, &last), STORE_OK);
+	IS(store_audit_read(a, 1, false, 64, &mem, l, &n), STORE_OK);
+	audit_verify_begin(&v, digest_sha256, &start, &box.head, 1);
+	v.vouched = box.head.n;
+	for (size_t i = 0; i < n && audit_verify_link(&v, &l[i]); i++)
+		;
+	audit_verify_end(&v);
+	store_audit_close(&a);
+	arena_free(&mem);
+	return v.broken;
+}
+
+/* A3: nobody but who writes the queue too can sign off. */
+static void a_forged_checkpoint_signs_nothing_off(void **state)
+{
+	struct fixture *f = *state;
+	struct audit_head upto = {.n = 3}, all = {.n = 9, .hash = {7}};
+	struct audit_link l;
+	struct arena mem;
+	size_t n;
+	add(f, 0, 5);
+	move(f, 5);
+	done(f);
+	arena_init(&mem, 65536);
+	IS(store_audit_read(f->file.store, 3, false, 1, &mem, &l, &n), STORE_OK);
+	memcpy(upto.hash, l.hash, AUDIT_DIGEST);
+	arena_free(&mem);
+	struct audit_head head = f->file.head;
+	forge_checkpoint(f, &upto, &head);
+	assert_int_equal(vouched(f), 3);
+	reopen(f);
+	assert_true(f->file.broken); /* and it does not go on from there */
+	assert_memory_equal(f->file.head.hash, head.hash, AUDIT_DIGEST);
+	/* All is gone, and the file begins behind what is remembered. */
+	audit_file_close(&f->file);
+	help_unlink(f->path);
+	struct store_audit *a;
+	char error[256];
+	IS(store_audit_open(f->path, &a, error, sizeof(error)), STORE_OK);
+	store_audit_close(&a);
+	forge_checkpoint(f, &all, &all);
+	assert_int_equal(broken_now(f), 5);
+	reopen(f);
+	assert_true(f->file.broken);
+}
+
+/* What the file has more than the queue remembers must be what waits in the queue. */
+static void a_record_that_nobody_recorded_is_found(void **state)
+{
+	struct fixture *f = *state;
+	struct audit_head none = {.n = 0};
+	add(f, 0, 2);
+	move(f, 2);
+	done(f);
+	add(f, 2, 2);
+	move(f, 2); /* and the queue does not hear of it */
+	struct audit_head head = f->file.head;
+	reopen(f);
+	assert_false(f->file.broken);
+	forge_checkpoint(f, &none, &head);
+	store_close(&f->queue);
+	reopen(f);
+	assert_true(f->file.broken);
+}
+
+/* Nor does the file say what need not be recorded any more. */
+static void a_forged_place_in_the_outbox_loses_nothing(void **state)
+{
+	struct fixture *f = *state;
+	add(f, 0, 2);
+	move(f, 2);
+	done(f);
+	add(f, 2, 2);
+	audit_file_close(&f->file);
+	raw(f->path, "UPDATE mover SET moved = 1000", SQLITE_OK);
+	store_close(&f->queue);
+	reopen(f);
+	assert_true(f->file.broken);
+	move(f, 2);
+	raw(f->path, "UPDATE mover SET moved = 3", SQLITE_OK);
+	add(f, 4, 1);
+	reopen(f);
+	move(f, 3);
 }
 
 /* --- Peers ------------------------------------------------------------------------------------ */
@@ -676,6 +825,9 @@ int main(void)
 	    TEST(an_old_copy_is_found_and_the_gap_stays),
 	    TEST(a_file_that_was_removed_is_missed),
 	    TEST(old_records_go_and_a_checkpoint_stays),
+	    TEST(a_forged_checkpoint_signs_nothing_off),
+	    TEST(a_record_that_nobody_recorded_is_found),
+	    TEST(a_forged_place_in_the_outbox_loses_nothing),
 	    TEST(peers_are_remembered),
 	    TEST(evidence_goes_with_its_last_record),
 	    TEST(strange_files_are_refused),
