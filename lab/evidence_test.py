@@ -8,6 +8,7 @@ Run as: lab/lab run lab/evidence_test.py [-v] [PATTERN...]   (proofs, octets, ti
 
 import argparse
 import base64
+import datetime
 import fnmatch
 import hashlib
 import json
@@ -125,6 +126,11 @@ def test_time(score):
     doc = json.loads(collect(SAMPLE)[1])
     refused(score, "years later", changed(doc, time="2036-01-01T00:00:00Z"), "ended at")
     refused(score, "years before", changed(doc, time="2016-01-01T00:00:00Z"), "begins at")
+    now = datetime.datetime.fromisoformat(doc["time"].replace("Z", "+00:00"))
+    for name, seconds, why in (("in the next round of serial numbers", 2 ** 32, "in the future"),
+                               ("in the round before", -2 ** 32, "before there was DNSSEC")):
+        at = (now + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        refused(score, name, changed(doc, time=at), why)
     score.check("no time", prove(json.dumps(changed(doc, time="2026-02-31T00:00:00Z")))[0], 65)
 
 

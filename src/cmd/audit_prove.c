@@ -9,6 +9,7 @@
 #include "digest/digest.h"
 #include "dnssec/dnssec.h"
 #include "engine/evidence.h"
+#include "loop/loop.h"
 #include "wire/tlsa.h"
 
 #include <errno.h>
@@ -281,6 +282,22 @@ static int read_record(struct proving *p)
 
 /* --- the action --- */
 
+/* The times in signatures come round after 2^32 seconds (RFC 4034 s3.1.5): they verify 136 years
+ * off, too. */
+static bool time_is_sane(struct proving *p)
+{
+	int64_t at = p->evidence.time;
+	char text[TIME_TEXT_MAX];
+	time_to_text(at, text);
+	bool before = at < 0;
+	if (!before && at <= loop_wall_s() + p->q->cmd->conf->dns_sig_skew)
+		return true;
+	snprintf(p->proof.why, sizeof(p->proof.why),
+		 "it cannot have been recorded at %s: that is %s", text,
+		 before ? "before there was DNSSEC" : "in the future, says the clock here");
+	return false;
+}
+
 static int judge(struct proving *p)
 {
 	struct audit_query *q = p->q;
@@ -291,6 +308,8 @@ static int judge(struct proving *p)
 			 "%s TLSA: the proven records are not those that the record says were used",
 			 p->proof.tlsa_name);
 	}
+	if (p->proof.proven)
+		p->proof.proven = time_is_sane(p);
 	if (q->json && !print_json(p))
 		return cmd_fail(q->cmd, EX_IOERR, "cannot write");
 	if (!q->json)
