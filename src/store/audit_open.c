@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,6 +73,62 @@ static enum store_status set_up(struct store *s)
 	return status;
 }
 
+/* --- the schema ------------------------------------------------------------------------------- */
+
+/* Tables and columns, not their text: that has comments. */
+static const char schema_text[] =
+    "SELECT group_concat(line, char(10)) FROM (SELECT t.type || ' ' || t.name || ' ' || t.wr || "
+    "' ' || t.strict || ' ' || c.name || ' ' || c.type || ' ' || c.pk || ' ' || c.hidden AS line "
+    "FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c WHERE t.schema = 'main' "
+    "AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY t.name, c.cid)";
+
+static enum store_status read_schema(struct store *s, sqlite3 *db, char **out)
+{
+	sqlite3_stmt *st = NULL;
+	*out = NULL;
+	int rc = sqlite3_prepare_v2(db, schema_text, -1, &st, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+	if (rc == SQLITE_ROW && (*out = strdup(text != NULL ? text : "")) == NULL)
+		rc = SQLITE_NOMEM;
+	sqlite3_finalize(st);
+	return store_fail_sql(s, rc, "schema");
+}
+
+/* What ours looks like, from a database that lives a moment. */
+static enum store_status read_own_schema(struct store *s, char **out)
+{
+	sqlite3 *db = NULL;
+	*out = NULL;
+	int rc =
+	    sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, store_audit_sql, NULL, NULL, NULL);
+	enum store_status status =
+	    rc == SQLITE_OK ? read_schema(s, db, out) : store_fail_sql(s, rc, "schema");
+	sqlite3_close(db);
+	return status;
+}
+
+/* A view in place of a table could show one thing to verify, and another to list; a table without
+ * its types could hold a number twice. */
+static enum store_status check_schema(struct store *s)
+{
+	char *is = NULL, *want = NULL;
+	enum store_status status = read_own_schema(s, &want);
+	if (status == STORE_OK)
+		status = read_schema(s, s->db, &is);
+	if (status == STORE_OK && strcmp(is, want) != 0)
+		status = store_fail(s, STORE_CORRUPT,
+				    "%s: its tables are not those of an audit file: somebody "
+				    "changed them",
+				    s->path);
+	free(is);
+	free(want);
+	return status;
+}
+
 /* 0: a new file. */
 static enum store_status check_kind(struct store *s, int64_t *version)
 {
@@ -89,7 +147,7 @@ static enum store_status check_kind(struct store *s, int64_t *version)
 		return store_fail(s, STORE_NEWER,
 				  "%s: schema version %lld, this program knows up to %d", s->path,
 				  (long long)*version, AUDIT_SCHEMA_VERSION);
-	return STORE_OK;
+	return check_schema(s);
 }
 
 static enum store_status make_schema(struct store *s)

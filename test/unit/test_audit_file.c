@@ -624,6 +624,39 @@ static void strange_files_are_refused(void **state)
 	unlink(path);
 }
 
+/* What is asked for by name must be the table that we made. */
+static void tables_that_were_changed_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const changes[] = {
+	    "ALTER TABLE record RENAME TO r; CREATE VIEW record AS SELECT * FROM r",
+	    "CREATE VIEW other AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
+	    "SELECT * FROM c",
+	    "CREATE TABLE r (n, time, hash, body); INSERT INTO r SELECT * FROM record; "
+	    "DROP TABLE record; ALTER TABLE r RENAME TO record",
+	    "CREATE TABLE sqlitea (x)",
+	};
+	struct store_audit *a;
+	char error[256], copy[320], command[700];
+	add(f, 0, 2);
+	move(f, 2);
+	done(f);
+	audit_file_close(&f->file);
+	raw(f->path, "ANALYZE", SQLITE_OK); /* that is SQLite's own */
+	snprintf(copy, sizeof(copy), "%s-copy", f->path);
+	for (size_t i = 0; i < ROWS(changes); i++) {
+		snprintf(command, sizeof(command), "cp %s %s", f->path, copy);
+		assert_int_equal(system(command), 0);
+		raw(copy, changes[i], SQLITE_OK);
+		IS(store_audit_open_read(copy, &a, error, sizeof(error)), STORE_CORRUPT);
+		IS(store_audit_open(copy, &a, error, sizeof(error)), STORE_CORRUPT);
+		assert_non_null(strstr(error, "somebody changed them"));
+		unlink(copy);
+	}
+	reopen(f);
+	assert_false(f->file.broken);
+}
+
 static void a_queue_of_version_1_gets_its_outbox(void **state)
 {
 	struct fixture *f = *state;
@@ -831,6 +864,7 @@ int main(void)
 	    TEST(peers_are_remembered),
 	    TEST(evidence_goes_with_its_last_record),
 	    TEST(strange_files_are_refused),
+	    TEST(tables_that_were_changed_are_refused),
 	    TEST(a_queue_of_version_1_gets_its_outbox),
 	    TEST(what_was_under_way_is_told),
 	};
