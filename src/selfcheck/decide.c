@@ -142,6 +142,20 @@ static void decide_no_tls(struct decision *d)
 		list_add(&d->list, SELFCHECK_NO_STARTTLS, !d->usable, nowhere, &w);
 }
 
+/* V2: where a lookup failed nobody knows by which records senders go: those at the end of an alias
+ * come before those at the name. Then what looks broken may be what no sender ever sees. */
+static bool way_is_known(const struct selfcheck_facts *f)
+{
+	if (f->verdict.policy == HOST_DANE)
+		return true;
+	for (enum host_query q = HOST_Q_A; q < HOST_Q_COUNT; q++) {
+		const struct answer *a = f->host.answer[q];
+		if (a != NULL && a->status == DNS_FAILED)
+			return false;
+	}
+	return true;
+}
+
 /* Everything served must keep the promise: each sender gets one chain, and does not choose. */
 static enum selfcheck_promise promise_of_all(const struct decision *d,
 					     enum selfcheck_promise by_lookup)
@@ -216,6 +230,8 @@ bool selfcheck_decide(struct arena *mem, const struct selfcheck_facts *f,
 	}
 	decide_no_tls(&d);
 	out->promise = promise_of_all(&d, p);
+	if (out->promise == SELFCHECK_BROKEN && !way_is_known(f))
+		out->promise = SELFCHECK_UNKNOWN;
 	decide_records(&d);
 	list_sort(&d.list);
 	out->finding = d.list.finding;
