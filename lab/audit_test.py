@@ -119,6 +119,14 @@ def test_reports(score, relay):
     score.check("changes: one line for a change that is seen again",
                 (refused.get("attempts", 0) >= 2, refused.get("accepted")), (True, 0))
     score.check("changes: none since now", relay.audit("changes", "--since", "0s")[0], 0)
+    aged = relay.folder / "aged.db"
+    shutil.copy(relay.file, aged)
+    with_sql("UPDATE record SET time = time - 864000000 WHERE n > 1",
+             "UPDATE record SET time = -9223372036854775808 WHERE n = 1")(aged)
+    for since, want in (("1970-01-01T00:00:00Z", 3), ("1969-12-31T00:00:00Z", 3), ("1d", 0)):
+        out = relay.audit("--file", str(aged), "changes", "--json", "--since", since)[1]
+        score.check(f"changes since {since}", len(report.json_lines(out)), want)
+    score.check("a time of long ago", len(report.json_lines(relay.audit("--file", str(aged), "show", "1", "--json")[1])), 1)
     peers = {(p["host"], p["port"]): p for p in report.json_lines(relay.audit("peers", "--json")[1])}
     keys = peers.get((f"mx.{ROLL}", 25), {}).get("keys", [])
     score.check("peers: certificates of the host", [k["continuity"] for k in keys],

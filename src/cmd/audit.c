@@ -122,7 +122,10 @@ static bool set_option(struct audit_query *q, int o, const char *value)
 		q->follow = true;
 		return true;
 	case OPT_SINCE:
-		return set_time(q->cmd, "since", value, &q->since);
+		if (!set_time(q->cmd, "since", value, &q->since))
+			return false;
+		q->since -= q->since == 0; /* 0: not given */
+		return true;
 	case OPT_UNTIL:
 		return set_time(q->cmd, "until", value, &q->until);
 	case OPT_LIMIT:

@@ -11,7 +11,7 @@ void audit_time_text(int64_t ms, char out[static AUDIT_TIME_MAX])
 {
 	char seconds[TIME_TEXT_MAX];
 	int64_t rest = ((ms % 1000) + 1000) % 1000;
-	time_to_text((ms - rest) / 1000, seconds);
+	time_to_text(ms / 1000 - (ms % 1000 < 0), seconds); /* down, also before 1970 */
 	snprintf(out, AUDIT_TIME_MAX, "%.19s.%03dZ", seconds, (int)rest);
 }
 
