@@ -227,6 +227,7 @@ TAMPERINGS = [
                                                  "UPDATE record SET n = 3 WHERE n = 100"), 2),
     ("an end that was cut off", with_sql("DELETE FROM record WHERE n > 4"), 5),
     ("an empty file", with_sql("DELETE FROM record"), 1),
+    ("a certificate that is said to be known", with_sql("UPDATE peer SET cert = randomblob(32), record = 1"), 1),
     ("a checkpoint that the relay did not write", forged_checkpoint(3, True), 3),
     ("a new chain that begins behind the head", forged_checkpoint(1000, None), 1000),
 ]

@@ -6,6 +6,7 @@
 #include "cmd/audit.h"
 
 #include "cmd/control_client.h"
+#include "audit/continuity.h"
 #include "digest/digest.h"
 
 #include <inttypes.h>
@@ -13,7 +14,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { HEADS_MAX = 2, REPLY_MAX = 1024 * 1024, BROKEN = 1, TRIES = 3 };
+enum {
+	HEADS_MAX = 2,
+	REPLY_MAX = 1024 * 1024,
+	BROKEN = 1,
+	TRIES = 3,
+	PEERS_PAGE = 200,
+	PEERS_MEM_MAX = 256 * 1024 * 1024
+};
 
 struct heads {
 	struct audit_head head[HEADS_MAX];
@@ -111,6 +119,79 @@ static bool verify_one(struct audit_query *q, const struct audit_entry *e, void 
 	return audit_verify_link(arg, &e->link);
 }
 
+/* --- Certificates that are known -------------------------------------------------------------- */
+
+/* The record that a certificate is known from says so, or it was put in by hand: then the next
+ * change to it would pass for no change (A2). */
+static bool says_so(const struct audit_link *l, const struct store_peer *p)
+{
+	struct audit_record r;
+	const struct audit_attempt *a = &r.attempt;
+	char type[AUDIT_KEY_TYPE_MAX];
+	if (l->n != p->record || audit_decode(l->body, &r) != AUDIT_OK || r.type != AUDIT_ATTEMPT)
+		return false;
+	audit_key_type(a->key, type);
+	return a->accepted && a->chain.n > 0 && slice_eq_str(a->host, p->host) &&
+	       a->port == p->port && strcmp(type, p->key_type) == 0 &&
+	       memcmp(a->chain.cert[0].sha256, p->cert, AUDIT_DIGEST) == 0 &&
+	       memcmp(a->chain.cert[0].spki_sha256, p->key, AUDIT_DIGEST) == 0;
+}
+
+static bool check_peer(struct audit_query *q, const struct store_peer *p, bool *good)
+{
+	struct arena mem;
+	struct audit_link l;
+	size_t n = 0;
+	arena_init(&mem, 2 * AUDIT_BODY_MAX);
+	enum store_status s = store_audit_read(q->store, p->record, false, 1, &mem, &l, &n);
+	*good = s == STORE_OK && n == 1 && says_so(&l, p);
+	arena_free(&mem);
+	return s == STORE_OK;
+}
+
+/* One page behind *after; false: no more. Of what went by age nothing can be said. */
+static bool verify_peers(struct audit_query *q, struct audit_verify *v, struct arena *mem,
+			 struct store_peer *after, bool *more)
+{
+	struct store_peer page[PEERS_PAGE];
+	size_t n = 0;
+	bool first = after->host == NULL;
+	if (store_audit_peers(q->store, first ? NULL : after, PEERS_PAGE, mem, page, &n) !=
+	    STORE_OK)
+		return false;
+	for (size_t i = 0; i < n && v->broken == 0; i++) {
+		bool good;
+		if (page[i].record <= v->start.n || page[i].record > v->last.n)
+			continue;
+		if (!check_peer(q, &page[i], &good))
+			return false;
+		if (!good) {
+			v->broken = page[i].record;
+			v->why = "says nothing of a certificate that the table of known "
+				 "certificates has from it: the table was changed";
+		}
+	}
+	*more = n == PEERS_PAGE;
+	if (n > 0)
+		*after = page[n - 1];
+	return true;
+}
+
+static int verify_all_peers(struct audit_query *q, struct audit_verify *v)
+{
+	struct arena mem;
+	struct store_peer after = {.host = NULL};
+	bool more = true, ok = true;
+	arena_init(&mem, PEERS_MEM_MAX);
+	while (ok && more && v->broken == 0)
+		ok = verify_peers(q, v, &mem, &after, &more);
+	arena_free(&mem);
+	return ok ? EX_OK : audit_fail(q);
+}
+
+/* --- Printing ----------------------------------------------------------------------------------
+ */
+
 static void print_json(const struct audit_verify *v, const struct heads *h)
 {
 	char hash[AUDIT_HEX_MAX];
@@ -160,7 +241,8 @@ static int verify_once(struct audit_query *q, struct heads *h, struct audit_veri
 	audit_verify_begin(v, digest_sha256, &start, h->head, h->n);
 	v->vouched = h->vouched;
 	int code = audit_walk(q, 1, false, verify_one, v);
-	(void)audit_verify_end(v);
+	if (code == EX_OK && audit_verify_end(v))
+		code = verify_all_peers(q, v);
 	return code;
 }
 
