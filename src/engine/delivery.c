@@ -111,14 +111,17 @@ static void copy_route(struct delivery *d, const struct route *r)
 }
 
 /* D11, D12, S1: somewhere else than the domain's own MX hosts. The policy stays the domain's. */
-static void follow_route(struct delivery *d, struct attempt_config *c)
+/* False: there is a route and it cannot be read. The configuration refuses such routes; whatever
+ * let this one through, the domain's own hosts are not where its mail should go. */
+static bool follow_route(struct delivery *d, struct attempt_config *c)
 {
 	struct route r;
 	size_t at;
 	const char *text = conf_route_for(d->engine->conf, d->request.next_hop);
-	if (text == NULL || d->request.no_mx || d->request.literal.family != 0 ||
-	    route_parse(slice_str(text), &r, &at) != ROUTE_OK)
-		return;
+	if (text == NULL || d->request.no_mx || d->request.literal.family != 0)
+		return true;
+	if (route_parse(slice_str(text), &r, &at) != ROUTE_OK)
+		return false;
 	copy_route(d, &r);
 	c->plan.next_hop = d->route;
 	c->plan.socket = r.path.n > 0 ? d->route : NULL;
@@ -132,6 +135,7 @@ static void follow_route(struct delivery *d, struct attempt_config *c)
 		c->auth = credentials_find(d->engine->credentials, d->route, r.port);
 	c->relayed = c->plan.pkix;
 	c->implicit_tls = c->plan.pkix && r.port == ROUTE_SUBMISSIONS_PORT;
+	return true;
 }
 
 static void use_submission(const struct submission *s, struct attempt_config *c)
@@ -164,11 +168,13 @@ struct delivery *delivery_start(struct engine *e, const struct delivery_request 
 	c.plan.no_mx = r->no_mx;
 	if (r->policy != NULL)
 		c.plan.policy = *r->policy;
+	bool ok = true;
 	if (r->submission != NULL)
 		use_submission(r->submission, &c);
 	else
-		follow_route(d, &c);
-	d->attempt = attempt_new(&c);
+		ok = follow_route(d, &c);
+	if (ok)
+		d->attempt = attempt_new(&c);
 	if (d->attempt != NULL)
 		d->planner = planner_start(e, attempt_plan(d->attempt), on_plan, d);
 	if (d->planner == NULL)

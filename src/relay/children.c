@@ -80,8 +80,15 @@ static void give_again(struct child *c, unsigned role)
 {
 	struct child *other = role == ROLE_KEEPER ? child_find(c->parent, ROLE_KEEPER) : NULL;
 	char pid[LOG_INT_TEXT];
-	if (other == NULL || c->parent->draining)
+	if (other == NULL || c->parent->draining || c->pid == 0)
 		return;
+	if (!watch_wants_channel(&c->watch)) {
+		log_event(c->parent->log, LOG_LEVEL_ERROR, "process-greedy", "role",
+			  role_name(c->role), "pid", log_int(pid, c->pid), "error",
+			  "asks for new channels again and again: killed", NULL);
+		kill(c->pid, SIGKILL);
+		return;
+	}
 	log_event(c->parent->log, LOG_LEVEL_WARN, "reconnected", "role", role_name(c->role), "pid",
 		  log_int(pid, c->pid), "to", role_name(other->role), NULL);
 	connect_children(c->parent, c, other);

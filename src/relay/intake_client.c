@@ -137,7 +137,7 @@ static bool has_route(const struct client *c, const char *path)
 /* P3: how many messages a user, else a client network, hands in. This machine is not counted. */
 static bool too_many(struct client *c)
 {
-	char address[IPADDR_TEXT_MAX];
+	char address[IPADDR_TEXT_MAX], key[RATE_KEY_MAX];
 	struct ipaddr network = c->address;
 	bool user = smtps_authenticated(c->smtp);
 	if (c->intake->rate == NULL || (!user && ipaddr_is_loopback(&c->address)))
@@ -145,8 +145,10 @@ static bool too_many(struct client *c)
 	if (network.family == 6)
 		memset(network.b + 8, 0, 8); /* who has one address has its /64 */
 	ipaddr_to_text(&network, address);
-	return !rate_take(c->intake->rate, slice_str(user ? smtps_user(c->smtp) : address),
-			  loop_now_ms());
+	/* A user may be called like an address. */
+	snprintf(key, sizeof(key), "%s %s", user ? "user" : "network",
+		 user ? smtps_user(c->smtp) : address);
+	return !rate_take(c->intake->rate, slice_str(key), loop_now_ms());
 }
 
 static void decide_mail(struct client *c)

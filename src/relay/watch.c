@@ -19,6 +19,11 @@ void watch_answered(struct watch *w)
 	w->since = 0;
 }
 
+bool watch_wants_channel(struct watch *w)
+{
+	return ++w->channels <= WATCH_CHANNELS_MAX;
+}
+
 void watch_cut_off(struct watch *w, uint64_t now)
 {
 	w->ready = true; /* whatever it is doing, nobody will hear of it */

@@ -17,6 +17,10 @@ enum {
 	WATCH_START_FACTOR = 12,  /* so many limits until it is ready */
 	WATCH_TICK_MIN_MS = 1000, /* between two looks */
 	WATCH_TICK_MAX_MS = 15000,
+	/* New channels that one child may ask for: its peers keep an end of each, so that one that
+	 * was taken over could use up their descriptors. An honest child asks when a peer cut it
+	 * off, which is a bug of somebody's. */
+	WATCH_CHANNELS_MAX = 32,
 	WATCH_UNKILLABLE_MS = 30000, /* it was killed and is still there: the system is at fault */
 };
 
@@ -24,6 +28,7 @@ struct watch {
 	uint64_t since;  /* it owes an answer; 0: it owes none */
 	uint64_t killed; /* 0: it was not */
 	bool ready;
+	unsigned channels; /* asked for */
 };
 
 enum watch_verdict {
@@ -36,6 +41,8 @@ enum watch_verdict {
 void watch_born(struct watch *w, uint64_t now); /* owes "ready" */
 void watch_ready(struct watch *w);
 void watch_answered(struct watch *w);
+/* It asks for a new channel to a peer. False: too often; it is to be killed. */
+bool watch_wants_channel(struct watch *w);
 /* The channel broke, and the child is still there: it owes its end. */
 void watch_cut_off(struct watch *w, uint64_t now);
 /* The parent itself did not turn (stopped, frozen) for so long: that is nobody's fault. */

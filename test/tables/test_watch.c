@@ -116,11 +116,28 @@ static void looks_are_neither_rare_nor_many(void **state)
 	assert_int_equal(watch_tick_ms(0), WATCH_TICK_MIN_MS);
 }
 
+/* One child's share of its peers' descriptors; who was born anew starts over. */
+static void channels_have_a_bound(void **state)
+{
+	struct watch w;
+	(void)state;
+	watch_born(&w, 1);
+	for (int i = 0; i < WATCH_CHANNELS_MAX; i++)
+		assert_true(watch_wants_channel(&w));
+	assert_false(watch_wants_channel(&w));
+	watch_ready(&w);
+	watch_answered(&w);
+	assert_false(watch_wants_channel(&w));
+	watch_born(&w, 2);
+	assert_true(watch_wants_channel(&w));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(verdicts),
 	    cmocka_unit_test(looks_are_neither_rare_nor_many),
+	    cmocka_unit_test(channels_have_a_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
