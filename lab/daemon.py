@@ -53,6 +53,20 @@ class Score:
                     print(f"ok   {name}", flush=True)
 
 
+def can_be_nobody():
+    """Is there a user nobody here, and can it reach the lab's folder? (Not below a home that is closed to others.)"""
+    state = report.state()
+    probe = state / "probe"
+    probe.touch()
+    try:
+        shutil.chown(probe, "nobody")
+        return all(folder.stat().st_mode & 0o001 for folder in state.resolve().parents)
+    except OSError:
+        return False
+    finally:
+        probe.unlink()
+
+
 class Relay:
     """One relay with a folder of its own.  Ports: smtp PORT, submission PORT+1, submissions PORT+2."""
 

@@ -463,7 +463,7 @@ def test_two_names(score, published):
 
 def daemon_user():
     """The relay as root changes its user, which is what reads certificates before and not after."""
-    return "nobody" if os.geteuid() == 0 else ""
+    return "nobody" if os.geteuid() == 0 and daemon.can_be_nobody() else ""
 
 
 def main(args):
