@@ -101,6 +101,7 @@ static enum store_status read_own_schema(struct store *s, char **out)
 {
 	sqlite3 *db = NULL;
 	*out = NULL;
+	store_set_up_sqlite();
 	int rc =
 	    sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK)
@@ -181,6 +182,7 @@ static enum store_status connect_file(struct store *s, bool read_only)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 	flags |= read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+	store_set_up_sqlite();
 	int rc = sqlite3_open_v2(s->path, &s->db, flags, NULL);
 	if (!s->db)
 		return store_fail(s, STORE_NO_MEMORY, "out of memory");

@@ -16,6 +16,8 @@ static enum store_status shift_one(struct store *s, int64_t id, const struct sto
 				      : sql_bind(s, SQL_DUE_AT_MOST, "ii", id, x->due_max);
 	enum store_status status = sql_run(s, st, NULL);
 	if (status == STORE_OK)
+		status = delivery_moved(s, id, STORE_DONE, STORE_DONE); /* but for the times */
+	if (status == STORE_OK)
 		status =
 		    sql_run(s, sql_bind(s, SQL_SHIFT_BACK_OFF, "iii", id, back, x->due_max), NULL);
 	return status;

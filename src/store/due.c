@@ -32,6 +32,15 @@ int64_t sender_key(const char *reverse_path)
 	return (int64_t)h;
 }
 
+/* The rows are not touched: clearing them would cost more than the usual few. */
+static void start_list(struct due_list *l, size_t max, size_t per_sender)
+{
+	l->n = 0;
+	l->max = max;
+	l->per_sender = per_sender;
+	l->left_out = false;
+}
+
 static size_t count_of(const struct due_list *l, int64_t sender)
 {
 	size_t n = 0;
@@ -136,9 +145,9 @@ static enum store_status by_sender(struct store *s, int64_t destination, int64_t
 enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
 			    size_t per_sender, int64_t *delivery, size_t *n, bool *more)
 {
-	struct due_list l = {.max = max < DUE_MAX ? max : DUE_MAX,
-			     .per_sender = per_sender > 0 ? per_sender : DUE_MAX};
-	struct due_list others = {.max = l.max / 2};
+	struct due_list l, others;
+	start_list(&l, max < DUE_MAX ? max : DUE_MAX, per_sender > 0 ? per_sender : DUE_MAX);
+	start_list(&others, l.max / 2, 0);
 	*n = 0;
 	enum store_status status = by_time(s, destination, now, &l);
 	if (status == STORE_OK && l.left_out)

@@ -87,14 +87,22 @@ static enum store_status shrink(struct store *s, bool *more)
 	return store_fail_sql(s, rc, pragma);
 }
 
-/* Destinations without mail and news for a week: else one row stays for every domain ever seen. */
-static enum store_status forget(struct store *s, int64_t now, bool *more)
+/* Destinations without mail and news for a week: else one row stays for every domain ever seen.
+ * Some at a time, and no hurry. */
+static enum store_status forget(struct store *s, int64_t now)
 {
-	int n = 0;
-	enum store_status status = sql_run(
-	    s, sql_bind(s, SQL_PRUNE, "ii", now - DESTINATION_IDLE_MS, (int64_t)DESTINATIONS_STEP),
-	    &n);
-	*more = *more || n == DESTINATIONS_STEP;
+	int64_t first = 0;
+	enum store_status status =
+	    sql_value(s, sql_bind(s, SQL_NEXT_DESTINATION, "i", s->prune_from), &first);
+	if (status == STORE_NOT_FOUND) { /* and from the start again */
+		s->prune_from = 0;
+		return STORE_OK;
+	}
+	int64_t last = first + DESTINATIONS_STEP - 1;
+	if (status == STORE_OK)
+		status = sql_run(
+		    s, sql_bind(s, SQL_PRUNE, "iii", now - DESTINATION_IDLE_MS, first, last), NULL);
+	s->prune_from = last;
 	return status;
 }
 
@@ -104,7 +112,7 @@ static enum store_status tidy(struct store *s, int64_t now, bool *more)
 	if (status == STORE_OK)
 		status = shrink(s, more);
 	if (status == STORE_OK)
-		status = forget(s, now, more);
+		status = forget(s, now);
 	if (status != STORE_OK) {
 		store_rollback(s);
 		return status;

@@ -129,34 +129,55 @@ static enum store_status add_delivery(struct store *s, int64_t message,
 {
 	int64_t destination = 0;
 	const struct store_envelope *e = &m->envelope;
+	int64_t id = s->now.last_delivery + 1;
 	enum store_status status = destination_id(s, d->next_hop, e->arrived, &destination);
 	if (status == STORE_OK)
-		status =
-		    sql_run(s,
-			    sql_bind(s, SQL_ADD_DELIVERY, "iiiiiii", message, destination, d->due,
-				     e->arrived, e->expires, m->warn, sender_key(e->reverse_path)),
-			    NULL);
+		status = sql_run(s,
+				 sql_bind(s, SQL_ADD_DELIVERY, "iiiiiiiii", id, message,
+					  destination, d->due, e->arrived, e->expires, m->warn,
+					  sender_key(e->reverse_path), (int64_t)d->nrcpt),
+				 NULL);
 	if (status == STORE_OK)
-		status = add_rcpts(s, sqlite3_last_insert_rowid(s->db), d);
+		status = delivery_added(s, destination, d->due, e->arrived);
+	if (status == STORE_OK)
+		status = add_rcpts(s, id, d);
+	s->now.last_delivery = id;
+	s->now.recipients += (int64_t)d->nrcpt;
 	return status;
 }
 
-static enum store_status add_envelope(struct store *s, const struct store_envelope *e, int64_t *id)
+static int64_t count_rcpts(const struct store_new_message *m)
 {
-	sqlite3_stmt *st = sql_bind(s, SQL_ADD_MESSAGE, "tiittttiii", e->queue_id, e->arrived,
-				    e->expires, e->reverse_path, e->envid, e->ret, e->origin,
-				    (int64_t)e->size, (int64_t)e->eight_bit, (int64_t)e->smtputf8);
+	size_t n = 0;
+	for (size_t i = 0; i < m->ndelivery; i++)
+		n += m->delivery[i].nrcpt;
+	return (int64_t)n;
+}
+
+static enum store_status add_envelope(struct store *s, const struct store_new_message *m,
+				      int64_t id)
+{
+	const struct store_envelope *e = &m->envelope;
+	sqlite3_stmt *st =
+	    sql_bind(s, SQL_ADD_MESSAGE, "itiittttiiii", id, e->queue_id, e->arrived, e->expires,
+		     e->reverse_path, e->envid, e->ret, e->origin, (int64_t)e->size,
+		     (int64_t)e->eight_bit, (int64_t)e->smtputf8, count_rcpts(m));
 	enum store_status status = sql_run(s, st, NULL);
-	*id = sqlite3_last_insert_rowid(s->db);
+	if (status == STORE_OK) {
+		s->now.last_message = id;
+		s->now.messages++;
+		s->now.bytes += (int64_t)e->size;
+	}
 	if (status == STORE_EXISTS)
 		store_fail(s, status, "the queue id %s is taken", e->queue_id);
 	return status;
 }
 
+/* The envelope first: when it is refused, nothing has changed. */
 static enum store_status add_all(struct store *s, const struct store_new_message *m)
 {
-	int64_t id = 0;
-	enum store_status status = add_envelope(s, &m->envelope, &id);
+	int64_t id = s->now.last_message + 1;
+	enum store_status status = add_envelope(s, m, id);
 	if (status == STORE_OK)
 		status = m->text.fd >= 0 ? add_file(s, id, &m->text, m->envelope.size)
 					 : add_bytes(s, id, m->text.bytes);
@@ -173,11 +194,12 @@ enum store_status store_add(struct store *s, const struct store_new_message *m)
 	if (!message_fits(m))
 		return store_fail(s, STORE_LIMIT, "the message or its envelope is over a limit");
 	status = store_check_room(s, m->envelope.size);
-	if (status == STORE_OK)
-		status = store_step_begin(s);
 	if (status != STORE_OK)
 		return status;
-	status = store_step_end(s, add_all(s, m));
+	if (m->text.fd < 0) /* after the envelope only what undoes the group can fail */
+		status = add_all(s, m);
+	else if ((status = store_step_begin(s)) == STORE_OK)
+		status = store_step_end(s, add_all(s, m));
 	if (status == STORE_OK)
 		s->group_bytes += m->envelope.size;
 	return status;

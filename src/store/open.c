@@ -207,17 +207,31 @@ static enum store_status check_whole(struct store *s)
 
 /* --- schema ---------------------------------------------------------------------------------- */
 
-/* What takes a queue of version n to n + 1. One row per version; never change a row once released.
- */
-static const char *const migrations[SCHEMA_VERSION] = {
-    [0] = store_schema_sql,
+/* What takes a queue of version n to n + 1, in up to three parts. One row per version; never change
+ * a row once released, but the last row's middle part, which is the schema of new queues. */
+static const char *const migrations[SCHEMA_VERSION][3] = {
+    [0] = {store_schema_1_sql},
     /* Who waits at a destination, each sender's deliveries in the order of time: store_due(). */
-    [1] = "ALTER TABLE delivery ADD COLUMN sender INTEGER NOT NULL DEFAULT 0;"
-	  "UPDATE delivery SET sender = "
-	  "(SELECT sender_key(reverse_path) FROM message WHERE message.id = delivery.message);"
-	  "CREATE INDEX delivery_sender ON delivery (destination, sender, due) WHERE state = 0;",
-    [2] = store_schema_3_sql,
+    [1] = {"ALTER TABLE delivery ADD COLUMN sender INTEGER NOT NULL DEFAULT 0;"
+	   "UPDATE delivery SET sender = "
+	   "(SELECT sender_key(reverse_path) FROM message WHERE message.id = delivery.message);"
+	   "CREATE INDEX delivery_sender ON delivery (destination, sender, due) WHERE state = 0;"},
+    [2] = {store_schema_3_sql},
+    [3] = {store_schema_4_before_sql, store_schema_sql, store_schema_4_after_sql},
 };
+
+static enum store_status run_schema(struct store *s, const char *sql)
+{
+	return store_fail_sql(s, sqlite3_exec(s->db, sql, NULL, NULL, NULL), "schema");
+}
+
+static enum store_status step_up(struct store *s, long version)
+{
+	enum store_status status = STORE_OK;
+	for (size_t i = 0; i < 3 && migrations[version][i] && status == STORE_OK; i++)
+		status = run_schema(s, migrations[version][i]);
+	return status;
+}
 
 /* sender_key() for the migration. */
 static void sql_sender_key(sqlite3_context *to, int n, sqlite3_value **value)
@@ -237,9 +251,10 @@ static enum store_status migrate(struct store *s, long version)
 	    "sender_key");
 	if (status == STORE_OK)
 		status = run(s, "BEGIN EXCLUSIVE");
-	for (long v = version; v < SCHEMA_VERSION && status == STORE_OK; v++)
-		status = store_fail_sql(s, sqlite3_exec(s->db, migrations[v], NULL, NULL, NULL),
-					"schema");
+	if (status == STORE_OK && version == 0)
+		status = run_schema(s, store_schema_sql);
+	for (long v = version; v > 0 && v < SCHEMA_VERSION && status == STORE_OK; v++)
+		status = step_up(s, v);
 	if (status == STORE_OK)
 		status = runf(s, "PRAGMA application_id = %d", APPLICATION_ID);
 	if (status == STORE_OK)
@@ -290,6 +305,27 @@ static enum store_status tell_interrupted(struct store *s, const struct store_co
 	return status;
 }
 
+static enum store_status put_back(struct store *s, int64_t now)
+{
+	for (;;) {
+		bool row;
+		sqlite3_stmt *st = s->statement[SQL_FIRST_ACTIVE];
+		enum store_status status = sql_step(s, st, &row);
+		if (!row)
+			return status;
+		int64_t id = sqlite3_column_int64(st, 0);
+		int64_t destination = sqlite3_column_int64(st, 1);
+		bool hold = sqlite3_column_int(st, 2) != 0;
+		sql_end(st);
+		status = sql_run(s, sql_bind(s, SQL_INTERRUPTED, "ii", id, now), NULL);
+		if (status == STORE_OK)
+			status = delivery_moved(s, destination, STORE_ACTIVE,
+						hold ? STORE_HELD : STORE_WAITING);
+		if (status != STORE_OK)
+			return status;
+	}
+}
+
 static enum store_status recover(struct store *s, const struct store_config *c, int64_t now,
 				 struct store_recovery *r)
 {
@@ -310,7 +346,7 @@ static enum store_status recover(struct store *s, const struct store_config *c, 
 	if (status == STORE_OK)
 		status = tell_interrupted(s, c);
 	if (status == STORE_OK)
-		status = sql_run(s, sql_bind(s, SQL_INTERRUPTED, "i", now), NULL);
+		status = put_back(s, now);
 	if (status == STORE_OK)
 		return store_commit(s);
 	store_rollback(s);
@@ -322,6 +358,7 @@ static enum store_status recover(struct store *s, const struct store_config *c, 
 static enum store_status open_database(struct store *s)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	store_set_up_sqlite();
 	int rc = sqlite3_open_v2(s->path, &s->db, flags, NULL);
 	if (!s->db)
 		return store_fail(s, STORE_NO_MEMORY, "out of memory");
@@ -355,6 +392,8 @@ static enum store_status open_all(struct store *s, const struct store_config *c,
 		status = store_sync_directory(s);
 	if (status == STORE_OK)
 		status = prepare(s);
+	if (status == STORE_OK)
+		status = counters_load(s);
 	return status == STORE_OK ? recover(s, c, now, r) : status;
 }
 

@@ -69,6 +69,7 @@ enum store_status store_outbox_peek(const char *path, struct store_outbox *out, 
 {
 	struct store s = {0};
 	*out = (struct store_outbox){0};
+	store_set_up_sqlite();
 	int rc = sqlite3_open_v2(path, &s.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 	enum store_status status = store_fail_sql(&s, rc, path);
 	static const enum sql needed[] = {SQL_AUDIT_HEAD, SQL_OUTBOX_LAST};

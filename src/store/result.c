@@ -2,15 +2,17 @@
 /*
  * What an attempt came to.
  *
- * Knows how recipients and tries become rows. Refuses to know what a reason means for the mail:
- * the caller has decided.
+ * Knows how recipients and tries become rows, and that a message whose last recipient has ended
+ * leaves no rows at all. Refuses to know what a reason means for the mail: the caller has decided.
  */
 #include "store/room.h"
 
 struct progress {
 	enum store_delivery_state state;
-	int64_t tries;
-	struct store_recorded recorded;
+	int64_t tries, destination;
+	bool hold_wanted;
+	char stuck[STORE_NAME_MAX + 1]; /* reason of the attempt before; "": none */
+	struct store_recorded recorded; /* pending: before the result */
 };
 
 static enum store_status load_progress(struct store *s, int64_t delivery, struct progress *p)
@@ -22,8 +24,12 @@ static enum store_status load_progress(struct store *s, int64_t delivery, struct
 		return status;
 	if (!row)
 		return store_fail(s, STORE_NOT_FOUND, "no delivery %lld", (long long)delivery);
+	const char *stuck = (const char *)sqlite3_column_text(st, 7);
 	p->state = (enum store_delivery_state)sqlite3_column_int(st, 0);
 	p->tries = sqlite3_column_int64(st, 1);
+	p->destination = sqlite3_column_int64(st, 5);
+	p->hold_wanted = sqlite3_column_int(st, 6) != 0;
+	snprintf(p->stuck, sizeof p->stuck, "%s", stuck ? stuck : "");
 	p->recorded = (struct store_recorded){
 	    .message = sqlite3_column_int64(st, 2),
 	    .state = p->state,
@@ -34,13 +40,16 @@ static enum store_status load_progress(struct store *s, int64_t delivery, struct
 	return STORE_OK;
 }
 
+/* `gone`: with all others of its message, so that only its being there counts. */
 static enum store_status record_rcpt(struct store *s, int64_t delivery,
-				     const struct store_rcpt_result *r)
+				     const struct store_rcpt_result *r, bool gone)
 {
 	char scratch[STORE_TEXT_MAX + 1];
 	const char *reply = cut_text(r->reply, scratch);
 	sqlite3_stmt *st;
-	if (r->state == STORE_PENDING)
+	if (gone)
+		st = sql_bind(s, SQL_REMOVE_RCPT, "ii", delivery, (int64_t)r->n);
+	else if (r->state == STORE_PENDING)
 		st = sql_bind(s, SQL_DEFER_RCPT, "iitttt", delivery, (int64_t)r->n, r->reason,
 			      r->code, reply, r->host);
 	else
@@ -78,23 +87,53 @@ static enum store_status record_tries(struct store *s, const struct store_result
 		       NULL);
 }
 
+/* What the result leaves of the delivery. */
+static enum store_status end_attempt(struct store *s, const struct store_result *r,
+				     struct progress *p, uint32_t ended)
+{
+	char detail[STORE_TEXT_MAX + 1];
+	struct store_recorded *left = &p->recorded;
+	left->delivery_pending -= ended;
+	left->message_pending -= ended;
+	left->state = left->delivery_pending == 0 ? STORE_DONE
+		      : p->hold_wanted            ? STORE_HELD
+						  : STORE_WAITING;
+	enum store_status status =
+	    sql_run(s,
+		    sql_bind(s, SQL_END_ATTEMPT, "iiiittttii", r->delivery, (int64_t)r->unknown,
+			     r->due, p->tries, r->reason, r->code, cut_text(r->detail, detail),
+			     r->host, (int64_t)left->state, (int64_t)left->delivery_pending),
+		    NULL);
+	if (status == STORE_OK && ended > 0)
+		status = sql_run(
+		    s, sql_bind(s, SQL_MESSAGE_PENDING, "ii", left->message, (int64_t)ended), NULL);
+	if (status == STORE_OK)
+		status = delivery_moved(s, p->destination, STORE_ACTIVE, left->state);
+	if (status == STORE_OK)
+		status = delivery_stuck(s, p->stuck[0] ? p->stuck : NULL,
+					left->state == STORE_DONE ? NULL : r->reason);
+	return status;
+}
+
 static enum store_status record_all(struct store *s, const struct store_result *r,
 				    struct progress *p)
 {
+	uint32_t ended = 0;
+	for (size_t i = 0; i < r->nrcpt; i++)
+		ended += r->rcpt[i].state != STORE_PENDING;
+	bool gone = ended == p->recorded.message_pending;
 	enum store_status status = STORE_OK;
 	for (size_t i = 0; i < r->nrcpt && status == STORE_OK; i++)
-		status = record_rcpt(s, r->delivery, &r->rcpt[i]);
-	if (status == STORE_OK)
-		status = record_tries(s, r, &p->tries);
+		status = record_rcpt(s, r->delivery, &r->rcpt[i], gone);
 	if (status != STORE_OK)
 		return status;
-	char detail[STORE_TEXT_MAX + 1];
-	status = sql_run(s,
-			 sql_bind(s, SQL_END_ATTEMPT, "iiiitttt", r->delivery, (int64_t)r->unknown,
-				  r->due, p->tries, r->reason, r->code, cut_text(r->detail, detail),
-				  r->host),
-			 NULL);
-	return status == STORE_OK ? load_progress(s, r->delivery, p) : status;
+	s->now.recipients -= ended;
+	if (gone) {
+		p->recorded = (struct store_recorded){p->recorded.message, STORE_DONE, 0, 0};
+		return remove_message(s, p->recorded.message);
+	}
+	status = record_tries(s, r, &p->tries);
+	return status == STORE_OK ? end_attempt(s, r, p, ended) : status;
 }
 
 static bool result_fits(const struct store_result *r)
@@ -130,10 +169,10 @@ enum store_status store_record(struct store *s, const struct store_result *r,
 				  (long long)r->delivery, store_delivery_state_name(p.state));
 	if (!result_fits(r))
 		return store_fail(s, STORE_LIMIT, "a name or code of the result is over a limit");
-	status = store_step_begin(s);
-	if (status != STORE_OK)
-		return status;
-	status = store_step_end(s, record_all(s, r, &p));
+	if (r->nrcpt <= 1) /* the first change is the only one that may be refused */
+		status = record_all(s, r, &p);
+	else if ((status = store_step_begin(s)) == STORE_OK)
+		status = store_step_end(s, record_all(s, r, &p));
 	if (status == STORE_OK)
 		*out = p.recorded;
 	return status;

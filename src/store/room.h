@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 
 enum {
-	SCHEMA_VERSION = 3,
+	SCHEMA_VERSION = 4,
 	APPLICATION_ID = 0x444c5751, /* "DLWQ", in the file's header */
 	PAGE_BYTES = 4096,
 	PART_BYTES = 256 * 1024,   /* as in schema.sql */
@@ -18,8 +18,11 @@ enum {
 	WAL_KEEP_BYTES = 48 << 20, /* the log's file is cut back to this */
 };
 
-extern const char store_schema_sql[]; /* schema.sql, by embed.py */
+extern const char store_schema_sql[]; /* schema.sql, by embed.py; so the others */
+extern const char store_schema_1_sql[];
 extern const char store_schema_3_sql[];
+extern const char store_schema_4_before_sql[];
+extern const char store_schema_4_after_sql[];
 extern const char store_audit_sql[];
 
 enum sql {
@@ -33,6 +36,14 @@ const char *sql_text(enum sql id);
 /* TXN_DOOMED: undone already; whatever follows fails like the call that doomed it. */
 enum txn { TXN_NONE, TXN_OPEN, TXN_DOOMED };
 
+/* The row of totals. */
+struct counters {
+	int64_t messages, bytes;
+	int64_t recipients;           /* pending */
+	int64_t of_state[STORE_DONE]; /* deliveries: waiting, held, active */
+	int64_t last_message, last_delivery;
+};
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statement[SQL_COUNT];
@@ -42,15 +53,21 @@ struct store {
 	enum store_status doom;
 	enum store_status health;
 	uint64_t group_bytes; /* of text added in this transaction */
-	int wal_pages;        /* in the log and not yet moved into the file */
-	uint64_t due_turn;    /* where store_due() begins with the senders */
+	struct counters now, committed, at_step;
+	int wal_pages;      /* in the log and not yet moved into the file */
+	uint64_t due_turn;  /* where store_due() begins with the senders */
+	int64_t prune_from; /* where store_maintain() goes on among the destinations */
 	char error[512];
 };
+
+/* Before the first database of a process is opened; later it does nothing. */
+void store_set_up_sqlite(void);
 
 /* Sets the words for the last failure and returns `status`. */
 enum store_status store_fail(struct store *s, enum store_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for a result code of SQLite; poisons the store or dooms the transaction if it must. */
+/* The same for a result code of SQLite; poisons the store or dooms the transaction if it must.
+ * Words of SQLite: call it before anything else is asked of it. */
 enum store_status store_fail_sql(struct store *s, int rc, const char *what);
 /* STORE_OK inside a healthy transaction. Every change starts with it. */
 enum store_status store_may_write(struct store *s);
@@ -73,7 +90,8 @@ struct slice sql_blob_column(sqlite3_stmt *st, int column, struct arena *mem);
 /* Exactly n octets; zeros when the column holds something else. */
 void sql_octets_column(sqlite3_stmt *st, int column, uint8_t *out, size_t n);
 
-/* Several statements as one: all or nothing within the transaction. */
+/* Several statements as one: all or nothing within the transaction. It makes SQLite keep a copy of
+ * every page that they touch, so whoever cannot fail after its first change does without. */
 enum store_status store_step_begin(struct store *s);
 enum store_status store_step_end(struct store *s, enum store_status result);
 
@@ -81,6 +99,19 @@ enum store_status store_step_end(struct store *s, enum store_status result);
 enum store_status store_sync_directory(struct store *s);
 /* due.c: the number that delivery.sender has for a reverse-path. Never to be changed. */
 int64_t sender_key(const char *reverse_path);
+
+/* counters.c. Each call belongs to a change of rows in the same transaction. */
+enum store_status counters_load(struct store *s);
+enum store_status counters_save(struct store *s); /* if there is something new */
+enum store_status delivery_added(struct store *s, int64_t destination, int64_t due, int64_t now);
+/* From one state to another (which may be the same: its time has changed). DONE: or it is gone. */
+enum store_status delivery_moved(struct store *s, int64_t destination,
+				 enum store_delivery_state from, enum store_delivery_state to);
+/* The reason of a delivery that is not done; NULL: it has none. */
+enum store_status delivery_stuck(struct store *s, const char *from, const char *to);
+
+/* remove.c: the message and all that belongs to it. Its pending recipients are counted already. */
+enum store_status remove_message(struct store *s, int64_t message);
 
 /* maintain.c */
 enum store_status store_checkpoint(struct store *s, int mode);

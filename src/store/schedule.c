@@ -136,14 +136,16 @@ enum store_status store_take(struct store *s, int64_t delivery, int64_t now, str
 {
 	enum store_status status = store_may_write(s);
 	if (status == STORE_OK)
-		status = store_step_begin(s);
+		status = load_delivery(s, delivery, true, mem, out);
+	if (status == STORE_OK)
+		status = change_one(s, sql_bind(s, SQL_TAKE, "ii", delivery, now), delivery,
+				    "it cannot be taken");
 	if (status != STORE_OK)
 		return status;
-	status = change_one(s, sql_bind(s, SQL_TAKE, "ii", delivery, now), delivery,
-			    "it cannot be taken");
-	if (status == STORE_OK)
-		status = load_delivery(s, delivery, true, mem, out);
-	return store_step_end(s, status);
+	out->state = STORE_ACTIVE;
+	out->attempts++;
+	out->last_attempt = now;
+	return delivery_moved(s, out->destination, STORE_WAITING, STORE_ACTIVE);
 }
 
 enum store_status store_mark_dot(struct store *s, int64_t delivery)

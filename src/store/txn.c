@@ -2,8 +2,8 @@
 /*
  * Transactions: the group commit.
  *
- * Knows that a commit is the only thing that makes anything durable, and removes messages that
- * are through. Refuses to try a commit or sync again.
+ * Knows that a commit is the only thing that makes anything durable. Refuses to try a commit or
+ * sync again.
  */
 #include "store/room.h"
 
@@ -33,17 +33,16 @@ enum store_status store_commit(struct store *s)
 		return s->health != STORE_OK
 			   ? s->health
 			   : store_fail(s, STORE_MISUSE, "a commit without a transaction");
-	if (s->txn == TXN_OPEN)
-		sql_run(s, s->statement[SQL_SWEEP], NULL);
-	enum store_status status = STORE_OK;
-	if (s->txn == TXN_OPEN)
+	enum store_status status = s->txn == TXN_OPEN ? counters_save(s) : STORE_OK;
+	if (s->txn == TXN_OPEN && status == STORE_OK)
 		status = sql_run(s, s->statement[SQL_COMMIT], NULL);
 	if (s->txn == TXN_DOOMED)
 		return end_doomed(s);
-	if (status != STORE_OK) { /* a deferred constraint: there are none, but never half */
+	if (status != STORE_OK) { /* counters or foreign keys: a defect, but never half */
 		store_rollback(s);
 		return status;
 	}
+	s->committed = s->now;
 	s->txn = TXN_NONE;
 	/* What the log holds is safe; moving it into the file may fail without harm to this commit.
 	 */
@@ -56,5 +55,6 @@ void store_rollback(struct store *s)
 {
 	if (s->txn == TXN_OPEN && !sqlite3_get_autocommit(s->db))
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	s->now = s->committed;
 	s->txn = TXN_NONE;
 }

@@ -223,7 +223,7 @@ static void a_delivery_runs_through_its_states(void **state)
 	OK(record(f, id, STORE_SENT, false, &r));
 	assert_int_equal(r.state, STORE_DONE);
 	assert_int_equal(r.message_pending, 0);
-	IS(record(f, id, STORE_SENT, false, &r), STORE_STATE);
+	IS(record(f, id, STORE_SENT, false, &r), STORE_NOT_FOUND); /* gone, as it will be */
 	OK(help_add_one(f->s, "DSN", "b.example", T0)); /* what replaces it, in the same commit */
 	OK(store_commit(f->s));
 	assert_int_equal(totals(f).messages, 1);
@@ -256,7 +256,7 @@ static void some_recipients_end_before_others(void **state)
 	assert_int_equal(d.nrcpt, 1); /* the pending one */
 	assert_int_equal(d.rcpt[0].n, 0);
 	OK(store_begin(f->s));
-	IS(store_record(f->s, &result, &out), STORE_STATE); /* it failed once, for good */
+	IS(store_record(f->s, &result, &out), STORE_NOT_FOUND); /* it failed once, for good */
 	result.nrcpt = 0;
 	r[0].n = 7;
 	result.nrcpt = 1;
@@ -610,8 +610,8 @@ static void strange_files_are_refused(void **state)
 		enum store_status want;
 		const char *words;
 	} rows[] = {
-	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 4; CREATE TABLE t (x)",
-	     STORE_NEWER, "schema version 4, this program knows up to 3"},
+	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 5; CREATE TABLE t (x)",
+	     STORE_NEWER, "schema version 5, this program knows up to 4"},
 	    {"CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
 	    {"PRAGMA application_id = 7; CREATE TABLE t (x)", STORE_CORRUPT, "not a mail queue"},
 	    {"PRAGMA application_id = 1145853777; PRAGMA user_version = 1; CREATE TABLE t (x)",
@@ -700,7 +700,7 @@ static void an_older_queue_is_migrated(void **state)
 	char path[256];
 	help_path(path);
 	raw(path, "PRAGMA auto_vacuum = 2; VACUUM");
-	raw(path, store_schema_sql);
+	raw(path, store_schema_1_sql);
 	raw(path,
 	    "PRAGMA application_id = 1145853777; PRAGMA user_version = 1;"
 	    "INSERT INTO message (id, queue_id, arrived, expires, reverse_path, origin, size, "
@@ -786,7 +786,7 @@ static void no_state_is_lost_by_a_migration(void **state)
 	struct store_totals t;
 	help_path(path);
 	raw(path, "PRAGMA auto_vacuum = 2; VACUUM");
-	raw(path, store_schema_sql);
+	raw(path, store_schema_1_sql);
 	raw(path, first_version_in_every_state);
 	struct store *s = help_open(path, NULL);
 	check_states_after_migration(s);
@@ -804,6 +804,123 @@ static void no_state_is_lost_by_a_migration(void **state)
 	store_close(&s);
 	help_clean(path);
 }
+
+/* The schema of a queue, without what SQLite keeps for itself. */
+static char *schema_of(struct store *s)
+{
+	sqlite3_stmt *st;
+	size_t n = 0;
+	char *out = NULL;
+	FILE *f = open_memstream(&out, &n);
+	OK(sqlite3_prepare_v2(s->db,
+			      "SELECT type, name, sql FROM sqlite_schema "
+			      "WHERE name NOT LIKE 'sqlite%' ORDER BY type, name",
+			      -1, &st, NULL));
+	while (sqlite3_step(st) == SQLITE_ROW)
+		fprintf(f, "%s %s: %s\n", sqlite3_column_text(st, 0), sqlite3_column_text(st, 1),
+			sqlite3_column_text(st, 2));
+	sqlite3_finalize(st);
+	fclose(f);
+	return out;
+}
+
+/* After its migrations a queue cannot be told from a new one; and no number comes up again. */
+static void an_older_queue_becomes_like_a_new_one(void **state)
+{
+	struct fixture *f = *state;
+	char path[256];
+	help_path(path);
+	raw(path, "PRAGMA auto_vacuum = 2; VACUUM");
+	raw(path, store_schema_1_sql);
+	raw(path, first_version_in_every_state);
+	raw(path,
+	    "INSERT INTO message (id, queue_id, arrived, expires, reverse_path, origin, size, "
+	    "eight_bit, smtputf8) VALUES (70, 'gone', 1, 2, '', 't', 1, 0, 0); "
+	    "DELETE FROM message WHERE id = 70");
+	struct store *s = help_open(path, NULL);
+	char *new = schema_of(f->s), *old = schema_of(s);
+	assert_true(strlen(new) > 1000);
+	assert_string_equal(old, new);
+	free(new);
+	free(old);
+	struct store_delivery d;
+	OK(store_begin(s));
+	OK(help_add_one(s, "next", "d.example", T0));
+	OK(store_commit(s));
+	OK(store_show(s, help_first_delivery(s, "next"), &f->mem, &d));
+	assert_int_equal(d.message, 71);
+	assert_int_equal(d.id, 7);
+	store_close(&s);
+	help_audit(path);
+	help_clean(path);
+}
+
+/* What an operator or a courier ends leaves nothing behind, whatever else the message had. */
+static void a_message_leaves_no_rows(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const tables[] = {"message", "body", "delivery", "recipient", "try"};
+	struct store_recorded out;
+	OK(store_begin(f->s));
+	OK(help_add(f->s, 6)); /* three recipients, two next hops, two parts */
+	OK(store_commit(f->s));
+	int64_t id = help_first_delivery(f->s, "Q6");
+	struct store_try t = {.at = T0, .reason = "timeout"};
+	struct store_result deferred = {
+	    .delivery = id, .due = T0, .reason = "timeout", .tries = &t, .ntries = 1};
+	taken(f, id);
+	OK(store_begin(f->s));
+	OK(store_record(f->s, &deferred, &out));
+	OK(store_change(f->s, STORE_OP_REMOVE, id + 1, T0));
+	OK(store_commit(f->s));
+	taken(f, id);
+	struct store_rcpt_result both[] = {{.n = 0, .state = STORE_SENT},
+					   {.n = 0, .state = STORE_SENT}};
+	struct store_result sent = {.delivery = id, .rcpt = both, .nrcpt = 2};
+	OK(store_begin(f->s));
+	IS(store_record(f->s, &sent, &out), STORE_NOT_FOUND); /* the same one twice */
+	assert_int_equal(totals(f).recipients, 2);
+	both[1].n = 1;
+	OK(store_record(f->s, &sent, &out));
+	assert_int_equal(out.message_pending, 0);
+	OK(store_commit(f->s));
+	for (size_t i = 0; i < ROWS(tables); i++) {
+		char sql[64];
+		sqlite3_stmt *st;
+		snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", tables[i]);
+		OK(sqlite3_prepare_v2(f->s->db, sql, -1, &st, NULL));
+		assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+		assert_int_equal(sqlite3_column_int64(st, 0), 0);
+		sqlite3_finalize(st);
+	}
+}
+
+/* A statement that a trigger refuses undoes the group, also what is counted beside the rows. */
+static void a_defect_undoes_the_group(void **state)
+{
+	struct fixture *f = *state;
+	add_one(f, "A", "a.example", T0);
+	OK(store_begin(f->s));
+	OK(help_add_one(f->s, "B", "a.example", T0));
+	assert_int_equal(totals(f).messages, 2);
+	sqlite3_stmt *st;
+	OK(sqlite3_prepare_v2(f->s->db, "UPDATE OR ROLLBACK delivery SET state = 1, dot_sent = 1",
+			      -1, &st, NULL));
+	IS(sql_run(f->s, st, NULL), STORE_STATE);
+	sqlite3_finalize(st);
+	assert_int_equal(totals(f).messages, 1);
+	IS(help_add_one(f->s, "C", "a.example", T0), STORE_STATE);
+	IS(store_commit(f->s), STORE_STATE);
+	OK(store_health(f->s));
+	OK(store_begin(f->s));
+	OK(help_add_one(f->s, "B", "a.example", T0));
+	OK(store_commit(f->s));
+	assert_int_equal(totals(f).messages, 2);
+}
+
+#define NEW_DELIVERY                                                                               \
+	"INSERT INTO delivery (message, destination, sender, due, arrived, expires, pending) "     \
+	"VALUES "
 
 /* What the program never asks for, SQL refuses as well. */
 static void the_schema_refuses_illegal_steps(void **state)
@@ -838,16 +955,18 @@ static void the_schema_refuses_illegal_steps(void **state)
 	    "UPDATE recipient SET address = 'x' WHERE delivery = 1",
 	    "UPDATE message SET size = 1",
 	    "UPDATE body SET part = x'00'",
-	    "INSERT INTO body VALUES (4096 * 99, x'00')",
-	    "INSERT INTO delivery (message, destination, due, arrived, expires) VALUES (1, 1, 0, "
-	    "0, 0)",
-	    "INSERT INTO delivery (message, destination, due, arrived, expires) VALUES (99, 1, 0, "
-	    "0, 0)",
+	    NEW_DELIVERY "(1, 1, 0, 0, 0, 0, 1)",
+	    NEW_DELIVERY "(99, 1, 0, 0, 0, 0, 1)",
+	    NEW_DELIVERY "(1, 3, 0, 0, 0, 0, 0)", /* for nobody */
 	    "INSERT INTO recipient (delivery, n, address) VALUES (99, 1, 'x')",
 	    "INSERT INTO totals (one) VALUES (2)",
 	    "DELETE FROM destination",
 	    "UPDATE message SET queue_id = 'Q1' WHERE id = 1",
-	    "UPDATE delivery SET state = 2 WHERE id = 4; DELETE FROM message WHERE id = 2",
+	    "UPDATE message SET pending = 0 WHERE id = 1",
+	    "UPDATE delivery SET pending = 0 WHERE id = 1",
+	    "UPDATE totals SET waiting = -1",
+	    "DELETE FROM message WHERE id = 2",
+	    "DELETE FROM delivery WHERE id = 1",
 	};
 	sqlite3 *db;
 	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
@@ -855,6 +974,8 @@ static void the_schema_refuses_illegal_steps(void **state)
 	for (size_t i = 0; i < ROWS(refused); i++) {
 		sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
 		int rc = sqlite3_exec(db, refused[i], NULL, NULL, NULL);
+		if (rc == SQLITE_OK) /* foreign keys are looked at now */
+			rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
 		if (rc != SQLITE_CONSTRAINT)
 			print_error("%s: %d\n", refused[i], rc);
 		assert_int_equal(rc, SQLITE_CONSTRAINT);
@@ -890,6 +1011,9 @@ int main(void)
 	    cmocka_unit_test(a_missing_part_is_damage_of_one_message),
 	    cmocka_unit_test(an_older_queue_is_migrated),
 	    cmocka_unit_test(no_state_is_lost_by_a_migration),
+	    T(an_older_queue_becomes_like_a_new_one),
+	    T(a_message_leaves_no_rows),
+	    T(a_defect_undoes_the_group),
 	    T(the_schema_refuses_illegal_steps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
