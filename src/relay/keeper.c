@@ -378,7 +378,7 @@ static void stop(struct keeper *k)
 		while (k->flight[i] != NULL) {
 			struct flight *f = k->flight[i];
 			k->flight[i] = f->next;
-			free(f);
+			keeper_flight_free(f);
 		}
 	}
 	while (k->ack != NULL) {

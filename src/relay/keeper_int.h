@@ -47,10 +47,16 @@ struct ack {
 struct flight {
 	int64_t delivery;
 	struct peer *courier;
-	bool dot;            /* the final dot was allowed */
-	struct flight *next; /* same bucket */
+	struct arena mem;
+	struct store_delivery known; /* as it was taken, in mem; .id 0: too big to be kept */
+	bool dot;                    /* the final dot was allowed */
+	struct flight *next;         /* same bucket */
 };
-enum { FLIGHT_BUCKETS = 1024 };
+enum {
+	FLIGHT_BUCKETS = 1024,
+	FLIGHT_MEM_MAX = 64 * 1024 * 1024,
+	FLIGHT_RCPTS_KEPT = 16, /* with more its delivery is read again when it is back */
+};
 
 struct keeper {
 	struct process process;
@@ -109,7 +115,9 @@ void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int f
 void keeper_end_policies(void *arg);
 
 struct flight *keeper_flight(struct keeper *k, int64_t delivery);
-void keeper_land(struct keeper *k, int64_t delivery);
+/* No longer under way; NULL: it was not. The caller owns it. */
+struct flight *keeper_land(struct keeper *k, int64_t delivery);
+void keeper_flight_free(struct flight *f); /* NULL is fine */
 /* Fulfils the scheduler's wishes as far as couriers and the store go. */
 void keeper_schedule(struct keeper *k);
 void keeper_dot(struct keeper *k, struct peer *p, struct slice payload);

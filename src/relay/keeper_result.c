@@ -203,13 +203,17 @@ static bool take_result(struct keeper *k, struct peer *p, const struct result *r
 	struct flight *f = keeper_flight(k, (int64_t)r->delivery);
 	if (f == NULL || f->courier != p)
 		return false;
-	bool open = keeper_group(k);
-	enum store_status s = open ? store_show(k->store, f->delivery, mem, &d) : STORE_BUSY;
+	enum store_status s = keeper_group(k) ? STORE_OK : STORE_BUSY;
+	if (s == STORE_OK && f->known.id == 0)
+		s = store_show(k->store, f->delivery, mem, &d);
+	else
+		d = f->known;
 	if (s == STORE_OK && !belongs(mem, &d, r))
 		return false;
-	keeper_land(k, (int64_t)r->delivery);
+	f = keeper_land(k, (int64_t)r->delivery);
 	if (s != STORE_OK || !record(k, &d, r, mem))
 		keeper_fatal(k, "result", s);
+	keeper_flight_free(f);
 	return true;
 }
 
@@ -264,7 +268,7 @@ void keeper_courier_lost(struct keeper *k, struct peer *p)
 			*at = f->next;
 			give_up(k, f);
 			k->nflight--;
-			free(f);
+			keeper_flight_free(f);
 		}
 	}
 	sched_courier_gone(k->sched, p->number);

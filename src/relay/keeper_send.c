@@ -34,31 +34,46 @@ struct flight *keeper_flight(struct keeper *k, int64_t delivery)
 	return NULL;
 }
 
-static struct flight *take_off(struct keeper *k, int64_t delivery, struct peer *courier)
+static struct flight *flight_new(int64_t delivery, struct peer *courier)
 {
 	struct flight *f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return NULL;
-	struct flight **at = bucket_of(k, delivery);
-	*f = (struct flight){.delivery = delivery, .courier = courier, .next = *at};
-	*at = f;
-	courier->jobs++;
-	k->nflight++;
+	f->delivery = delivery;
+	f->courier = courier;
+	arena_init(&f->mem, FLIGHT_MEM_MAX);
 	return f;
 }
 
-void keeper_land(struct keeper *k, int64_t delivery)
+void keeper_flight_free(struct flight *f)
+{
+	if (f == NULL)
+		return;
+	arena_free(&f->mem);
+	free(f);
+}
+
+static void take_off(struct keeper *k, struct flight *f)
+{
+	struct flight **at = bucket_of(k, f->delivery);
+	f->next = *at;
+	*at = f;
+	f->courier->jobs++;
+	k->nflight++;
+}
+
+struct flight *keeper_land(struct keeper *k, int64_t delivery)
 {
 	struct flight **at = bucket_of(k, delivery);
 	while (*at != NULL && (*at)->delivery != delivery)
 		at = &(*at)->next;
 	if (*at == NULL)
-		return;
+		return NULL;
 	struct flight *f = *at;
 	*at = f->next;
 	f->courier->jobs--;
 	k->nflight--;
-	free(f);
+	return f;
 }
 
 /* The courier that has an open connection, if the scheduler names one and it is still there. */
@@ -84,32 +99,19 @@ static struct peer *idlest_courier(struct keeper *k)
 
 /* --- What is due --- */
 
-static uint64_t hash_text(const char *s)
-{
-	uint64_t h = 1469598103934665603u; /* FNV-1a */
-	for (; *s != '\0'; s++)
-		h = (h ^ (uint8_t)*s) * 1099511628211u;
-	return h;
-}
-
-static bool tell_delivery(struct keeper *k, int64_t delivery, const struct sched_known *known,
+static void tell_delivery(struct keeper *k, int64_t delivery, const struct sched_known *known,
 			  int64_t now)
 {
-	struct arena mem;
-	struct store_delivery d;
-	arena_init(&mem, SEND_MEM_MAX);
-	bool ok = store_show(k->store, delivery, &mem, &d) == STORE_OK;
-	if (ok) {
-		struct sched_delivery x = {.id = d.id,
-					   .destination = d.destination,
-					   .sender = hash_text(d.envelope.reverse_path),
-					   .cost = (uint32_t)(1 + d.envelope.size / 65536),
-					   .attempts = d.attempts,
-					   .expires = d.expires};
-		sched_delivery_due(k->sched, now, &x, known);
-	}
-	arena_free(&mem);
-	return ok;
+	struct store_brief b;
+	if (store_brief(k->store, delivery, &b) != STORE_OK)
+		return;
+	struct sched_delivery x = {.id = b.id,
+				   .destination = b.destination,
+				   .sender = b.sender,
+				   .cost = (uint32_t)(1 + b.size / 65536),
+				   .attempts = b.attempts,
+				   .expires = b.expires};
+	sched_delivery_due(k->sched, now, &x, known);
 }
 
 /* Reports up to max due deliveries of a destination, so many of each sender. True: it has more. */
@@ -200,11 +202,11 @@ static enum store_status fill_text(struct keeper *k, const struct store_delivery
 {
 	if (d->envelope.size <= MAIL_INLINE_MAX) {
 		size_t got = 0;
-		uint8_t *text = arena_alloc(mem, MAIL_INLINE_MAX + 1);
+		size_t room = (size_t)d->envelope.size + 1; /* one more would show */
+		uint8_t *text = arena_alloc(mem, room);
 		if (text == NULL)
 			return STORE_NO_MEMORY;
-		enum store_status s =
-		    store_text_read(k->store, d->message, 0, text, MAIL_INLINE_MAX + 1, &got);
+		enum store_status s = store_text_read(k->store, d->message, 0, text, room, &got);
 		m->text = slice_make(text, got);
 		return s == STORE_OK && got != d->envelope.size ? STORE_DAMAGED : s;
 	}
@@ -277,30 +279,35 @@ static void hold_damaged(struct keeper *k, const struct store_delivery *d)
 		keeper_fatal(k, "hold", s);
 }
 
-/* Into a courier's hands, or back. */
-static void hand_over(struct keeper *k, struct peer *courier, const struct store_delivery *d,
-		      struct arena *mem)
+/* Into a courier's hands, or back. Takes the flight. */
+static void hand_over(struct keeper *k, struct flight *f)
 {
-	enum store_status s =
-	    take_off(k, d->id, courier) != NULL ? send_job(k, courier, d, mem) : STORE_NO_MEMORY;
+	struct arena mem;
+	arena_init(&mem, SEND_MEM_MAX);
+	enum store_status s = send_job(k, f->courier, &f->known, &mem);
+	arena_free(&mem);
 	if (s == STORE_OK) {
-		sched_started(k->sched, d->id, courier->number);
+		sched_started(k->sched, f->delivery, f->courier->number);
+		take_off(k, f);
+		if (f->known.nrcpt > FLIGHT_RCPTS_KEPT) {
+			f->known = (struct store_delivery){0};
+			arena_free(&f->mem);
+		}
 		return;
 	}
-	keeper_land(k, d->id);
 	if (s == STORE_DAMAGED)
-		hold_damaged(k, d);
+		hold_damaged(k, &f->known);
 	else
-		give_back(k, d->id, true);
+		give_back(k, f->delivery, true);
+	keeper_flight_free(f);
 }
 
 static void wish_start(struct keeper *k, const struct sched_wish *w, struct peer *courier,
 		       int64_t now)
 {
-	struct arena mem;
-	struct store_delivery d;
-	arena_init(&mem, SEND_MEM_MAX);
-	enum store_status s = store_take(k->store, w->delivery, now, &mem, &d);
+	struct flight *f = flight_new(w->delivery, courier);
+	enum store_status s = f != NULL ? store_take(k->store, w->delivery, now, &f->mem, &f->known)
+					: STORE_NO_MEMORY;
 	if (s == STORE_NOT_FOUND || s == STORE_STATE) { /* removed or held meanwhile */
 		sched_ended(k->sched, now, w->delivery,
 			    &(struct sched_end){.class = SCHED_LOCAL_TROUBLE},
@@ -310,9 +317,10 @@ static void wish_start(struct keeper *k, const struct sched_wish *w, struct peer
 		if (store_health(k->store) != STORE_OK)
 			keeper_fatal(k, "take", s);
 	} else {
-		hand_over(k, courier, &d, &mem);
+		hand_over(k, f);
+		return;
 	}
-	arena_free(&mem);
+	keeper_flight_free(f);
 }
 
 /* The store passes over the destinations that are busy: that costs by their number, so the next

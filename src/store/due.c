@@ -142,6 +142,25 @@ static enum store_status by_sender(struct store *s, int64_t destination, int64_t
 	return STORE_OK;
 }
 
+enum store_status store_brief(struct store *s, int64_t delivery, struct store_brief *out)
+{
+	bool row;
+	sqlite3_stmt *st = sql_bind(s, SQL_BRIEF, "i", delivery);
+	enum store_status status = sql_step(s, st, &row);
+	if (status != STORE_OK)
+		return status;
+	if (!row)
+		return store_fail(s, STORE_NOT_FOUND, "no delivery %lld", (long long)delivery);
+	*out = (struct store_brief){.id = delivery,
+				    .destination = sqlite3_column_int64(st, 2),
+				    .sender = (uint64_t)sqlite3_column_int64(st, 3),
+				    .attempts = (uint32_t)sqlite3_column_int64(st, 5),
+				    .expires = sqlite3_column_int64(st, 6),
+				    .size = (uint64_t)sqlite3_column_int64(st, 7)};
+	sql_end(st);
+	return STORE_OK;
+}
+
 enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
 			    size_t per_sender, int64_t *delivery, size_t *n, bool *more)
 {

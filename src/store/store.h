@@ -207,6 +207,15 @@ enum store_status store_ready(struct store *s, int64_t now, const int64_t *busy,
 enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
 			    size_t per_sender, int64_t *delivery, size_t *n, bool *more);
 
+/* What a scheduler must know of a delivery that is due. `sender` is equal for equal reverse-paths.
+ * NOT_FOUND: it is gone. */
+struct store_brief {
+	int64_t id, destination, expires;
+	uint64_t sender, size;
+	uint32_t attempts;
+};
+enum store_status store_brief(struct store *s, int64_t delivery, struct store_brief *out);
+
 /* When store_ready() and store_alarms() will first have something; INT64_MAX: never, as things are.
  */
 struct store_next {

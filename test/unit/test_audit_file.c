@@ -667,7 +667,7 @@ static void a_queue_of_version_1_gets_its_outbox(void **state)
 	sqlite3 *db;
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	static const char *const steps[] = {
-	    "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL", store_schema_sql,
+	    "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL", store_schema_1_sql,
 	    "INSERT INTO override VALUES ('x.example', 'may', 1, 2)",
 	    "PRAGMA application_id = 1145853777; PRAGMA user_version = 1"};
 	for (size_t i = 0; i < ROWS(steps); i++)
