@@ -209,12 +209,16 @@ def fill(store, n):
         db.execute("INSERT INTO destination (name) VALUES ('mail-451.test')")
         there = db.execute("SELECT id FROM destination WHERE name = 'mail-451.test'").fetchone()[0]
         for i in range(1, n + 1):
-            db.execute("INSERT INTO message (id, queue_id, arrived, expires, reverse_path, origin, size, eight_bit, smtputf8) "
-                       "VALUES (?, ?, 1, ?, '', 'test', 1, 0, 0)", (i, f"{i:016x}", LATER))
+            db.execute("INSERT INTO message (id, queue_id, arrived, expires, reverse_path, origin, size, eight_bit, smtputf8, "
+                       "pending) VALUES (?, ?, 1, ?, '', 'test', 1, 0, 0, 1)", (i, f"{i:016x}", LATER))
             db.execute("INSERT INTO body VALUES (?, x'78')", (i * 4096,))
-            db.execute("INSERT INTO delivery (id, message, destination, due, arrived, expires) VALUES (?, ?, ?, ?, 1, ?)",
+            db.execute("INSERT INTO delivery (id, message, destination, sender, due, arrived, expires, pending) "
+                       "VALUES (?, ?, ?, 0, ?, 1, ?, 1)",
                        (i, i, there, LATER, LATER))
             db.execute("INSERT INTO recipient (delivery, n, address) VALUES (?, 0, 'x@mail-451.test')", (i,))
+        db.execute("UPDATE destination SET waiting = ?, next_due = ? WHERE id = ?", (n, LATER, there))
+        db.execute("UPDATE totals SET messages = ?1, bytes = ?1, waiting = ?1, recipients = ?1, last_message = ?1, "
+                   "last_delivery = ?1", (n,))
     db.close()
 
 
