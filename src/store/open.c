@@ -359,7 +359,7 @@ static enum store_status open_database(struct store *s)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 	store_set_up_sqlite();
-	int rc = sqlite3_open_v2(s->path, &s->db, flags, NULL);
+	int rc = sqlite3_open_v2(s->path, &s->db, flags, store_log_vfs());
 	if (!s->db)
 		return store_fail(s, STORE_NO_MEMORY, "out of memory");
 	return store_fail_sql(s, rc, s->path);

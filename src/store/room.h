@@ -95,6 +95,8 @@ void sql_octets_column(sqlite3_stmt *st, int column, uint8_t *out, size_t n);
 enum store_status store_step_begin(struct store *s);
 enum store_status store_step_end(struct store *s, enum store_status result);
 
+/* log_file.c: the name of the VFS for a file that one process has for itself; NULL: the default */
+const char *store_log_vfs(void);
 /* open.c: the folder of s->path */
 enum store_status store_sync_directory(struct store *s);
 /* due.c: the number that delivery.sender has for a reverse-path. Never to be changed. */

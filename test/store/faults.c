@@ -209,13 +209,13 @@ static long operations(void)
 	return ledger->operations;
 }
 
-/* Operations of the run, including those of opening and closing: every seventh, or with
- * STORE_SWEEP=1 every one (some minutes). */
+/* Operations of the run, including those of opening and closing: every fifth, or with
+ * STORE_SWEEP=1 every one (a minute). */
 static void sweep(enum shim_fault fault)
 {
 	const char *wanted = getenv("STORE_SWEEP");
-	long n = operations(), struck = 0, step = wanted ? strtol(wanted, NULL, 10) : 7;
-	assert_true(n > 300 && step > 0);
+	long n = operations(), struck = 0, step = wanted ? strtol(wanted, NULL, 10) : 5;
+	assert_true(n > 100 && step > 0);
 	for (long at = 1 + (long)fault % step; at <= n; at += step) {
 		one(fault, at, (uint32_t)at);
 		struck += ledger->failed;

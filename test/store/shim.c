@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { PAGE = 4096 };
+
 struct undo {
 	struct undo *older;
 	off_t offset, old_size;
@@ -186,7 +188,8 @@ static int f_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 offse
 	int rc = strike(false, true);
 	if (rc != SQLITE_OK)
 		return rc;
-	remember(f->disk, offset, (size_t)n);
+	for (int at = 0; at < n; at += PAGE) /* each may arrive or not */
+		remember(f->disk, offset + at, (size_t)(n - at < PAGE ? n - at : PAGE));
 	return f->real->pMethods->xWrite(f->real, p, n, offset);
 }
 
