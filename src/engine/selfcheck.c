@@ -6,8 +6,9 @@
  */
 #include "engine/selfcheck.h"
 
+#include "engine/lookups.h"
+
 #include <stdlib.h>
-#include <string.h>
 
 enum {
 	SELFCHECK_MEM_MAX = 64 * 1024 * 1024,
@@ -17,17 +18,6 @@ enum {
 /* Ports where records of a mail server are found, rightly or wrongly. */
 static const uint16_t mail_ports[] = {25, 465, 587};
 
-struct run;
-
-/* Question i: enum host_query, then the other ports. */
-struct question {
-	struct run *run;
-	size_t i;
-	bool asked;
-	void *query;
-	struct answer *answer;
-};
-
 /* The public part first: selfcheck_free() gets that pointer. */
 struct run {
 	struct selfcheck check;
@@ -36,12 +26,9 @@ struct run {
 	void *arg;
 	struct arena mem;
 	struct dane_policy policy;
-	struct question question[QUESTIONS_MAX];
-	size_t out; /* questions without an answer */
-	struct loop_deferred *deferred;
+	struct lookups lookups;
+	struct lookup question[QUESTIONS_MAX]; /* enum host_query, then the other ports */
 };
-
-static void step(struct run *r);
 
 /* --- Questions --- */
 
@@ -58,52 +45,19 @@ static void judge_set(struct run *r, struct answer *a, const struct tlsa_set **o
 		r->check.local_failure = true;
 }
 
-static void take(struct run *r, size_t i, struct answer *a)
+/* What has been answered, as facts. TLSA records are judged once. */
+static void take_answers(struct run *r)
 {
 	struct selfcheck_facts *f = &r->check.facts;
-	if (i >= HOST_Q_COUNT) {
-		f->other[i - HOST_Q_COUNT].tlsa = a;
-		return;
+	for (size_t i = 0; i < HOST_Q_COUNT; i++) {
+		struct answer *a = r->question[i].answer;
+		bool is_new = a != NULL && f->host.answer[i] == NULL;
+		f->host.answer[i] = a;
+		if (is_new && (i == HOST_Q_TLSA_EXPANDED || i == HOST_Q_TLSA_ORIGINAL))
+			judge_set(r, a, &f->host.tlsa[i]);
 	}
-	f->host.answer[i] = a;
-	if (i == HOST_Q_TLSA_EXPANDED || i == HOST_Q_TLSA_ORIGINAL)
-		judge_set(r, a, &f->host.tlsa[i]);
-}
-
-static void on_answer(void *arg, struct answer *a)
-{
-	struct question *q = arg;
-	struct run *r = q->run;
-	q->query = NULL;
-	r->out--;
-	if (a == NULL) {
-		r->check.local_failure = true;
-	} else {
-		q->answer = answer_ref(a);
-		take(r, q->i, q->answer);
-	}
-	step(r);
-}
-
-static void ask(struct run *r, size_t i, const char *name, uint16_t type)
-{
-	struct question *q = &r->question[i];
-	const struct engine_resolver *e = &r->engine->resolver;
-	if (q->asked)
-		return;
-	*q = (struct question){.run = r, .i = i, .asked = true};
-	q->query = e->ask(e->self, name, type, on_answer, q);
-	if (q->query == NULL)
-		r->check.local_failure = true;
-	else
-		r->out++;
-}
-
-static void ask_tlsa(struct run *r, size_t i, uint16_t port, const char *base)
-{
-	char owner[512];
-	if (tlsa_owner_name(port, base, owner, sizeof(owner)))
-		ask(r, i, owner, DNS_TLSA);
+	for (size_t i = 0; i < f->nother; i++)
+		f->other[i].tlsa = r->question[HOST_Q_COUNT + i].answer;
 }
 
 /* What host_decide() wants to know. False: nothing. */
@@ -111,30 +65,32 @@ static bool ask_wanted(struct run *r)
 {
 	const struct host_verdict *v = &r->check.facts.verdict;
 	const char *name = r->check.request.name;
-	size_t before = r->out;
+	struct lookups *l = &r->lookups;
 	if (v->ask & 1u << HOST_Q_A)
-		ask(r, HOST_Q_A, name, DNS_A);
+		lookups_ask(l, HOST_Q_A, name, DNS_A);
 	if (v->ask & 1u << HOST_Q_AAAA)
-		ask(r, HOST_Q_AAAA, name, DNS_AAAA);
+		lookups_ask(l, HOST_Q_AAAA, name, DNS_AAAA);
 	if (v->ask & 1u << HOST_Q_CNAME)
-		ask(r, HOST_Q_CNAME, name, DNS_CNAME);
+		lookups_ask(l, HOST_Q_CNAME, name, DNS_CNAME);
 	if (v->ask & 1u << HOST_Q_TLSA_EXPANDED)
-		ask_tlsa(r, HOST_Q_TLSA_EXPANDED, r->check.request.port, v->base);
+		lookups_ask_tlsa(l, HOST_Q_TLSA_EXPANDED, r->check.request.port, v->base);
 	if (v->ask & 1u << HOST_Q_TLSA_ORIGINAL)
-		ask_tlsa(r, HOST_Q_TLSA_ORIGINAL, r->check.request.port, name);
-	return r->out > before;
+		lookups_ask_tlsa(l, HOST_Q_TLSA_ORIGINAL, r->check.request.port, name);
+	return l->open > 0;
 }
 
 /* What no sender would ask, but a person should know. */
 static void ask_besides(struct run *r)
 {
 	struct selfcheck_facts *f = &r->check.facts;
-	ask_tlsa(r, HOST_Q_TLSA_ORIGINAL, f->port, r->check.request.name);
+	struct lookups *l = &r->lookups;
+	lookups_ask_tlsa(l, HOST_Q_TLSA_ORIGINAL, f->port, r->check.request.name);
 	for (size_t i = 0; i < sizeof(mail_ports) / sizeof(mail_ports[0]); i++) {
 		if (mail_ports[i] == f->port)
 			continue;
 		f->other[f->nother].port = mail_ports[i];
-		ask_tlsa(r, HOST_Q_COUNT + f->nother++, mail_ports[i], r->check.request.name);
+		lookups_ask_tlsa(l, HOST_Q_COUNT + f->nother++, mail_ports[i],
+				 r->check.request.name);
 	}
 }
 
@@ -215,36 +171,30 @@ static bool describe_all(struct run *r)
 static void judge(struct run *r)
 {
 	struct selfcheck *s = &r->check;
-	bool ok = !s->local_failure && selfcheck_decide(&r->mem, &s->facts, &s->verdict) &&
-		  describe_all(r) && selfcheck_decide(&r->mem, &s->facts, &s->verdict);
+	bool ok = !s->local_failure && !r->lookups.failed &&
+		  selfcheck_decide(&r->mem, &s->facts, &s->verdict) && describe_all(r) &&
+		  selfcheck_decide(&r->mem, &s->facts, &s->verdict);
 	if (ok)
 		return;
 	s->local_failure = true;
 	s->verdict = (struct selfcheck_verdict){.promise = SELFCHECK_UNKNOWN, .owner = ""};
 }
 
-static void step(struct run *r)
+static void step(void *arg)
 {
+	struct run *r = arg;
 	struct selfcheck_facts *f = &r->check.facts;
-	if (r->out > 0)
-		return;
-	if (!r->check.local_failure && !f->verdict.decided) {
+	take_answers(r);
+	if (!r->check.local_failure && !r->lookups.failed && !f->verdict.decided) {
 		host_decide(&r->policy, &f->host, &f->verdict);
 		if (!f->verdict.decided && ask_wanted(r))
 			return;
 		ask_besides(r);
-		if (r->out > 0)
+		if (r->lookups.open > 0)
 			return;
 	}
 	judge(r);
 	r->cb(r->arg, &r->check);
-}
-
-static void first_step(void *arg)
-{
-	struct run *r = arg;
-	r->deferred = NULL;
-	step(r);
 }
 
 struct selfcheck *selfcheck_start(struct engine *e, const struct selfcheck_request *q,
@@ -263,8 +213,7 @@ struct selfcheck *selfcheck_start(struct engine *e, const struct selfcheck_reque
 						  .now = q->now,
 						  .soon_s = q->soon_s,
 						  .signature_s = q->signature_s};
-	r->deferred = loop_defer(e->loop, first_step, r);
-	if (r->deferred == NULL) {
+	if (!lookups_start(&r->lookups, e, r->question, QUESTIONS_MAX, step, r)) {
 		struct selfcheck *failed = &r->check;
 		selfcheck_free(&failed);
 		return NULL;
@@ -277,14 +226,7 @@ void selfcheck_free(struct selfcheck **s)
 	struct run *r = (struct run *)*s;
 	if (r == NULL)
 		return;
-	for (size_t i = 0; i < QUESTIONS_MAX; i++) {
-		struct question *q = &r->question[i];
-		if (q->query != NULL)
-			r->engine->resolver.cancel(r->engine->resolver.self, q->query);
-		answer_unref(&q->answer);
-	}
-	if (r->deferred != NULL)
-		loop_defer_cancel(&r->deferred);
+	lookups_free(&r->lookups);
 	arena_free(&r->mem);
 	free(r);
 	*s = NULL;

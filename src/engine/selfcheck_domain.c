@@ -3,6 +3,8 @@
  * hosts that they name: an alias shows there. Decides nothing. */
 #include "engine/selfcheck.h"
 
+#include "engine/lookups.h"
+
 #include <stdlib.h>
 
 enum {
@@ -14,14 +16,6 @@ enum {
 	QUESTIONS_MAX = Q_EXCHANGE + EXCHANGES_MAX,
 };
 
-struct run;
-
-struct question {
-	struct run *run;
-	void *query;
-	struct answer *answer;
-};
-
 /* The public part first. */
 struct run {
 	struct selfcheck_domain check;
@@ -29,38 +23,18 @@ struct run {
 	selfcheck_domain_cb *cb;
 	void *arg;
 	struct arena mem;
-	struct question question[QUESTIONS_MAX];
+	struct lookups lookups;
+	struct lookup question[QUESTIONS_MAX];
 	struct selfcheck_exchange exchange[EXCHANGES_MAX];
-	size_t out;
-	bool hosts_asked;
-	struct loop_deferred *deferred;
+	bool begun, hosts_asked;
 };
 
-static void step(struct run *r);
-
-static void on_answer(void *arg, struct answer *a)
+static void ask_domain(struct run *r)
 {
-	struct question *q = arg;
-	struct run *r = q->run;
-	q->query = NULL;
-	r->out--;
-	if (a == NULL)
-		r->check.local_failure = true;
-	else
-		q->answer = answer_ref(a);
-	step(r);
-}
-
-static void ask(struct run *r, size_t i, const char *name, uint16_t type)
-{
-	struct question *q = &r->question[i];
-	const struct engine_resolver *e = &r->engine->resolver;
-	q->run = r;
-	q->query = e->ask(e->self, name, type, on_answer, q);
-	if (q->query == NULL)
-		r->check.local_failure = true;
-	else
-		r->out++;
+	const struct selfcheck_domain_request *q = &r->check.request;
+	r->begun = true;
+	lookups_ask(&r->lookups, Q_MX, q->domain, DNS_MX);
+	lookups_ask_tlsa(&r->lookups, Q_TLSA, q->port, q->domain);
 }
 
 static void ask_hosts(struct run *r)
@@ -71,7 +45,7 @@ static void ask_hosts(struct run *r)
 	for (size_t i = 0; mx != NULL && i < mx->nrr && f->nexchange < EXCHANGES_MAX; i++) {
 		const char *name = mx->rr[i].u.mx.exchange;
 		r->exchange[f->nexchange].name = name;
-		ask(r, Q_EXCHANGE + f->nexchange++, name, DNS_A);
+		lookups_ask(&r->lookups, Q_EXCHANGE + f->nexchange++, name, DNS_A);
 	}
 }
 
@@ -83,34 +57,23 @@ static void judge(struct run *r)
 	s->facts.exchange = r->exchange;
 	for (size_t i = 0; i < s->facts.nexchange; i++)
 		r->exchange[i].a = r->question[Q_EXCHANGE + i].answer;
-	if (s->local_failure || !selfcheck_domain_decide(&r->mem, &s->facts, &s->verdict)) {
+	if (r->lookups.failed || !selfcheck_domain_decide(&r->mem, &s->facts, &s->verdict)) {
 		s->local_failure = true;
 		s->verdict = (struct selfcheck_verdict){.promise = SELFCHECK_UNKNOWN};
 	}
 }
 
-static void step(struct run *r)
+static void step(void *arg)
 {
-	if (r->out > 0)
-		return;
-	if (!r->hosts_asked && !r->check.local_failure)
+	struct run *r = arg;
+	if (!r->begun)
+		ask_domain(r);
+	else if (!r->hosts_asked && !r->lookups.failed)
 		ask_hosts(r);
-	if (r->out > 0)
+	if (r->lookups.open > 0)
 		return;
 	judge(r);
 	r->cb(r->arg, &r->check);
-}
-
-static void first_step(void *arg)
-{
-	struct run *r = arg;
-	const struct selfcheck_domain_request *q = &r->check.request;
-	char owner[512];
-	r->deferred = NULL;
-	ask(r, Q_MX, q->domain, DNS_MX);
-	if (tlsa_owner_name(q->port, q->domain, owner, sizeof(owner)))
-		ask(r, Q_TLSA, owner, DNS_TLSA);
-	step(r);
 }
 
 struct selfcheck_domain *selfcheck_domain_start(struct engine *e,
@@ -128,8 +91,7 @@ struct selfcheck_domain *selfcheck_domain_start(struct engine *e,
 							 .port = q->port,
 							 .now = q->now,
 							 .signature_s = q->signature_s};
-	r->deferred = loop_defer(e->loop, first_step, r);
-	if (r->deferred == NULL) {
+	if (!lookups_start(&r->lookups, e, r->question, QUESTIONS_MAX, step, r)) {
 		struct selfcheck_domain *failed = &r->check;
 		selfcheck_domain_free(&failed);
 		return NULL;
@@ -142,14 +104,7 @@ void selfcheck_domain_free(struct selfcheck_domain **s)
 	struct run *r = (struct run *)*s;
 	if (r == NULL)
 		return;
-	for (size_t i = 0; i < QUESTIONS_MAX; i++) {
-		struct question *q = &r->question[i];
-		if (q->query != NULL)
-			r->engine->resolver.cancel(r->engine->resolver.self, q->query);
-		answer_unref(&q->answer);
-	}
-	if (r->deferred != NULL)
-		loop_defer_cancel(&r->deferred);
+	lookups_free(&r->lookups);
 	arena_free(&r->mem);
 	free(r);
 	*s = NULL;
