@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One TLS client connection over memory (bytes.c): bytes in, bytes out, and a state.
+ * One TLS client connection over memory (flow.c): bytes in, bytes out, and a state.
  *
  * The one way into TLS_UP is conn_up(): it asks again whether the terms are met, after OpenSSL's
  * own verification. Knows OpenSSL's handshake and sessions. Refuses to know sockets, SMTP and why
@@ -23,9 +23,7 @@ struct report {
 
 struct tls_conn {
 	struct tls_client *client;
-	struct tls_bytes b;
-	enum tls_state state;
-	bool eof;
+	struct tls_flow flow;
 	bool keep_der;
 	bool resumable; /* key is set; sessions may be kept and used */
 	struct tls_terms_key key;
@@ -90,22 +88,22 @@ static enum tls_state conn_fail(struct tls_conn *t, enum reason reason, const ch
 {
 	struct tls_facts *f = &t->report->facts;
 	/* What breaks after TLS_UP takes nothing back: what came before was authenticated. */
-	if (t->state == TLS_HANDSHAKING) {
+	if (t->flow.state == TLS_HANDSHAKING) {
 		f->authenticated = false;
 		f->match = (struct tls_match){0};
 	}
-	t->state = TLS_FAILED;
+	t->flow.state = TLS_FAILED;
 	f->reason = reason;
 	f->detail = arena_strdup(&t->report->mem, detail);
 	if (f->detail == NULL)
 		f->detail = "";
-	tls_facts_protocol(t->b.ssl, f);
+	tls_facts_protocol(t->flow.b.ssl, f);
 	/* A server that chokes on its own ticket must not choke for ever. */
 	if (t->offered)
 		tls_sessions_drop(t->client->sessions, &t->key);
 	SSL_SESSION_free(t->early);
 	t->early = NULL;
-	return t->state;
+	return t->flow.state;
 }
 
 static void show_x509(struct tls_facts *f, const struct chain_check *k)
@@ -131,6 +129,19 @@ static enum tls_state conn_break(struct tls_conn *t, const char *otherwise)
 	return conn_fail(t, REASON_TLS_FAILED, reason != NULL ? reason : otherwise);
 }
 
+static enum tls_state conn_end(void *conn, enum tls_flow_end end, const char *what)
+{
+	switch (end) {
+	case FLOW_BROKEN:
+		return conn_break(conn, what);
+	case FLOW_EOF:
+		return conn_fail(conn, REASON_TLS_FAILED, what);
+	case FLOW_LOCAL:
+		break;
+	}
+	return conn_fail(conn, REASON_LOCAL_ERROR, what);
+}
+
 /* A resumed session was verified when it was new, under an equal key (T9): its match is ours. */
 static bool inherit_match(struct tls_conn *t, struct tls_match *m)
 {
@@ -147,7 +158,7 @@ static bool prove_match(struct tls_conn *t, struct tls_match *m)
 	const struct chain_check *k = &t->report->check;
 	if (!k->ran || k->error != X509_V_OK || k->served == NULL)
 		return false;
-	if (!tls_match_found(t->b.ssl, sk_X509_value(k->served, 0), &t->report->terms, m))
+	if (!tls_match_found(t->flow.b.ssl, sk_X509_value(k->served, 0), &t->report->terms, m))
 		return false;
 	t->proof = (struct session_proof){
 	    .match = *m,
@@ -161,8 +172,8 @@ static bool prove_match(struct tls_conn *t, struct tls_match *m)
 static bool conn_authenticate(struct tls_conn *t)
 {
 	struct tls_facts *f = &t->report->facts;
-	bool resumed = SSL_session_reused(t->b.ssl) == 1;
-	if (SSL_get_verify_result(t->b.ssl) != X509_V_OK)
+	bool resumed = SSL_session_reused(t->flow.b.ssl) == 1;
+	if (SSL_get_verify_result(t->flow.b.ssl) != X509_V_OK)
 		return false;
 	if (!(resumed ? inherit_match(t, &f->match) : prove_match(t, &f->match)))
 		return false;
@@ -176,9 +187,10 @@ static bool conn_authenticate_pkix(struct tls_conn *t)
 {
 	struct tls_facts *f = &t->report->facts;
 	const struct chain_check *k = &t->report->check;
-	const char *name = tls_pkix_name(t->b.ssl);
-	if (SSL_get_verify_result(t->b.ssl) != X509_V_OK || SSL_session_reused(t->b.ssl) == 1 ||
-	    !k->ran || k->error != X509_V_OK || k->served == NULL || name == NULL)
+	const char *name = tls_pkix_name(t->flow.b.ssl);
+	if (SSL_get_verify_result(t->flow.b.ssl) != X509_V_OK ||
+	    SSL_session_reused(t->flow.b.ssl) == 1 || !k->ran || k->error != X509_V_OK ||
+	    k->served == NULL || name == NULL)
 		return false;
 	f->match.name = arena_strdup(&t->report->mem, name);
 	f->authenticated = f->match.name != NULL;
@@ -205,23 +217,26 @@ static bool terms_met(struct tls_conn *t)
 	return false;
 }
 
-static enum tls_state conn_up(struct tls_conn *t)
+static enum tls_state conn_up(void *conn)
 {
+	struct tls_conn *t = conn;
 	struct tls_facts *f = &t->report->facts;
 	if (!terms_met(t))
 		return conn_fail(t, REASON_LOCAL_ERROR,
 				 "the handshake ended without proof of the server's identity");
-	t->state = TLS_UP;
+	t->flow.state = TLS_UP;
 	f->reason = REASON_OK;
-	f->resumed = SSL_session_reused(t->b.ssl) == 1;
-	tls_facts_protocol(t->b.ssl, f);
+	f->resumed = SSL_session_reused(t->flow.b.ssl) == 1;
+	tls_facts_protocol(t->flow.b.ssl, f);
 	if (t->early != NULL) {
 		tls_sessions_put(t->client->sessions, &t->key, t->early, &t->proof);
 		SSL_SESSION_free(t->early);
 		t->early = NULL;
 	}
-	return t->state;
+	return t->flow.state;
 }
+
+static const struct tls_side client_side = {.up = conn_up, .fail = conn_end};
 
 struct tls_chain *tls_conn_chain(const struct tls_conn *t)
 {
@@ -259,7 +274,7 @@ static int on_session(SSL *ssl, SSL_SESSION *s)
 	struct tls_conn *t = SSL_get_app_data(ssl);
 	if (!t->resumable)
 		return 0;
-	switch (t->state) {
+	switch (t->flow.state) {
 	case TLS_HANDSHAKING:
 		SSL_SESSION_free(t->early);
 		t->early = s;
@@ -314,18 +329,19 @@ static bool conn_verification(struct tls_conn *t, char *error, size_t room)
 {
 	const struct tls_terms *terms = &t->report->terms;
 	if (t->client->offset_s != 0)
-		X509_VERIFY_PARAM_set_time(SSL_get0_param(t->b.ssl), tls_client_now(t->client));
+		X509_VERIFY_PARAM_set_time(SSL_get0_param(t->flow.b.ssl),
+					   tls_client_now(t->client));
 	switch (terms->policy) {
 	case HOST_DANE:
-		SSL_set_verify(t->b.ssl, SSL_VERIFY_PEER, NULL);
-		return tls_dane_load(t->b.ssl, terms, error, room);
+		SSL_set_verify(t->flow.b.ssl, SSL_VERIFY_PEER, NULL);
+		return tls_dane_load(t->flow.b.ssl, terms, error, room);
 	case HOST_PKIX:
-		SSL_set_verify(t->b.ssl, SSL_VERIFY_PEER, NULL);
-		return tls_pkix_load(t->client, t->b.ssl, terms, error, room);
+		SSL_set_verify(t->flow.b.ssl, SSL_VERIFY_PEER, NULL);
+		return tls_pkix_load(t->client, t->flow.b.ssl, terms, error, room);
 	case HOST_ENCRYPT:
 	case HOST_MAY:
-		SSL_set_verify(t->b.ssl, SSL_VERIFY_NONE, NULL);
-		return tls_sni_load(t->b.ssl, terms->sni, error, room);
+		SSL_set_verify(t->flow.b.ssl, SSL_VERIFY_NONE, NULL);
+		return tls_sni_load(t->flow.b.ssl, terms->sni, error, room);
 	case HOST_LOCAL:
 	case HOST_SKIP:
 		break;
@@ -358,14 +374,14 @@ static void conn_offer_session(struct tls_conn *t, const struct tls_options *o)
 	    tls_sessions_find(t->client->sessions, &t->key, tls_client_now(t->client), &proof);
 	if (s == NULL || !proof_keep(t, proof))
 		return;
-	t->offered = SSL_set_session(t->b.ssl, s) == 1;
+	t->offered = SSL_set_session(t->flow.b.ssl, s) == 1;
 }
 
 /* The ClientHello, so that tls_pending() has it at once. */
 static bool conn_start(struct tls_conn *t, char *error, size_t room)
 {
-	SSL_set_connect_state(t->b.ssl);
-	if (tls_bytes_handshake(&t->b) == BYTES_MORE)
+	SSL_set_connect_state(t->flow.b.ssl);
+	if (tls_bytes_handshake(&t->flow.b) == BYTES_MORE)
 		return true;
 	tls_openssl_error("cannot start the handshake", error, room);
 	return false;
@@ -378,12 +394,13 @@ static bool conn_prepare(struct tls_conn *t, const struct tls_terms *terms,
 		snprintf(error, room, "the terms are too large or memory ran out");
 		return false;
 	}
-	t->b.ssl = SSL_new(t->client->ctx);
-	if (t->b.ssl == NULL || !tls_bytes_open(&t->b) || SSL_set_app_data(t->b.ssl, t) != 1) {
+	t->flow.b.ssl = SSL_new(t->client->ctx);
+	if (t->flow.b.ssl == NULL || !tls_bytes_open(&t->flow.b) ||
+	    SSL_set_app_data(t->flow.b.ssl, t) != 1) {
 		tls_openssl_error("cannot make a TLS connection", error, room);
 		return false;
 	}
-	if (!tls_context_restrict(t->b.ssl, terms->policy, o->kind)) {
+	if (!tls_context_restrict(t->flow.b.ssl, terms->policy, o->kind)) {
 		tls_openssl_error("cannot set the TLS policy", error, room);
 		return false;
 	}
@@ -403,7 +420,7 @@ struct tls_conn *tls_connect(struct tls_client *c, const struct tls_terms *terms
 	}
 	arena_init(&t->report->mem, REPORT_BYTES_MAX);
 	t->client = c;
-	t->state = TLS_HANDSHAKING;
+	t->flow = (struct tls_flow){.state = TLS_HANDSHAKING, .side = &client_side, .conn = t};
 	t->keep_der = o->keep_der;
 	t->report->facts = (struct tls_facts){.detail = "",
 					      .x509_text = "",
@@ -422,7 +439,7 @@ void tls_conn_free(struct tls_conn **t)
 		return;
 	struct report *r = (*t)->report;
 	SSL_SESSION_free((*t)->early);
-	SSL_free((*t)->b.ssl);
+	SSL_free((*t)->flow.b.ssl);
 	tls_check_reset(&r->check);
 	arena_free(&r->mem);
 	free(*t);
@@ -431,96 +448,40 @@ void tls_conn_free(struct tls_conn **t)
 
 /* --- Bytes --- */
 
-static enum tls_state conn_handshake(struct tls_conn *t)
-{
-	switch (tls_bytes_handshake(&t->b)) {
-	case BYTES_DONE:
-		return conn_up(t);
-	case BYTES_MORE:
-		return t->state;
-	case BYTES_BROKEN:
-		break;
-	}
-	return conn_break(t, "the handshake broke off");
-}
-
-static enum tls_state conn_read(struct tls_conn *t, struct buf *plain)
-{
-	switch (tls_bytes_read(&t->b, plain)) {
-	case BYTES_DONE:
-		t->state = TLS_CLOSED;
-		return t->state;
-	case BYTES_MORE:
-		return t->state;
-	case BYTES_BROKEN:
-		break;
-	}
-	return conn_break(t, "the connection broke");
-}
-
 enum tls_state tls_feed(struct tls_conn *t, struct slice cipher, struct buf *plain)
 {
-	/* After an end without close_notify what waits inside can still be had. */
-	bool rest = t->state == TLS_CLOSED && t->eof;
-	if (t->state == TLS_FAILED || (t->state == TLS_CLOSED && !rest))
-		return t->state;
-	if (cipher.n > INT32_MAX)
-		return conn_fail(t, REASON_LOCAL_ERROR, "too many bytes at once");
-	if (!tls_bytes_put(&t->b, cipher))
-		return conn_fail(t, REASON_LOCAL_ERROR, "out of memory");
-	if (t->state == TLS_HANDSHAKING && conn_handshake(t) != TLS_UP)
-		return t->state;
-	return conn_read(t, plain);
+	return tls_flow_feed(&t->flow, cipher, plain);
 }
 
 enum tls_state tls_feed_eof(struct tls_conn *t)
 {
-	switch (t->state) {
-	case TLS_HANDSHAKING:
-		return conn_fail(t, REASON_TLS_FAILED, "peer closed during the handshake");
-	case TLS_UP:
-		t->eof = true;
-		t->state = TLS_CLOSED;
-		break;
-	case TLS_FAILED:
-	case TLS_CLOSED:
-		break;
-	}
-	return t->state;
+	return tls_flow_feed_eof(&t->flow);
 }
 
 enum tls_state tls_write(struct tls_conn *t, struct slice plain)
 {
-	if (t->state == TLS_HANDSHAKING)
-		return conn_fail(t, REASON_LOCAL_ERROR, "written before the handshake was done");
-	if (t->state != TLS_UP || plain.n == 0)
-		return t->state;
-	if (tls_bytes_write(&t->b, plain))
-		return t->state;
-	return conn_break(t, "the connection takes no more data");
+	return tls_flow_write(&t->flow, plain);
 }
 
 void tls_pending(struct tls_conn *t, struct buf *out)
 {
-	tls_bytes_pending(&t->b, out);
+	tls_bytes_pending(&t->flow.b, out);
 }
 
 void tls_shutdown(struct tls_conn *t)
 {
-	if (t->state != TLS_UP && t->state != TLS_CLOSED)
-		return;
-	tls_bytes_shutdown(&t->b);
+	tls_flow_shutdown(&t->flow);
 }
 
 void tls_rest(struct tls_conn *t)
 {
-	if (t->state == TLS_UP)
-		tls_bytes_rest(&t->b);
+	if (t->flow.state == TLS_UP)
+		tls_bytes_rest(&t->flow.b);
 }
 
 enum tls_state tls_state(const struct tls_conn *t)
 {
-	return t->state;
+	return t->flow.state;
 }
 
 const struct tls_facts *tls_facts(const struct tls_conn *t)
@@ -528,8 +489,8 @@ const struct tls_facts *tls_facts(const struct tls_conn *t)
 	struct report *r = unconst(t->report);
 	STACK_OF(X509) *served = r->check.served;
 	/* A resumed session keeps the chain it was verified with. */
-	if (served == NULL && t->state != TLS_HANDSHAKING)
-		served = SSL_get_peer_cert_chain(t->b.ssl);
+	if (served == NULL && t->flow.state != TLS_HANDSHAKING)
+		served = SSL_get_peer_cert_chain(t->flow.b.ssl);
 	if (served != NULL && !r->chain_done) {
 		r->chain_done = true;
 		tls_facts_chain(&r->mem, served, &r->facts);

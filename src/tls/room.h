@@ -3,12 +3,12 @@
  * tls, inside: what the files of this room share. The only header of ours that shows OpenSSL.
  *
  * client.c makes the SSL_CTX, dane.c and pkix.c put terms into an SSL, conn.c runs handshakes,
- * bytes.c moves their bytes (the server's too, whose own parts are in server_room.h), check.c runs
- * one X.509 verification (the same for a handshake and offline), match.c compares records with
- * certificates, verdict.c turns the result into a reason and a sentence, facts.c describes chains,
- * sessions.c keeps resumable sessions, chain.c reads chains, verify.c is the offline verifier,
- * lean.c narrows OpenSSL down for the client,
- * keys.c and keys_make.c are for an operator's own keys.
+ * flow.c knows their states and bytes.c moves their bytes (the server's too, whose own parts are in
+ * server_room.h), check.c runs one X.509 verification (the same for a handshake and offline),
+ * match.c compares records with certificates, verdict.c turns the result into a reason and a
+ * sentence, facts.c describes chains, sessions.c keeps resumable sessions, chain.c reads chains,
+ * verify.c is the offline verifier, lean.c narrows OpenSSL down for the client, keys.c and
+ * keys_make.c are for an operator's own keys.
  */
 #ifndef TLS_ROOM_H
 #define TLS_ROOM_H
@@ -62,6 +62,38 @@ void tls_bytes_pending(struct tls_bytes *b, struct buf *out);
 void tls_bytes_shutdown(struct tls_bytes *b);
 /* Gives back the memory that reading and writing took. Only between two of them. */
 void tls_bytes_rest(struct tls_bytes *b);
+
+/* --- flow.c --- */
+
+/* Why a connection cannot go on. */
+enum tls_flow_end {
+	FLOW_BROKEN, /* OpenSSL gave up; its reason may be in its queue */
+	FLOW_EOF,    /* the transport ended during the handshake */
+	FLOW_LOCAL,  /* our own fault, or out of memory */
+};
+
+/* What a client's and a server's connection do differently. Each returns the state, which it has
+ * set. */
+struct tls_side {
+	/* The handshake is done: TLS_UP if the side is content with it, else TLS_FAILED. */
+	enum tls_state (*up)(void *conn);
+	/* TLS_FAILED. `what`: in words, where OpenSSL has none. */
+	enum tls_state (*fail)(void *conn, enum tls_flow_end end, const char *what);
+};
+
+struct tls_flow {
+	struct tls_bytes b;
+	enum tls_state state;
+	bool eof; /* TLS_CLOSED without close_notify */
+	const struct tls_side *side;
+	void *conn; /* whose flow this is: the side's argument */
+};
+
+/* As tls_feed(), tls_feed_eof(), tls_write() and tls_shutdown(). */
+enum tls_state tls_flow_feed(struct tls_flow *f, struct slice cipher, struct buf *plain);
+enum tls_state tls_flow_feed_eof(struct tls_flow *f);
+enum tls_state tls_flow_write(struct tls_flow *f, struct slice plain);
+void tls_flow_shutdown(struct tls_flow *f);
 
 /* --- lean.c --- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One TLS server connection over memory (bytes.c): bytes in, bytes out, and a state.
+ * One TLS server connection over memory (flow.c): bytes in, bytes out, and a state.
  *
  * Knows the ClientHello's server name and what became of the handshake. Refuses to know sockets,
  * SMTP, and who the client is: no client certificate is asked for.
@@ -20,9 +20,7 @@ enum { DETAIL_MAX = 160 };
 
 struct tlss {
 	struct tls_server *server; /* our reference */
-	struct tls_bytes b;
-	enum tls_state state;
-	bool eof;
+	struct tls_flow flow;
 	char sni[SNI_MAX + 1];
 	char detail[DETAIL_MAX];
 	struct tlss_facts facts;
@@ -77,17 +75,19 @@ int tls_server_on_hello(SSL *ssl, int *alert, void *server)
 
 /* --- States --- */
 
-static enum tls_state fail(struct tlss *t, const char *detail)
+static enum tls_state fail(void *conn, enum tls_flow_end end, const char *detail)
 {
+	struct tlss *t = conn;
+	(void)end; /* the words are all that is wanted of a client that is gone */
 	const char *reason = tls_openssl_reason();
-	t->state = TLS_FAILED;
+	t->flow.state = TLS_FAILED;
 	snprintf(t->detail, sizeof(t->detail), "%s", reason != NULL ? reason : detail);
-	return t->state;
+	return t->flow.state;
 }
 
 static int cert_of(const struct tlss *t)
 {
-	const X509 *leaf = SSL_get_certificate(t->b.ssl);
+	const X509 *leaf = SSL_get_certificate(t->flow.b.ssl);
 	if (leaf == NULL || t->facts.resumed)
 		return -1;
 	for (size_t i = 0; i < t->server->nidentity; i++) {
@@ -100,20 +100,23 @@ static int cert_of(const struct tlss *t)
 static void show_protocol(struct tlss *t)
 {
 	struct tls_facts f = {.version = "", .cipher = "", .group = ""};
-	tls_facts_protocol(t->b.ssl, &f);
+	tls_facts_protocol(t->flow.b.ssl, &f);
 	t->facts.version = f.version;
 	t->facts.cipher = f.cipher;
 	t->facts.group = f.group;
 }
 
-static enum tls_state up(struct tlss *t)
+static enum tls_state up(void *conn)
 {
-	t->state = TLS_UP;
-	t->facts.resumed = SSL_session_reused(t->b.ssl) == 1;
+	struct tlss *t = conn;
+	t->flow.state = TLS_UP;
+	t->facts.resumed = SSL_session_reused(t->flow.b.ssl) == 1;
 	t->facts.cert = cert_of(t);
 	show_protocol(t);
-	return t->state;
+	return t->flow.state;
 }
+
+static const struct tls_side server_side = {.up = up, .fail = fail};
 
 /* --- Making one --- */
 
@@ -126,7 +129,7 @@ struct tlss *tlss_accept(struct tls_server *s, int64_t now, char *error, size_t 
 	}
 	s->references++;
 	t->server = s;
-	t->state = TLS_HANDSHAKING;
+	t->flow = (struct tls_flow){.state = TLS_HANDSHAKING, .side = &server_side, .conn = t};
 	t->facts = (struct tlss_facts){.detail = t->detail,
 				       .version = "",
 				       .cipher = "",
@@ -135,13 +138,14 @@ struct tlss *tlss_accept(struct tls_server *s, int64_t now, char *error, size_t 
 				       .cert = -1};
 	tls_tickets_rotate(&s->tickets, now);
 	ERR_clear_error();
-	t->b.ssl = SSL_new(s->ctx);
-	if (t->b.ssl == NULL || !tls_bytes_open(&t->b) || SSL_set_app_data(t->b.ssl, t) != 1) {
+	t->flow.b.ssl = SSL_new(s->ctx);
+	if (t->flow.b.ssl == NULL || !tls_bytes_open(&t->flow.b) ||
+	    SSL_set_app_data(t->flow.b.ssl, t) != 1) {
 		tls_openssl_error("cannot make a TLS connection", error, room);
 		tlss_free(&t);
 		return NULL;
 	}
-	SSL_set_accept_state(t->b.ssl);
+	SSL_set_accept_state(t->flow.b.ssl);
 	return t;
 }
 
@@ -149,7 +153,7 @@ void tlss_free(struct tlss **t)
 {
 	if (*t == NULL)
 		return;
-	SSL_free((*t)->b.ssl);
+	SSL_free((*t)->flow.b.ssl);
 	tls_server_free(&(*t)->server);
 	free(*t);
 	*t = NULL;
@@ -157,85 +161,34 @@ void tlss_free(struct tlss **t)
 
 /* --- Bytes --- */
 
-static enum tls_state handshake(struct tlss *t)
-{
-	switch (tls_bytes_handshake(&t->b)) {
-	case BYTES_DONE:
-		return up(t);
-	case BYTES_MORE:
-		return t->state;
-	case BYTES_BROKEN:
-		break;
-	}
-	return fail(t, "the handshake broke off");
-}
-
-static enum tls_state read_on(struct tlss *t, struct buf *plain)
-{
-	switch (tls_bytes_read(&t->b, plain)) {
-	case BYTES_DONE:
-		t->state = TLS_CLOSED;
-		return t->state;
-	case BYTES_MORE:
-		return t->state;
-	case BYTES_BROKEN:
-		break;
-	}
-	return fail(t, "the connection broke");
-}
-
 enum tls_state tlss_feed(struct tlss *t, struct slice cipher, struct buf *plain)
 {
-	/* After an end without close_notify what waits inside can still be had. */
-	bool rest = t->state == TLS_CLOSED && t->eof;
-	if (t->state == TLS_FAILED || (t->state == TLS_CLOSED && !rest))
-		return t->state;
-	if (!tls_bytes_put(&t->b, cipher))
-		return fail(t, "out of memory");
-	if (t->state == TLS_HANDSHAKING && handshake(t) != TLS_UP)
-		return t->state;
-	return read_on(t, plain);
+	return tls_flow_feed(&t->flow, cipher, plain);
 }
 
 enum tls_state tlss_feed_eof(struct tlss *t)
 {
-	switch (t->state) {
-	case TLS_HANDSHAKING:
-		return fail(t, "peer closed during the handshake");
-	case TLS_UP:
-		t->eof = true;
-		t->state = TLS_CLOSED;
-		break;
-	case TLS_FAILED:
-	case TLS_CLOSED:
-		break;
-	}
-	return t->state;
+	return tls_flow_feed_eof(&t->flow);
 }
 
 enum tls_state tlss_write(struct tlss *t, struct slice plain)
 {
-	if (t->state == TLS_HANDSHAKING)
-		return fail(t, "written before the handshake was done");
-	if (t->state != TLS_UP || plain.n == 0 || tls_bytes_write(&t->b, plain))
-		return t->state;
-	return fail(t, "the connection takes no more data");
+	return tls_flow_write(&t->flow, plain);
 }
 
 void tlss_pending(struct tlss *t, struct buf *out)
 {
-	tls_bytes_pending(&t->b, out);
+	tls_bytes_pending(&t->flow.b, out);
 }
 
 void tlss_shutdown(struct tlss *t)
 {
-	if (t->state == TLS_UP || t->state == TLS_CLOSED)
-		tls_bytes_shutdown(&t->b);
+	tls_flow_shutdown(&t->flow);
 }
 
 enum tls_state tlss_state(const struct tlss *t)
 {
-	return t->state;
+	return t->flow.state;
 }
 
 const struct tlss_facts *tlss_facts(const struct tlss *t)
