@@ -7,9 +7,10 @@
 struct tls_server *certificates_load(const struct conf *c, enum tls_server_use use, char *error,
 				     size_t room)
 {
-	struct tls_server_cert cert[TLS_SERVER_CERTS_MAX];
+	/* Room for one too many: tls_server_new() refuses it, instead of us forgetting it. */
+	struct tls_server_cert cert[TLS_SERVER_CERTS_MAX + 1];
 	size_t n = 0;
-	for (; c->relay_certificate[n] != NULL && n < TLS_SERVER_CERTS_MAX; n++)
+	for (; n <= TLS_SERVER_CERTS_MAX && c->relay_certificate[n] != NULL; n++)
 		cert[n] = (struct tls_server_cert){.chain_file = c->relay_certificate[n],
 						   .key_file = c->relay_certificate[n]};
 	for (size_t i = 0; i < n && c->relay_key[i] != NULL; i++)

@@ -101,6 +101,9 @@ def bad_configuration():
         with_text("relay {\n\tsmpt = { \"127.0.0.1:2525\" }\n}\n")
         refused("relay --check-config: a name", CONFIG, [path + ":2:2: ", "relay.smtp"], "-c", path, "relay",
                 "--check-config")
+        with_text("relay { certificate = { " + ", ".join(257 * ['"/nonexistent/mx.pem"']) + " } }\n")
+        refused("one certificate too many", CONFIG, ["relay.certificate", "too many"], "-c", path, "relay",
+                "--check-config")
         with_text('destination "a.test" { level = danish }\n')
         refused("bad word", CONFIG, ["danish", "dane-only"], "-c", path, "check", "a.test")
         for text, words in (("smtp {\n", "not closed"), ("smtp { port = 25\n", "not closed"),
