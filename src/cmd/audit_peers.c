@@ -129,7 +129,7 @@ int audit_peers(struct audit_query *q)
 	enum store_status s = STORE_OK;
 	arena_init(&mem[0], PAGE_MEM_MAX);
 	arena_init(&mem[1], PAGE_MEM_MAX);
-	for (size_t page = 0; n == PAGE && s == STORE_OK; page++) {
+	for (size_t page = 0; n == PAGE; page++) {
 		struct store_peer row[PAGE];
 		struct arena *m = &mem[page % 2];
 		arena_free(m);
@@ -139,11 +139,11 @@ int audit_peers(struct audit_query *q)
 				print_group(q, &g, &style);
 			add(&g, &row[i]);
 		}
-		if (s == STORE_OK && n > 0) {
-			last = row[n - 1];
-			after = &last;
-		}
-		if (q->host != NULL && n > 0 && strcmp(last.host, q->host) != 0)
+		if (s != STORE_OK || n == 0)
+			break;
+		last = row[n - 1];
+		after = &last;
+		if (q->host != NULL && strcmp(last.host, q->host) != 0)
 			break;
 	}
 	print_group(q, &g, &style);

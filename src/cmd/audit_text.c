@@ -171,7 +171,7 @@ static void print_tls(const struct audit_attempt *a)
 
 static void print_attempt_whole(const struct audit_attempt *a)
 {
-	printf("  %-14s %u of %u of the attempt, which ended %.*s\n", "part", a->index + 1,
+	printf("  %-14s %u of %u of the attempt, which ended %.*s\n", "part", a->index + 1u,
 	       a->count, TEXT(a->outcome));
 	row("message", a->queue_id);
 	row("next hop", a->next_hop);
