@@ -259,8 +259,9 @@ static int take_days(struct batch *b, const char *value)
 	return EX_OK;
 }
 
-static int take_option(struct batch *b, int o, const char *value)
+static int take_option(void *arg, int o, const char *value)
 {
+	struct batch *b = arg;
 	switch (o) {
 	case OPT_JSON:
 		b->json = true;
@@ -285,7 +286,7 @@ static int take_option(struct batch *b, int o, const char *value)
 	case OPT_IPV6:
 		b->only6 = true;
 		return EX_OK;
-	default: /* OPTS_BAD */
+	default: /* no such row */
 		return EX_USAGE;
 	}
 }
@@ -293,15 +294,10 @@ static int take_option(struct batch *b, int o, const char *value)
 int cmd_check(struct cmd *c)
 {
 	struct batch b = {.cmd = c};
-	const char *value;
-	int code = EX_OK, o;
-	while (code == EX_OK && (o = opts_next("danelaw check", &usage, c->argc, c->argv, false,
-					       &value)) != OPTS_END) {
-		if (o == OPTS_HELP)
-			return EX_OK;
-		code = take_option(&b, o, value);
-	}
-	if (code == EX_OK && b.only4 && b.only6)
+	int code;
+	if (!opts_all("danelaw check", &usage, c, take_option, &b, &code))
+		return code;
+	if (b.only4 && b.only6)
 		code = cmd_fail(c, EX_USAGE, "-4 and -6 exclude each other");
 	if (code == EX_OK)
 		code = take_domains(&b);

@@ -75,6 +75,19 @@ enum { OPTS_END = -1, OPTS_BAD = -2, OPTS_HELP = -3 };
 int opts_next(const char *who, const struct usage *u, int argc, char **argv, bool stop_at_operand,
 	      const char **value);
 
+/* One option: its index in the table and its value (NULL: it takes none). EX_OK, or the exit code,
+ * and all is said. */
+typedef int opts_taker(void *arg, int option, const char *value);
+/*
+ * All options of a command, each to take(). true: the command goes on, and its operands are
+ * argv[optind] and following. false: it ends here with *code: the help was asked for (EX_OK), or an
+ * option or its value is wrong, and all is said.
+ */
+bool opts_all(const char *who, const struct usage *u, const struct cmd *c, opts_taker *take,
+	      void *arg, int *code);
+/* Refuses what is left behind the options. EX_OK, or EX_USAGE, and all is said. `who` as above. */
+int opts_no_operand(const char *who, const struct cmd *c);
+
 /* --- Text (text.c) --- */
 
 struct style {

@@ -231,10 +231,7 @@ static int run(const struct command *command, struct globals *g, struct cmd *c)
 	int code = command->run(c);
 	log_free(&c->log);
 	conf_free(&c->conf);
-	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EX_OK)
-		return cmd_fail(c, EX_IOERR, "cannot write to standard output: %s",
-				strerror(errno));
-	return code;
+	return flushed(c, code);
 }
 
 /* Under the names that other programs know, the program is the one command and all options are its

@@ -7,6 +7,7 @@
 
 #include <getopt.h>
 #include <string.h>
+#include <sysexits.h>
 
 enum { OPTS_MAX = 32, CODE_LONG = 256, CODE_HELP = 512 };
 
@@ -105,4 +106,27 @@ int opts_next(const char *who, const struct usage *u, int argc, char **argv, boo
 	if (got == '?' || got == ':')
 		return bad_option(who, u, argv, got == ':');
 	return got >= CODE_LONG ? got - CODE_LONG : index_of_letter(u, got);
+}
+
+bool opts_all(const char *who, const struct usage *u, const struct cmd *c, opts_taker *take,
+	      void *arg, int *code)
+{
+	const char *value;
+	for (;;) {
+		int o = opts_next(who, u, c->argc, c->argv, false, &value);
+		*code = EX_OK;
+		if (o == OPTS_END || o == OPTS_HELP)
+			return o == OPTS_END;
+		*code = o == OPTS_BAD ? EX_USAGE : take(arg, o, value);
+		if (*code != EX_OK)
+			return false;
+	}
+}
+
+int opts_no_operand(const char *who, const struct cmd *c)
+{
+	if (optind >= c->argc)
+		return EX_OK;
+	return cmd_fail(c, EX_USAGE, "unexpected argument '%s'; see '%s --help'", c->argv[optind],
+			who);
 }

@@ -4,7 +4,6 @@
 
 #include "relay/relay.h"
 
-#include <getopt.h>
 #include <sysexits.h>
 
 static const struct opt options[] = {
@@ -39,8 +38,8 @@ int cmd_relay(struct cmd *c)
 			return EX_USAGE;
 		check = true;
 	}
-	if (optind < c->argc)
-		return cmd_fail(c, EX_USAGE, "unexpected argument '%s'", c->argv[optind]);
+	if (opts_no_operand("danelaw relay", c) != EX_OK)
+		return EX_USAGE;
 	if (!relay_check(c->conf))
 		return EX_CONFIG;
 	if (check) {

@@ -466,7 +466,7 @@ static int take_start_option(struct args *a, int o, const char *value)
 		return take_server(a, value);
 	case OPT_TSIG:
 		return take_tsig(a, value);
-	default: /* OPTS_BAD */
+	default: /* no such row */
 		return EX_USAGE;
 	}
 }
@@ -479,8 +479,9 @@ static int take_state(struct args *a, const char *value)
 	return EX_OK;
 }
 
-static int take_option(struct args *a, int o, const char *value)
+static int take_option(void *arg, int o, const char *value)
 {
+	struct args *a = arg;
 	int64_t n = 0;
 	int code;
 	if (o >= OPT_NEXT && a->start_option == NULL)
@@ -590,18 +591,11 @@ static int take_verb(struct args *a)
 static int parse_and_run(struct args *a)
 {
 	struct cmd *c = a->cmd;
-	const char *value;
-	int code = EX_OK, o = OPTS_END;
 	bool help = c->argc > 1 && c->argv[1][0] == '-';
-	if (!help)
-		code = take_verb(a);
-	while (code == EX_OK && (o = opts_next("danelaw tlsa roll", &usage, c->argc, c->argv, false,
-					       &value)) != OPTS_END) {
-		if (o == OPTS_HELP)
-			return EX_OK;
-		code = take_option(a, o, value);
-	}
-	if (code == EX_OK && help)
+	int code = help ? EX_OK : take_verb(a);
+	if (code != EX_OK || !opts_all("danelaw tlsa roll", &usage, c, take_option, a, &code))
+		return code;
+	if (help)
 		code = take_verb(&(struct args){.cmd = &(struct cmd){.name = c->name}});
 	return code == EX_OK ? run(a) : code;
 }

@@ -8,7 +8,6 @@
 #include "relay/published.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -343,8 +342,9 @@ static int set_number(struct selfcheck_cmd *s, const char *option, const char *t
 			(unsigned)max);
 }
 
-static int take_option(struct selfcheck_cmd *s, int o, const char *value)
+static int take_option(void *arg, int o, const char *value)
 {
+	struct selfcheck_cmd *s = arg;
 	uint64_t n = 0;
 	int code;
 	switch (o) {
@@ -368,17 +368,15 @@ static int take_option(struct selfcheck_cmd *s, int o, const char *value)
 	case OPT_JSON:
 		s->json = true;
 		return EX_OK;
-	default: /* OPTS_BAD */
+	default: /* no such row */
 		return EX_USAGE;
 	}
 }
 
 static int check_arguments(const struct selfcheck_cmd *s)
 {
-	if (optind < s->cmd->argc)
-		return cmd_fail(s->cmd, EX_USAGE,
-				"unexpected argument '%s'; see 'danelaw selfcheck --help'",
-				s->cmd->argv[optind]);
+	if (opts_no_operand("danelaw selfcheck", s->cmd) != EX_OK)
+		return EX_USAGE;
 	if (s->host == NULL && (s->nloaded > 0 || s->ndomain > 0))
 		return cmd_fail(s->cmd, EX_USAGE,
 				"--chain and --domain are about the server of --host NAME");
@@ -388,21 +386,15 @@ static int check_arguments(const struct selfcheck_cmd *s)
 int cmd_selfcheck(struct cmd *c)
 {
 	struct selfcheck_cmd *s = calloc(1, sizeof(*s));
-	const char *value;
-	int code = EX_OK, o = OPTS_END;
+	int code;
 	if (s == NULL)
 		return cmd_fail(c, EX_OSERR, "out of memory");
 	*s = (struct selfcheck_cmd){.cmd = c, .days = c->conf->selfcheck_expires_soon};
 	arena_init(&s->mem, MEM_MAX);
-	while (code == EX_OK && (o = opts_next("danelaw selfcheck", &usage, c->argc, c->argv, false,
-					       &value)) != OPTS_END) {
-		if (o == OPTS_HELP)
-			break;
-		code = take_option(s, o, value);
-	}
-	if (code == EX_OK && o == OPTS_END)
+	bool on = opts_all("danelaw selfcheck", &usage, c, take_option, s, &code);
+	if (on)
 		code = check_arguments(s);
-	if (code == EX_OK && o == OPTS_END)
+	if (on && code == EX_OK)
 		code = run(s);
 	for (size_t i = 0; i < s->nloaded; i++)
 		tls_chain_free(&s->loaded[i]);

@@ -289,8 +289,9 @@ static bool notify_is_valid(const char *text)
 	return true;
 }
 
-static int take_option(struct send *s, int o, const char *value)
+static int take_option(void *arg, int o, const char *value)
 {
+	struct send *s = arg;
 	switch (o) {
 	case OPT_FROM:
 		s->from_text = value;
@@ -335,7 +336,7 @@ static int take_option(struct send *s, int o, const char *value)
 	case OPT_MX:
 		s->submit.mx = true;
 		return EX_OK;
-	default: /* OPTS_BAD */
+	default: /* no such row */
 		return EX_USAGE;
 	}
 }
@@ -496,16 +497,11 @@ static int run(struct send *s)
 int cmd_send(struct cmd *c)
 {
 	struct send s = {.cmd = c, .spool = {.fd = -1}};
-	const char *value;
-	int code = EX_OK, o;
+	int code;
+	if (!opts_all("danelaw send", &usage, c, take_option, &s, &code))
+		return code;
 	arena_init(&s.mem, SEND_MEM_MAX);
-	while (code == EX_OK && (o = opts_next("danelaw send", &usage, c->argc, c->argv, false,
-					       &value)) != OPTS_END) {
-		if (o == OPTS_HELP)
-			return EX_OK;
-		code = take_option(&s, o, value);
-	}
-	if (code == EX_OK && s.only4 && s.only6)
+	if (s.only4 && s.only6)
 		code = cmd_fail(c, EX_USAGE, "-4 and -6 exclude each other");
 	if (code == EX_OK)
 		code = submit_prepare(c, &s.submit);

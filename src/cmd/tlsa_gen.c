@@ -289,8 +289,9 @@ static int take_octet(const struct gen *g, const char *option, const char *value
 	return code;
 }
 
-static int take_option(struct gen *g, int o, const char *value)
+static int take_option(void *arg, int o, const char *value)
 {
+	struct gen *g = arg;
 	uint64_t n = 0;
 	int code = EX_OK;
 	switch (o) {
@@ -321,7 +322,7 @@ static int take_option(struct gen *g, int o, const char *value)
 	case OPT_JSON:
 		g->format = FORMAT_JSON;
 		return EX_OK;
-	default: /* OPTS_BAD */
+	default: /* no such row */
 		return EX_USAGE;
 	}
 }
@@ -384,15 +385,8 @@ int tlsa_gen(struct cmd *c)
 			  .ttl = TLSA_TTL_DEFAULT,
 			  .form = {.usage = 3, .selector = 1, .mtype = 1}};
 	arena_init(&g->mem, TLSA_MEM_MAX);
-	const char *value;
-	int code = EX_OK, o = OPTS_END;
-	while (code == EX_OK && (o = opts_next("danelaw tlsa gen", &usage, c->argc, c->argv, false,
-					       &value)) != OPTS_END) {
-		if (o == OPTS_HELP)
-			break;
-		code = take_option(g, o, value);
-	}
-	if (code == EX_OK && o == OPTS_END)
+	int code;
+	if (opts_all("danelaw tlsa gen", &usage, c, take_option, g, &code))
 		code = run(g);
 	arena_free(&g->mem);
 	free(g);

@@ -8,7 +8,6 @@
 #include "base/buf.h"
 #include "engine/selfcheck.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -257,8 +256,9 @@ static int add_chain(struct verify *v, const char *path)
 	return EX_OK;
 }
 
-static int take_option(struct verify *v, int o, const char *value)
+static int take_option(void *arg, int o, const char *value)
 {
+	struct verify *v = arg;
 	uint64_t n = 0;
 	int code;
 	switch (o) {
@@ -276,17 +276,15 @@ static int take_option(struct verify *v, int o, const char *value)
 	case OPT_JSON:
 		v->json = true;
 		return EX_OK;
-	default: /* OPTS_BAD */
+	default: /* no such row */
 		return EX_USAGE;
 	}
 }
 
 static int check_arguments(struct verify *v)
 {
-	if (optind < v->cmd->argc)
-		return cmd_fail(v->cmd, EX_USAGE,
-				"unexpected argument '%s'; see 'danelaw tlsa verify --help'",
-				v->cmd->argv[optind]);
+	if (opts_no_operand("danelaw tlsa verify", v->cmd) != EX_OK)
+		return EX_USAGE;
 	if (v->host[0] == '\0')
 		return cmd_fail(v->cmd, EX_USAGE,
 				"--host is missing: the MX host that will present the chain");
@@ -304,17 +302,11 @@ int tlsa_verify(struct cmd *c)
 	v->cmd = c;
 	v->port = TLSA_PORT_DEFAULT;
 	arena_init(&v->mem, TLSA_MEM_MAX);
-	const char *value;
-	int code = EX_OK, o = OPTS_END;
-	while (code == EX_OK && (o = opts_next("danelaw tlsa verify", &usage, c->argc, c->argv,
-					       false, &value)) != OPTS_END) {
-		if (o == OPTS_HELP)
-			break;
-		code = take_option(v, o, value);
-	}
-	if (code == EX_OK && o == OPTS_END)
+	int code;
+	bool on = opts_all("danelaw tlsa verify", &usage, c, take_option, v, &code);
+	if (on)
 		code = check_arguments(v);
-	if (code == EX_OK && o == OPTS_END)
+	if (on && code == EX_OK)
 		code = run(v);
 	for (size_t i = 0; i < v->n; i++)
 		tls_source_free(&v->source[i]);

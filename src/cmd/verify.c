@@ -10,7 +10,6 @@
 #include "tls/tls.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -233,8 +232,9 @@ static int set_base(struct verify *v, const char *text)
 	return EX_OK;
 }
 
-static int take_option(struct verify *v, int o, const char *value)
+static int take_option(void *arg, int o, const char *value)
 {
+	struct verify *v = arg;
 	switch (o) {
 	case OPT_CHAIN:
 		v->chain_file = value;
@@ -257,17 +257,15 @@ static int take_option(struct verify *v, int o, const char *value)
 	case OPT_JSON:
 		v->json = true;
 		return EX_OK;
-	default: /* OPTS_BAD */
+	default: /* no such row */
 		return EX_USAGE;
 	}
 }
 
 static int check_arguments(struct verify *v)
 {
-	if (optind < v->cmd->argc)
-		return cmd_fail(v->cmd, EX_USAGE,
-				"unexpected argument '%s'; see 'danelaw verify --help'",
-				v->cmd->argv[optind]);
+	if (opts_no_operand("danelaw verify", v->cmd) != EX_OK)
+		return EX_USAGE;
 	if (v->chain_file == NULL)
 		return cmd_fail(
 		    v->cmd, EX_USAGE,
@@ -312,17 +310,11 @@ int cmd_verify(struct cmd *c)
 	v->cmd = c;
 	v->at = loop_wall_s();
 	arena_init(&v->mem, VERIFY_MEM_MAX);
-	const char *value;
-	int code = EX_OK, o;
-	while (code == EX_OK && (o = opts_next("danelaw verify", &usage, c->argc, c->argv, false,
-					       &value)) != OPTS_END) {
-		if (o == OPTS_HELP)
-			break;
-		code = take_option(v, o, value);
-	}
-	if (code == EX_OK && o == OPTS_END)
+	int code;
+	bool on = opts_all("danelaw verify", &usage, c, take_option, v, &code);
+	if (on)
 		code = check_arguments(v);
-	if (code == EX_OK && o == OPTS_END)
+	if (on && code == EX_OK)
 		code = run(v);
 	arena_free(&v->mem);
 	free(v);
