@@ -124,22 +124,13 @@ static int read_file(struct proving *p, const char *path)
 {
 	char error[CMD_ERROR_MAX];
 	struct buf text;
-	uint8_t chunk[8192];
-	size_t n;
-	bool standard = strcmp(path, "-") == 0;
-	FILE *f = standard ? stdin : fopen(path, "re");
-	if (f == NULL)
-		return cmd_fail(p->q->cmd, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
 	buf_init(&text, EVIDENCE_OCTETS_MAX);
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		buf_add(&text, chunk, n);
-	bool whole = ferror(f) == 0 && buf_ok(&text);
-	if (!standard)
-		fclose(f);
-	int code = EX_OK;
-	if (!whole)
-		code = cmd_fail(p->q->cmd, EX_DATAERR,
-				"%s: cannot be read, or is larger than %d octets", path,
+	int failure = input_read(path, &text), code = EX_OK;
+	if (failure != 0)
+		code =
+		    cmd_fail(p->q->cmd, EX_NOINPUT, "cannot read %s: %s", path, strerror(failure));
+	else if (!buf_ok(&text))
+		code = cmd_fail(p->q->cmd, EX_DATAERR, "%s is larger than %d octets", path,
 				EVIDENCE_OCTETS_MAX);
 	else if (!evidence_read(buf_slice(&text), &p->mem, &p->evidence, error, sizeof(error)))
 		code = cmd_fail(p->q->cmd, EX_DATAERR, "%s: %s", path, error);

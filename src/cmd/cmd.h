@@ -7,6 +7,7 @@
 #define CMD_CMD_H
 
 #include "conf/conf.h"
+#include "dane/outcome.h"
 #include "json/json.h"
 
 #include <stdio.h>
@@ -88,6 +89,15 @@ bool opts_all(const char *who, const struct usage *u, const struct cmd *c, opts_
 /* Refuses what is left behind the options. EX_OK, or EX_USAGE, and all is said. `who` as above. */
 int opts_no_operand(const char *who, const struct cmd *c);
 
+/* --- Files (input.c) --- */
+
+struct buf;
+/* Appends the whole file to `out`; a file that is larger than `out` may become shows in buf_ok().
+ * 0, or the errno of opening or reading it. */
+int input_read_file(const char *path, struct buf *out);
+/* The same, where "-" is standard input. */
+int input_read(const char *path, struct buf *out);
+
 /* --- Text (text.c) --- */
 
 struct style {
@@ -116,12 +126,13 @@ bool domain_from_text(const char *text, char *out, size_t room, char *error, siz
 struct tls_facts;
 struct tlsa_set;
 struct tls_match;
-struct buf;
-struct json *
-tls_json(const struct tls_facts *f); /* NULL facts or no handshake: give null: see tls_json_set */
+/* "tls": the facts; null when f is NULL or no handshake got that far. */
 void tls_json_set(struct json *obj, const struct tls_facts *f);
-struct json *match_json(const struct tls_match *m);
+/* "matched": the record and the certificate; m NULL: null. */
+void match_json_set(struct json *obj, const struct tls_match *m);
 struct json *tlsa_records_json(const struct tlsa_set *s);
 void match_to_text(const struct tls_match *m, struct buf *out);
+/* The sentence of the outcome table, and behind a colon the detail (NULL or "": none). */
+void reason_to_text(enum reason r, const char *detail, struct buf *out);
 
 #endif

@@ -76,9 +76,7 @@ void explain_probe(const struct plan_host *h, const struct check_probe *p, struc
 	} else if (p->result != RESULT_FAILED) {
 		explain_success(p, out);
 	} else {
-		buf_add_str(out, reason_sentence(p->outcome.reason));
-		if (p->outcome.detail[0] != '\0')
-			buf_addf(out, ": %s", p->outcome.detail);
+		reason_to_text(p->outcome.reason, p->outcome.detail, out);
 	}
 }
 
@@ -138,9 +136,7 @@ static void explain_trouble(const struct check *c, struct buf *out)
 		explain_skip(at.host, out);
 		return;
 	}
-	buf_add_str(out, reason_sentence(c->verdict.reason));
-	if (at.probe != NULL && at.probe->outcome.detail[0] != '\0')
-		buf_addf(out, ": %s", at.probe->outcome.detail);
+	reason_to_text(c->verdict.reason, at.probe != NULL ? at.probe->outcome.detail : NULL, out);
 	if (mx != NULL && mx->kind == MX_END && mx->detail != NULL)
 		buf_addf(out, " (%s MX: %s)", a != NULL ? a->name : c->request.next_hop,
 			 mx->detail);

@@ -24,28 +24,28 @@ static struct json *cert_json(const struct tls_cert *c)
 	return j;
 }
 
-struct json *match_json(const struct tls_match *m)
+void match_json_set(struct json *obj, const struct tls_match *m)
 {
-	struct json *j = json_object();
+	if (m == NULL) {
+		json_set_null(obj, "matched");
+		return;
+	}
+	struct json *j = json_set(obj, "matched", json_object());
 	json_set_int(j, "usage", m->usage);
 	json_set_int(j, "selector", m->selector);
 	json_set_int(j, "mtype", m->mtype);
 	json_set_int(j, "depth", m->depth);
 	json_set_str(j, "name", m->name);
-	return j;
 }
 
-struct json *tls_json(const struct tls_facts *f)
+static struct json *tls_json(const struct tls_facts *f)
 {
 	struct json *j = json_object();
 	json_set_str(j, "version", f->version);
 	json_set_str(j, "cipher", f->cipher);
 	json_set_str(j, "group", f->group);
 	json_set_bool(j, "resumed", f->resumed);
-	if (f->match.present)
-		json_set(j, "matched", match_json(&f->match));
-	else
-		json_set_null(j, "matched");
+	match_json_set(j, f->match.present ? &f->match : NULL);
 	struct json *chain = json_set(j, "chain", json_array());
 	for (size_t i = 0; i < f->nchain; i++)
 		json_append(chain, cert_json(&f->chain[i]));
@@ -94,4 +94,11 @@ void match_to_text(const struct tls_match *m, struct buf *out)
 		buf_addf(out, " matches certificate %d of the chain", m->depth);
 	if (m->name != NULL)
 		buf_addf(out, ", which names %s", m->name);
+}
+
+void reason_to_text(enum reason r, const char *detail, struct buf *out)
+{
+	buf_add_str(out, reason_sentence(r));
+	if (detail != NULL && detail[0] != '\0')
+		buf_addf(out, ": %s", detail);
 }

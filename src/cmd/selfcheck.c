@@ -78,19 +78,10 @@ struct selfcheck_cmd {
 
 static int read_chain(struct selfcheck_cmd *s, const char *file, struct buf *pem)
 {
-	FILE *f = fopen(file, "re");
-	uint8_t chunk[8192];
-	size_t n;
-	if (f == NULL)
-		return cmd_fail(s->cmd, errno == ENOENT ? EX_NOINPUT : EX_DATAERR,
-				"cannot read the chain %s: %s", file, strerror(errno));
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		buf_add(pem, chunk, n);
-	int error = ferror(f) != 0 ? errno : 0;
-	fclose(f);
+	int error = input_read_file(file, pem);
 	if (error != 0)
-		return cmd_fail(s->cmd, EX_DATAERR, "cannot read the chain %s: %s", file,
-				strerror(error));
+		return cmd_fail(s->cmd, error == ENOENT ? EX_NOINPUT : EX_DATAERR,
+				"cannot read the chain %s: %s", file, strerror(error));
 	if (!buf_ok(pem))
 		return cmd_fail(s->cmd, EX_DATAERR, "the chain %s is larger than %d octets", file,
 				CHAIN_FILE_MAX);

@@ -113,10 +113,7 @@ static void add_chain(struct json *chains, const struct selfcheck *h, size_t i)
 	json_set_bool(j, "served", c->served);
 	json_set_str(j, "promise", selfcheck_promise_name(h->verdict.of[i]));
 	json_set_str(j, "key", c->ncert > 0 ? c->cert[0].key : NULL);
-	if (c->authenticated)
-		json_set(j, "matched", match_json(&c->match));
-	else
-		json_set_null(j, "matched");
+	match_json_set(j, c->authenticated ? &c->match : NULL);
 }
 
 static void add_host(struct json *hosts, const struct selfcheck *h)

@@ -6,7 +6,6 @@
 #include "base/buf.h"
 #include "dane/tlsaset.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -15,18 +14,7 @@
 
 int tlsa_read_file(const struct cmd *c, const char *path, struct buf *out)
 {
-	bool standard = strcmp(path, "-") == 0;
-	FILE *f = standard ? stdin : fopen(path, "re");
-	if (f == NULL)
-		return cmd_fail(c, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
-	uint8_t chunk[8192];
-	size_t n;
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		buf_add(out, chunk, n);
-	int error = ferror(f) != 0 ? errno : 0;
-	explicit_bzero(chunk, sizeof(chunk));
-	if (!standard)
-		fclose(f);
+	int error = input_read(path, out);
 	if (error != 0)
 		return cmd_fail(c, EX_NOINPUT, "cannot read %s: %s", path, strerror(error));
 	if (!buf_ok(out))

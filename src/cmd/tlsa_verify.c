@@ -100,10 +100,8 @@ static void explain(const struct verify *v, const struct selfcheck *s, size_t i,
 		buf_addf(out, " (%s)", s->verdict.owner);
 		return;
 	case SELFCHECK_BROKEN:
-		buf_addf(out, "senders would hold mail to %s back: %s", v->host,
-			 reason_sentence(c->reason));
-		if (c->detail != NULL && c->detail[0] != '\0')
-			buf_addf(out, ": %s", c->detail);
+		buf_addf(out, "senders would hold mail to %s back: ", v->host);
+		reason_to_text(c->reason, c->detail, out);
 		return;
 	case SELFCHECK_UNKNOWN:
 	case SELFCHECK_NOTHING:
@@ -142,10 +140,7 @@ static bool print_json(struct verify *v, const struct selfcheck *s, size_t i, co
 		     s->verdict.of[i] == SELFCHECK_BROKEN ? reason_name(c->reason) : NULL);
 	json_set_str(j, "explain", text);
 	json_set_str(j, "cure", cure_of(v, s, i));
-	if (s->verdict.of[i] == SELFCHECK_KEPT)
-		json_set(j, "matched", match_json(&c->match));
-	else
-		json_set_null(j, "matched");
+	match_json_set(j, s->verdict.of[i] == SELFCHECK_KEPT ? &c->match : NULL);
 	bool ok = json_write_line(j, stdout);
 	json_free(&j);
 	return ok;

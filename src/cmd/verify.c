@@ -9,7 +9,6 @@
 #include "loop/loop.h"
 #include "tls/tls.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -96,20 +95,8 @@ static int read_records(struct verify *v)
 
 static int read_chain(struct verify *v, struct buf *pem)
 {
-	bool standard = strcmp(v->chain_file, "-") == 0;
-	FILE *f = standard ? stdin : fopen(v->chain_file, "re");
-	if (f == NULL)
-		return cmd_fail(v->cmd, EX_DATAERR, "cannot read the chain %s: %s", v->chain_file,
-				strerror(errno));
-	uint8_t chunk[8192];
-	size_t n;
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		buf_add(pem, chunk, n);
-	bool bad = ferror(f) != 0;
-	int error = errno;
-	if (!standard)
-		fclose(f);
-	if (bad)
+	int error = input_read(v->chain_file, pem);
+	if (error != 0)
 		return cmd_fail(v->cmd, EX_DATAERR, "cannot read the chain %s: %s", v->chain_file,
 				strerror(error));
 	if (!buf_ok(pem))
@@ -133,9 +120,7 @@ static void explain(const struct tlsa_set *set, const struct tls_facts *f, struc
 	} else if (f->authenticated) {
 		match_to_text(&f->match, out);
 	} else {
-		buf_addf(out, "%s", reason_sentence(f->reason));
-		if (f->detail != NULL && f->detail[0] != '\0')
-			buf_addf(out, ": %s", f->detail);
+		reason_to_text(f->reason, f->detail, out);
 	}
 }
 
@@ -147,10 +132,7 @@ static bool print_json(const char *result, enum reason reason, const char *expla
 	json_set_str(j, "code", reason_code(reason));
 	json_set_str(j, "reason", reason_name(reason));
 	json_set_str(j, "explain", explanation);
-	if (f != NULL && f->match.present)
-		json_set(j, "matched", match_json(&f->match));
-	else
-		json_set_null(j, "matched");
+	match_json_set(j, f != NULL && f->match.present ? &f->match : NULL);
 	json_set(j, "records", tlsa_records_json(set));
 	struct json *x = json_set(j, "x509", json_object());
 	json_set_int(x, "error", f != NULL ? f->x509_error : 0);
