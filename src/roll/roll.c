@@ -207,15 +207,26 @@ static void step_deploy(const struct roll *r, const struct roll_facts *f, struct
 	}
 }
 
-static void step_settle(const struct roll *r, const struct roll_facts *f, struct roll_move *m)
+/* After the change: is the server seen, and are the new records there, and the old ones as long as
+ * somebody needs them? If not, *m says why. */
+static bool records_stand(const struct roll *r, const struct roll_facts *f, struct roll_move *m)
 {
 	if (guarded(f, m))
-		return;
+		return false;
 	if (!is_reached(f))
 		stay(m, ROLL_NOTHING, ROLL_WHY_UNREACHED);
 	else if (!new_everywhere(f) || (!old_everywhere(r, f) && f->need_old > 0))
 		stay(m, ROLL_ADD, ROLL_WHY_NEEDED);
-	else if (!is_deployed(f))
+	else
+		return true;
+	return false;
+}
+
+static void step_settle(const struct roll *r, const struct roll_facts *f, struct roll_move *m)
+{
+	if (!records_stand(r, f, m))
+		return;
+	if (!is_deployed(f))
 		go(m, ROLL_DEPLOY, ROLL_WHY_STILL_SERVED);
 	else if (waited(r, f, settle_time(r), ROLL_WHY_SETTLING, m))
 		go(m, ROLL_RETIRE, ROLL_WHY_STEP);
@@ -239,13 +250,9 @@ static void drop_old(struct roll_move *m)
 
 static void step_retire(const struct roll *r, const struct roll_facts *f, struct roll_move *m)
 {
-	if (guarded(f, m))
+	if (!records_stand(r, f, m))
 		return;
-	if (!is_reached(f))
-		stay(m, ROLL_NOTHING, ROLL_WHY_UNREACHED);
-	else if (!new_everywhere(f) || (!old_everywhere(r, f) && f->need_old > 0))
-		stay(m, ROLL_ADD, ROLL_WHY_NEEDED);
-	else if (!is_deployed(f))
+	if (!is_deployed(f))
 		turn_to_deploy(r, m);
 	else if (r->has_old && f->servers_any_old > 0)
 		drop_old(m);
