@@ -67,6 +67,9 @@ bool roll_file_exists(const char *path);
 int roll_load(const struct cmd *c, const char *path, struct roll_job *j);
 /* Replaces the file in one step and waits until it is on the disk. */
 int roll_save(const struct cmd *c, const char *path, const struct roll_job *j);
+/* Waits until the name of this file is on the disk, which it is when its folder is. false: errno.
+ */
+bool roll_sync_folder_of(const char *path);
 
 /* --- A look at the world --- */
 

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -40,17 +39,6 @@ static bool write_all(int fd, struct slice text)
 	return fsync(fd) == 0;
 }
 
-static bool sync_folder_of(const char *path)
-{
-	char copy[PATH_MAX];
-	snprintf(copy, sizeof(copy), "%s", path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 /* A whole new file or none; what is there is never replaced. */
 static int write_new(const struct cmd *c, const char *path, mode_t mode, struct slice text)
 {
@@ -69,7 +57,7 @@ static int write_new(const struct cmd *c, const char *path, mode_t mode, struct 
 	}
 	if (fd >= 0)
 		unlink(temporary);
-	if (ok && sync_folder_of(path))
+	if (ok && roll_sync_folder_of(path))
 		return EX_OK;
 	return cmd_fail(c, EX_CANTCREAT, "cannot write %s: %s", path, strerror(ok ? errno : error));
 }

@@ -144,8 +144,7 @@ static struct json *to_json(const struct roll_job *job, struct arena *mem)
 	return j;
 }
 
-/* The name of a file is on the disk when its folder is. */
-static bool sync_folder(const char *path)
+bool roll_sync_folder_of(const char *path)
 {
 	char copy[PATH_MAX];
 	snprintf(copy, sizeof(copy), "%s", path);
@@ -179,7 +178,8 @@ static bool replace(const struct json *j, const char *path)
 	if (unlink(temporary) != 0 && errno != ENOENT)
 		return false;
 	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd >= 0 && write_whole(j, fd) && rename(temporary, path) == 0 && sync_folder(path);
+	return fd >= 0 && write_whole(j, fd) && rename(temporary, path) == 0 &&
+	       roll_sync_folder_of(path);
 }
 
 int roll_save(const struct cmd *c, const char *path, const struct roll_job *job)
