@@ -17,19 +17,6 @@
 
 enum { SECURITY_BITS_MIN = 112 }; /* RFC 9325 s4.5: RSA 2048, P-224 and up */
 
-static enum tls_cert_kind kind_of(X509 *leaf)
-{
-	EVP_PKEY *key = X509_get0_pubkey(leaf);
-	switch (key != NULL ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE) {
-	case EVP_PKEY_RSA:
-		return TLS_CERT_RSA;
-	case EVP_PKEY_EC:
-		return TLS_CERT_ECDSA;
-	default:
-		return TLS_CERT_ANY;
-	}
-}
-
 /* Names and key identifiers: whether the issuer may issue is not a matter of order. */
 static bool issued_by(X509 *issuer, X509 *cert)
 {
@@ -84,7 +71,7 @@ bool tls_chain_describe(struct arena *mem, const struct tls_chain *c, const char
 	*out = (struct tls_chain_facts){
 	    .cert = f.chain,
 	    .ncert = f.nchain,
-	    .kind = kind_of(leaf),
+	    .kind = tls_facts_key_kind(X509_get0_pubkey(leaf)),
 	    .named =
 		X509_check_host(leaf, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1,
 	    .disorder = disorder_of(c->certs),

@@ -119,6 +119,18 @@ static const char *group_text(int nid, const char *name)
 	}
 }
 
+enum tls_cert_kind tls_facts_key_kind(EVP_PKEY *key)
+{
+	switch (key != NULL ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE) {
+	case EVP_PKEY_RSA:
+		return TLS_CERT_RSA;
+	case EVP_PKEY_EC:
+		return TLS_CERT_ECDSA;
+	default:
+		return TLS_CERT_ANY;
+	}
+}
+
 const char *tls_facts_key(struct arena *mem, EVP_PKEY *key)
 {
 	if (key == NULL)

@@ -304,13 +304,5 @@ bool tls_source_matches(const struct tls_source *s, const struct tlsa *rr)
 
 enum tls_cert_kind tls_source_key_kind(const struct tls_source *s)
 {
-	EVP_PKEY *key = key_at(s, 0);
-	switch (key != NULL ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE) {
-	case EVP_PKEY_RSA:
-		return TLS_CERT_RSA;
-	case EVP_PKEY_EC:
-		return TLS_CERT_ECDSA;
-	default:
-		return TLS_CERT_ANY;
-	}
+	return tls_facts_key_kind(key_at(s, 0));
 }

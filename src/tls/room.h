@@ -195,6 +195,8 @@ const char *tls_facts_name(struct arena *mem, const X509_NAME *name);
 /* DNS names of the certificate, separated by blanks; "" if none. Octets outside a host name's
  * alphabet are shown as '?'. */
 const char *tls_facts_dns_names(struct arena *mem, X509 *cert);
+/* What a server with this key proves itself with; NULL gives TLS_CERT_ANY. */
+enum tls_cert_kind tls_facts_key_kind(EVP_PKEY *key);
 /* "RSA 2048", "EC P-256"; NULL gives "unknown". */
 const char *tls_facts_key(struct arena *mem, EVP_PKEY *key);
 int64_t tls_facts_time(const ASN1_TIME *t);
