@@ -3,36 +3,26 @@
  * bench-sink PORT PROCESSES CHAIN.pem KEY.pem COUNTS: an SMTP server on every address of this
  * machine that offers STARTTLS, takes every message and keeps none.
  *
- * Forked processes, each with one client at a time, blocking: its cost is the same for every client
- * and is not measured. What it saw is counted in COUNTS, a file of `struct counts` that others may
- * map. Gives tickets and resumes sessions; who does not want that does not come back with one.
+ * Its processes (serve.h) cost the same for every client and are not measured. What they saw is
+ * counted in COUNTS, a file of `struct counts` that others may map. Gives tickets and resumes
+ * sessions; who does not want that does not come back with one.
  */
-#include <errno.h>
+#include "serve.h"
+
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
 	ROOM = 32768,
 	LINE_ROOM = 1024,
-	BACKLOG = 4096,
-	PATIENCE_S = 10, /* a client that is silent for so long must not hold a process */
 };
 
 /* bench/relay reads it: eight octets each, in this order. */
@@ -155,7 +145,7 @@ static bool is(const char *line, const char *verb)
 	return strncasecmp(line, verb, strlen(verb)) == 0;
 }
 
-static void serve(struct client *c, SSL_CTX *ctx)
+static void talk(struct client *c, SSL_CTX *ctx)
 {
 	char line[LINE_ROOM];
 	bool on = say(c, greeting);
@@ -176,55 +166,18 @@ static void serve(struct client *c, SSL_CTX *ctx)
 	}
 	if (on && is(line, "QUIT") && say(c, "221 2.0.0 bye\r\n") && send_out(c) && c->ssl != NULL)
 		SSL_shutdown(c->ssl);
-	ERR_clear_error();
 }
 
-static void accept_for_ever(int listener, SSL_CTX *ctx, struct counts *counts)
+static void on_client(int fd, SSL_CTX *ctx, void *arg)
 {
-	static struct client c;
-	const struct timeval patience = {.tv_sec = PATIENCE_S};
-	int one = 1;
-	for (;;) {
-		c.fd = accept(listener, NULL, NULL);
-		if (c.fd < 0)
-			continue;
-		c.ssl = NULL;
-		c.counts = counts;
-		c.at = c.n = c.nout = 0;
-		atomic_fetch_add(&counts->connections, 1);
-		setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-		setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		serve(&c, ctx);
-		SSL_free(c.ssl);
-		close(c.fd);
-	}
-}
-
-static SSL_CTX *context(const char *chain, const char *key)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	if (ctx == NULL || SSL_CTX_use_certificate_chain_file(ctx, chain) != 1 ||
-	    SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
-		ERR_print_errors_fp(stderr);
-		return NULL;
-	}
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets alone */
-	return ctx;
-}
-
-static int listen_everywhere(unsigned long port)
-{
-	struct sockaddr_in6 all = {
-	    .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = in6addr_any};
-	int one = 1, zero = 0;
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
-	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero)) != 0 ||
-	    bind(fd, (struct sockaddr *)&all, sizeof(all)) != 0 || listen(fd, BACKLOG) != 0) {
-		perror("bench-sink: cannot listen");
-		return -1;
-	}
-	return fd;
+	static struct client c; /* large; one at a time */
+	c.fd = fd;
+	c.ssl = NULL;
+	c.counts = arg;
+	c.at = c.n = c.nout = 0;
+	atomic_fetch_add(&c.counts->connections, 1);
+	talk(&c, ctx);
+	SSL_free(c.ssl);
 }
 
 static struct counts *map_counts(const char *path)
@@ -246,23 +199,14 @@ int main(int argc, char **argv)
 		fputs("usage: bench-sink PORT PROCESSES CHAIN.pem KEY.pem COUNTS\n", stderr);
 		return 64;
 	}
-	unsigned long processes = strtoul(argv[2], NULL, 10);
-	SSL_CTX *ctx = context(argv[3], argv[4]);
 	struct counts *counts = map_counts(argv[5]);
-	int fd = listen_everywhere(strtoul(argv[1], NULL, 10));
-	if (ctx == NULL || counts == NULL || fd < 0)
+	if (counts == NULL)
 		return 78;
-	signal(SIGPIPE, SIG_IGN);
-	for (unsigned long i = 0; i < processes; i++) {
-		pid_t pid = fork();
-		if (pid == 0) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			accept_for_ever(fd, ctx, counts);
-		}
-		if (pid < 0)
-			perror("bench-sink: fork");
-	}
-	while (wait(NULL) > 0 || errno == EINTR)
-		;
-	return 70;
+	return serve(&(struct serve){.who = "bench-sink",
+				     .port = argv[1],
+				     .processes = argv[2],
+				     .chain = argv[3],
+				     .key = argv[4],
+				     .client = on_client,
+				     .arg = counts});
 }
