@@ -5,26 +5,28 @@
  * is in the chain exactly once, and the chain is whole up to what the queue remembers of it.
  */
 #include "../unit/unit.h"
+#include "breaks.h"
 #include "digest/digest.h"
 #include "help.h"
 #include "relay/audit_file.h"
-#include "shim.h"
 #include "store/room.h"
-
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum { RECORDS = 24, GROUP = 3 };
 
 /* What the child told the world; shared memory. */
 static struct ledger {
+	struct breaks_ledger common;
 	bool committed[RECORDS];
 	bool committing[RECORDS]; /* it may be there or not */
-	volatile bool opened, finished;
-	long operations;
 } * ledger;
+
+enum { PATH_ROOM = 300 };
+
+/* The audit file is beside the queue. */
+static void audit_path(const char *queue, char path[static PATH_ROOM])
+{
+	snprintf(path, PATH_ROOM, "%s-audit", queue);
+}
 
 /* --- the keeper's run ------------------------------------------------------------------------- */
 
@@ -96,10 +98,12 @@ static enum store_status tell(struct audit_file *f, struct store *s)
 	return status;
 }
 
-static enum store_status run(struct store *s, const char *path)
+static enum store_status run(struct store *s, const char *queue)
 {
+	char path[PATH_ROOM];
 	struct audit_file f = {0};
 	enum store_status status = STORE_OK;
+	audit_path(queue, path);
 	for (int i = 0; i < RECORDS && status == STORE_OK; i += GROUP) {
 		status = add_group(s, i, 1);
 		if (i % 2 == 0)
@@ -136,13 +140,15 @@ static void count_records(struct store_audit *a, int seen[static RECORDS], struc
 }
 
 /* The next keeper drains the outbox; then all is in the file. */
-static void verify(const char *queue, const char *path)
+static void verify(const char *queue)
 {
+	char path[PATH_ROOM];
 	struct audit_file f = {0};
 	struct store_outbox box;
 	struct audit_head none = {0};
 	struct audit_verify v;
 	int seen[RECORDS] = {0};
+	audit_path(queue, path);
 	struct store *s = help_open(queue, NULL);
 	CHECK(store_outbox_state(s, &box) == STORE_OK);
 	CHECK(audit_file_open(&f, path, s, &box) == STORE_OK);
@@ -161,135 +167,58 @@ static void verify(const char *queue, const char *path)
 	}
 	audit_file_close(&f);
 	store_close(&s);
+	help_unlink(path);
 }
 
-static void child(const char *queue, const char *path, enum shim_fault fault, long at,
-		  uint32_t seed)
+static void broken(const char *queue, enum shim_fault fault, long at, uint32_t seed)
 {
-	shim_install();
-	shim_plan(fault, at, seed);
 	struct store *s;
 	char error[256];
+	(void)fault, (void)at, (void)seed;
 	if (help_try_open(queue, &s, error) == STORE_OK) {
-		run(s, path);
+		run(s, queue);
 		store_close(&s);
 	}
-	ledger->operations = shim_count();
-	_exit(0);
+	ledger->common.operations = shim_count();
 }
 
-static void one(enum shim_fault fault, long at, uint32_t seed)
+static void work(const char *queue)
 {
-	char queue[256], path[300];
-	help_path(queue);
-	snprintf(path, sizeof path, "%s-audit", queue);
-	memset(ledger, 0, sizeof *ledger);
-	pid_t pid = fork();
-	if (pid == 0)
-		child(queue, path, fault, at, seed);
-	int status;
-	waitpid(pid, &status, 0);
-	bool ended =
-	    WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == SHIM_EXIT);
-	if (!ended)
-		print_error("fault %d at %ld, seed %u\n", (int)fault, at, seed);
-	assert_true(ended);
-	verify(queue, path);
-	help_unlink(path);
-	help_clean(queue);
+	struct store *s = help_open(queue, NULL);
+	ledger->common.opened = true;
+	run(s, queue);
 }
 
-static long operations(void)
+/* --- the tests -------------------------------------------------------------------------------- */
+
+static struct breaks keeper = {
+    .size = sizeof(struct ledger), .broken = broken, .work = work, .verify = verify};
+
+static void sweep(void **state)
 {
-	one(SHIM_NONE, 0, 0);
+	breaks_one(&keeper, SHIM_NONE, 0, 0);
+	long n = ledger->common.operations;
+	assert_true(n > 150);
 	for (int i = 0; i < RECORDS; i++)
 		assert_true(ledger->committed[i]);
-	return ledger->operations;
+	breaks_sweep(&keeper, BREAKS_FAULT(state), n, 3, NULL);
 }
-
-/* Every third operation, or with STORE_SWEEP=1 every one. */
-static void sweep(enum shim_fault fault)
-{
-	const char *wanted = getenv("STORE_SWEEP");
-	long n = operations(), step = wanted ? strtol(wanted, NULL, 10) : 3;
-	assert_true(n > 150 && step > 0);
-	for (long at = 1 + (long)fault % step; at <= n; at += step)
-		one(fault, at, (uint32_t)at);
-	print_message("%ld operations\n", n);
-}
-
-static void each_operation_fails(void **state)
-{
-	(void)state;
-	sweep(SHIM_EIO);
-}
-
-static void the_disk_is_full_from_each_operation_on(void **state)
-{
-	(void)state;
-	sweep(SHIM_ENOSPC);
-}
-
-static void the_power_goes_at_each_operation(void **state)
-{
-	(void)state;
-	sweep(SHIM_POWER_CUT);
-}
-
-static void the_power_goes_and_some_writes_made_it(void **state)
-{
-	(void)state;
-	sweep(SHIM_POWER_TORN);
-}
-
-/* --- kill -9 ---------------------------------------------------------------------------------- */
-
-enum { KILLS = 60 };
 
 static void killed_at_any_moment(void **state)
 {
 	(void)state;
-	int cut = 0;
-	for (int i = 0; i < KILLS; i++) {
-		char queue[256], path[300];
-		help_path(queue);
-		snprintf(path, sizeof path, "%s-audit", queue);
-		memset(ledger, 0, sizeof *ledger);
-		pid_t pid = fork();
-		if (pid == 0) {
-			struct store *s = help_open(queue, NULL);
-			ledger->opened = true;
-			run(s, path);
-			ledger->finished = true;
-			for (;;)
-				pause();
-		}
-		for (int k = 0; !ledger->opened && k < 60000; k++)
-			usleep(1000);
-		usleep((useconds_t)(i * 300));
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		cut += !ledger->finished;
-		verify(queue, path);
-		help_unlink(path);
-		help_clean(queue);
-	}
-	print_message("%d of %d runs cut short\n", cut, KILLS);
-	assert_true(cut > 0);
+	assert_true(breaks_kill(&keeper, 60, NULL) > 0);
 }
 
 int main(void)
 {
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1); /* no power is cut for real */
-	ledger =
-	    mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(ledger != MAP_FAILED);
+	ledger = breaks_ledger(sizeof *ledger);
+	keeper.ledger = &ledger->common;
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(each_operation_fails),
-	    cmocka_unit_test(the_disk_is_full_from_each_operation_on),
-	    cmocka_unit_test(the_power_goes_at_each_operation),
-	    cmocka_unit_test(the_power_goes_and_some_writes_made_it),
+	    BREAKS_TEST("each operation fails", sweep, SHIM_EIO),
+	    BREAKS_TEST("the disk is full from each operation on", sweep, SHIM_ENOSPC),
+	    BREAKS_TEST("the power goes at each operation", sweep, SHIM_POWER_CUT),
+	    BREAKS_TEST("the power goes and some writes made it", sweep, SHIM_POWER_TORN),
 	    cmocka_unit_test(killed_at_any_moment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

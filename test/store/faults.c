@@ -5,27 +5,19 @@
  * whole, every acknowledged end of a mail holds, and nothing is half there.
  */
 #include "../unit/unit.h"
+#include "breaks.h"
 #include "help.h"
-#include "shim.h"
 #include "store/room.h"
-
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { MAILS = 16, GROUP = 4, EXTRA = MAILS, ALL = MAILS + 1 };
 
 /* What the child told the world; shared memory. */
 static struct ledger {
+	struct breaks_ledger common;
 	bool acknowledged[ALL];
 	bool ending[ALL]; /* its end is being recorded: it may be there or not */
 	bool ended[ALL];  /* that was committed */
-	volatile bool opened, finished;
 	bool failed;
-	long operations;
-	enum store_status status;
 } * ledger;
 
 /* --- the keeper's run ------------------------------------------------------------------------ */
@@ -147,19 +139,17 @@ static void after_full(struct store *s)
 	store_close(&s);
 }
 
-static void child(const char *path, enum shim_fault fault, long at, uint32_t seed)
+static void broken(const char *path, enum shim_fault fault, long at, uint32_t seed)
 {
-	shim_install();
-	shim_plan(fault, at, seed);
 	struct store *s;
 	char error[256];
+	(void)at;
 	enum store_status status = help_try_open(path, &s, error);
-	ledger->opened = status == STORE_OK;
-	if (status == STORE_OK)
+	bool opened = status == STORE_OK;
+	if (opened)
 		status = run(s);
-	ledger->status = status;
 	ledger->failed = status != STORE_OK;
-	if (!ledger->opened) {
+	if (!opened) {
 		CHECK(error[0]);
 	} else if (status == STORE_IO) {
 		after_io(s);
@@ -169,9 +159,9 @@ static void child(const char *path, enum shim_fault fault, long at, uint32_t see
 		CHECK(status == STORE_OK);
 		store_close(&s);
 	}
-	ledger->operations = shim_count();
+	ledger->common.operations = shim_count();
 	if (fault != SHIM_EIO_SYNC)
-		_exit(0);
+		return;
 	/* Opened again without a reboot: the kernel still shows what the disk never got. The power
 	 * goes while that happens, or after one mail more. */
 	shim_plan(SHIM_POWER_CUT, 1 + seed % 61, seed);
@@ -181,159 +171,75 @@ static void child(const char *path, enum shim_fault fault, long at, uint32_t see
 	shim_power_cut();
 }
 
-static void one(enum shim_fault fault, long at, uint32_t seed)
+static void work(const char *path)
 {
-	char path[256];
-	help_path(path);
-	memset(ledger, 0, sizeof *ledger);
-	pid_t pid = fork();
-	if (pid == 0)
-		child(path, fault, at, seed);
-	int status;
-	waitpid(pid, &status, 0);
-	if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != SHIM_EXIT))
-		print_error("fault %d at %ld, seed %u\n", (int)fault, at, seed);
-	assert_true(WIFEXITED(status));
-	assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == SHIM_EXIT);
+	struct store *s = help_open(path, NULL);
+	ledger->common.opened = true;
+	run(s);
+}
+
+static void verify_again(const char *path)
+{
 	struct store *s = help_open(path, NULL);
 	verify(s, false);
-	CHECK(help_add(s, 0) == STORE_MISUSE);
+	CHECK(help_add(s, 0) == STORE_MISUSE); /* outside a transaction */
 	store_close(&s);
 	help_audit(path);
-	help_clean(path);
 }
 
-static long operations(void)
+/* --- the tests ------------------------------------------------------------------------------- */
+
+static struct breaks keeper = {
+    .size = sizeof(struct ledger), .broken = broken, .work = work, .verify = verify_again};
+static long struck;
+
+static void count_struck(void)
 {
-	one(SHIM_NONE, 0, 0);
-	return ledger->operations;
+	struck += ledger->failed;
 }
 
-/* Operations of the run, including those of opening and closing: every fifth, or with
- * STORE_SWEEP=1 every one (a minute). */
-static void sweep(enum shim_fault fault)
+/* Operations of the run, including those of opening and closing. */
+static void sweep(void **state)
 {
-	const char *wanted = getenv("STORE_SWEEP");
-	long n = operations(), struck = 0, step = wanted ? strtol(wanted, NULL, 10) : 5;
-	assert_true(n > 100 && step > 0);
-	for (long at = 1 + (long)fault % step; at <= n; at += step) {
-		one(fault, at, (uint32_t)at);
-		struck += ledger->failed;
-	}
-	print_message("%ld operations, %ld failures seen by the keeper\n", n, struck);
+	enum shim_fault fault = BREAKS_FAULT(state);
+	breaks_one(&keeper, SHIM_NONE, 0, 0);
+	long n = ledger->common.operations;
+	assert_true(n > 100);
+	struck = 0;
+	breaks_sweep(&keeper, fault, n, 5, count_struck);
+	print_message("%ld failures seen by the keeper\n", struck);
 	if (fault == SHIM_EIO || fault == SHIM_ENOSPC || fault == SHIM_EIO_SYNC)
 		assert_true(struck > 5);
 }
 
-static void each_operation_fails(void **state)
-{
-	(void)state;
-	sweep(SHIM_EIO);
-}
-
-static void the_disk_is_full_from_each_operation_on(void **state)
-{
-	(void)state;
-	sweep(SHIM_ENOSPC);
-}
-
-static void the_power_goes_at_each_operation(void **state)
-{
-	(void)state;
-	sweep(SHIM_POWER_CUT);
-}
-
-static void the_power_goes_and_some_writes_made_it(void **state)
-{
-	(void)state;
-	sweep(SHIM_POWER_TORN);
-}
-
-static void a_failed_sync_then_a_restart_then_the_power(void **state)
-{
-	(void)state;
-	sweep(SHIM_EIO_SYNC);
-}
-
-/* --- kill -9 --------------------------------------------------------------------------------- */
-
 enum { KILLS = 60 };
+static int seen;
 
-static int64_t now_us(void)
+static void count_seen(void)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-/* Until the other process says so. */
-static void await(volatile bool *flag)
-{
-	for (int i = 0; !*flag && i < 60000; i++)
-		usleep(1000);
-	CHECK(*flag);
-}
-
-/* A keeper, killed `after` microseconds of work, or at its end (-1). How long it worked. */
-static int64_t killed(int64_t after)
-{
-	char path[256];
-	help_path(path);
-	memset(ledger, 0, sizeof *ledger);
-	pid_t pid = fork();
-	if (pid == 0) {
-		struct store *s = help_open(path, NULL);
-		ledger->opened = true;
-		run(s);
-		ledger->finished = true;
-		for (;;)
-			pause();
-	}
-	await(&ledger->opened);
-	int64_t start = now_us();
-	if (after < 0)
-		await(&ledger->finished);
-	else
-		usleep((useconds_t)after);
-	int64_t worked = now_us() - start;
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	struct store *s = help_open(path, NULL);
-	verify(s, false);
-	store_close(&s);
-	help_audit(path);
-	help_clean(path);
-	return worked;
+	for (int i = 0; i < MAILS; i++)
+		seen += ledger->acknowledged[i];
 }
 
 static void killed_at_any_moment(void **state)
 {
 	(void)state;
-	int seen = 0, cut = 0;
-	int64_t whole = killed(-1);
-	for (int i = 0; i < KILLS; i++) {
-		killed(whole * i / KILLS);
-		for (int k = 0; k < MAILS; k++)
-			seen += ledger->acknowledged[k];
-		cut += !ledger->finished;
-	}
-	print_message("%d acknowledged mails, %d of %d runs cut short\n", seen, cut, KILLS);
+	seen = 0;
+	int cut = breaks_kill(&keeper, KILLS, count_seen);
+	print_message("%d acknowledged mails\n", seen);
 	assert_true(seen > 0 && cut > KILLS / 10);
 }
 
 int main(void)
 {
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1); /* thousands of stores; no power is cut for real */
-	ledger =
-	    mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(ledger != MAP_FAILED);
+	ledger = breaks_ledger(sizeof *ledger);
+	keeper.ledger = &ledger->common;
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(each_operation_fails),
-	    cmocka_unit_test(the_disk_is_full_from_each_operation_on),
-	    cmocka_unit_test(the_power_goes_at_each_operation),
-	    cmocka_unit_test(the_power_goes_and_some_writes_made_it),
-	    cmocka_unit_test(a_failed_sync_then_a_restart_then_the_power),
+	    BREAKS_TEST("each operation fails", sweep, SHIM_EIO),
+	    BREAKS_TEST("the disk is full from each operation on", sweep, SHIM_ENOSPC),
+	    BREAKS_TEST("the power goes at each operation", sweep, SHIM_POWER_CUT),
+	    BREAKS_TEST("the power goes and some writes made it", sweep, SHIM_POWER_TORN),
+	    BREAKS_TEST("a failed sync, then a restart, then the power", sweep, SHIM_EIO_SYNC),
 	    cmocka_unit_test(killed_at_any_moment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
