@@ -74,7 +74,7 @@ static int take_port(const struct cmd *c, const char *option, struct slice text,
 int tlsa_take_server(const struct cmd *c, const char *option, const char *text,
 		     char host[static TLSA_HOST_MAX], struct ipaddr *address, uint16_t *port)
 {
-	struct slice all = slice_str(text), rest, name = all;
+	struct slice all = slice_str(text), rest, name;
 	*address = (struct ipaddr){0};
 	host[0] = '\0';
 	if (ipaddr_from_text(all, address))

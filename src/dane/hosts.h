@@ -25,8 +25,8 @@ struct mx_verdict {
 	enum reason reason; /* MX_END */
 	const char *detail; /* MX_END: what was seen; may be NULL */
 	bool secure; /* the way to the hosts is authenticated (for implicit MX: the absence is) */
-	bool
-	    no_dane; /* hosts get HOST_MAY without TLSA lookups (level may, or insecure-mx = may) */
+	/* hosts get HOST_MAY without TLSA lookups (level may, or insecure-mx = may) */
+	bool no_dane;
 };
 /* `mx` is the answer of the MX query of the next-hop domain; never NULL. */
 void mx_decide(const struct dane_policy *p, const struct answer *mx, struct mx_verdict *out);
@@ -92,13 +92,14 @@ enum address_result {
 };
 const char *address_result_name(enum address_result r);
 
+/* The verdicts of danelaw-check(1). */
 enum domain_state {
-	DOMAIN_PROTECTED,
-	DOMAIN_HALF,
-	DOMAIN_PARTIAL,
-	DOMAIN_UNPROTECTED,
-	DOMAIN_BROKEN,
-	DOMAIN_UNDELIVERABLE
+	DOMAIN_PROTECTED,   /* whoever takes mail is authenticated, and the MX records are signed */
+	DOMAIN_HALF,        /* the same, but somebody could have forged the MX records */
+	DOMAIN_PARTIAL,     /* some are not authenticated, though a host has DANE */
+	DOMAIN_UNPROTECTED, /* no host has DANE */
+	DOMAIN_BROKEN,      /* a host fails what it promised, or nobody takes mail now */
+	DOMAIN_UNDELIVERABLE, /* mail would bounce */
 };
 const char *domain_state_name(enum domain_state s);
 

@@ -3,12 +3,9 @@
  * deliver: one attempt to deliver one message to the recipients of one destination (rules D4, D9,
  * T7, T11, M1).
  *
- * The driver loops on attempt_want():
- *   ATTEMPT_WANT_ANSWERS  put the questions of attempt_plan() to the resolver, hand in answers
- *   ATTEMPT_WANT_SESSION  run the session that attempt_session() describes to its end, call
- * attempt_session_ended() ATTEMPT_DONE          read the recipients' results and the tries The
- * attempt tries hosts and addresses in order, delivers to each recipient at most once, and stops at
- * once when a message may have been delivered without our knowing. Not thread-safe.
+ * The driver loops on attempt_want(). The attempt tries hosts and addresses in order, delivers to
+ * each recipient at most once, and stops at once when a message may have been delivered without our
+ * knowing. Not thread-safe.
  */
 #ifndef DELIVER_ATTEMPT_H
 #define DELIVER_ATTEMPT_H
@@ -29,8 +26,8 @@ struct attempt_config {
 	bool relayed; /* from a queue: what a host says of our credentials delays, see client.h */
 	size_t rcpts_max;     /* per transaction; 0: default */
 	size_t addresses_max; /* addresses tried at most, over all hosts; 0: default; 256 at most */
-	struct smtpc_message
-	    *message; /* must outlive the attempt; its recipients' states are the machine's */
+	/* must outlive the attempt; its recipients' states are the machine's */
+	struct smtpc_message *message;
 };
 
 enum attempt_status { ATTEMPT_PENDING, ATTEMPT_SENT, ATTEMPT_DEFERRED, ATTEMPT_FAILED };
@@ -61,7 +58,15 @@ struct attempt_rcpt {
 	bool dsn_passed;   /* SENT: that host knows DSN and will report itself (RFC 3461 s5.2.2) */
 };
 
-enum attempt_want { ATTEMPT_WANT_ANSWERS, ATTEMPT_WANT_SESSION, ATTEMPT_DONE };
+/* What the driver has to do. */
+enum attempt_want {
+	/* put the questions of attempt_plan() to the resolver, hand in answers */
+	ATTEMPT_WANT_ANSWERS,
+	/* run the session that attempt_session() describes to its end: attempt_session_ended() */
+	ATTEMPT_WANT_SESSION,
+	/* read the recipients' results and the tries */
+	ATTEMPT_DONE,
+};
 
 struct attempt_session {
 	const struct plan_host *host;
@@ -86,7 +91,7 @@ void attempt_abort(struct attempt *a, const char *why);
 
 size_t attempt_ntries(const struct attempt *a);
 const struct attempt_try *attempt_try(const struct attempt *a, size_t i);
-const struct attempt_rcpt *attempt_rcpt(const struct attempt *a,
-					size_t i); /* same index as in the message */
+/* i: the index in the message. */
+const struct attempt_rcpt *attempt_rcpt(const struct attempt *a, size_t i);
 
 #endif

@@ -45,6 +45,7 @@ typedef void dns_cb(void *arg, struct answer *a);
 
 /* name: presentation form, A-labels. NULL: out of memory. The handle dies with the callback. */
 struct dns_query *dns_ask(struct dns *d, const char *name, uint16_t type, dns_cb *cb, void *arg);
+
 /* For a process that hands answers on to others: what answer_parse() makes an answer of. Valid
  * during the call. */
 struct dns_packet {
@@ -58,8 +59,8 @@ struct dns_query *dns_ask_packet(struct dns *d, const char *name, uint16_t type,
 				 void *arg);
 void dns_cancel(struct dns_query **q); /* the callback will not fire */
 
-/* Questions asked and how many of them were answered without leaving this call of the library
- * (cache hits). */
+/* Questions since dns_new(); timed_out are among failed. A packet that says SERVFAIL has not failed
+ * for dns_ask_packet(). */
 struct dns_stats {
 	uint64_t asked, failed, timed_out;
 };

@@ -16,8 +16,8 @@ enum metrics_channel { CHANNEL_AUTHENTICATED, CHANNEL_ENCRYPTED, CHANNEL_CLEAR, 
 /* Running totals of one courier, as it last told them. */
 struct courier_stats {
 	uint64_t handshakes, resumed, reused;
-	uint64_t questions,
-	    question_ms; /* DNS questions answered, and how long they took together */
+	/* DNS questions answered, and how long they took together */
+	uint64_t questions, question_ms;
 };
 
 struct metrics {

@@ -10,11 +10,13 @@ struct network {
 	uint8_t bits;
 };
 
-bool network_from_text(const char *text, struct network *out); /* without "/BITS": one address */
+/* Without "/BITS": one address. False: it is neither. */
+bool network_from_text(const char *text, struct network *out);
 /* IPv4-mapped IPv6 addresses count as the IPv4 address that they are. */
 bool network_has(const struct network *n, const struct ipaddr *a);
 
-/* "ADDRESS:PORT", "[ADDRESS]:PORT". */
+/* "ADDRESS:PORT", "[ADDRESS]:PORT" for IPv6, port 1 to 65535. False: not that; *out is not to be
+ * used. */
 bool endpoint_from_text(const char *text, struct ipaddr *address, uint16_t *port);
 
 #endif

@@ -13,7 +13,7 @@ enum shim_fault {
 	SHIM_NONE,
 	SHIM_EIO,        /* that operation fails, once */
 	SHIM_EIO_SYNC,   /* the first sync from there on fails; what it should have synced is lost
-			    when   the power goes, though it can be read until then */
+			    when the power goes, though it can be read until then */
 	SHIM_ENOSPC,     /* that operation and all writes after it, until shim_heal() */
 	SHIM_POWER_CUT,  /* all that was not synced is undone, the process ends with SHIM_EXIT */
 	SHIM_POWER_TORN, /* the same, but some of it stays: each write's fate by `seed` */
