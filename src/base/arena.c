@@ -12,6 +12,7 @@
 enum {
 	CHUNK_MIN = 1024, /* small arenas are many (one per DNS answer) */
 	CHUNK_MAX = 65536,
+	PRINTF_FIRST = 256, /* longer texts are printed twice */
 };
 
 struct arena_chunk {
@@ -126,16 +127,19 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap;
 	va_list again;
+	char first[PRINTF_FIRST];
 	char *text = NULL;
 
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	int n = vsnprintf(first, sizeof(first), fmt, ap);
 	if (n >= 0)
 		text = arena_alloc(a, (size_t)n + 1);
 	else
 		a->failed = true;
-	if (text != NULL)
+	if (text != NULL && (size_t)n < sizeof(first))
+		memcpy(text, first, (size_t)n + 1);
+	else if (text != NULL)
 		(void)vsnprintf(text, (size_t)n + 1, fmt, again);
 	va_end(again);
 	va_end(ap);

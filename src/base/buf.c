@@ -120,7 +120,7 @@ void buf_add(struct buf *b, const void *p, size_t n)
 	if (to == NULL)
 		return;
 	memcpy(to, p, n);
-	buf_commit(b, n);
+	b->end += n;
 }
 
 void buf_add_slice(struct buf *b, struct slice s)
@@ -160,13 +160,16 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 
 	if (b->failed)
 		return;
+	/* Mostly there is space already: what is written behind the end is not content yet. */
+	size_t space = b->cap - b->end;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	int n = vsnprintf(space > 0 ? (char *)b->p + b->end : NULL, space, fmt, ap);
 	/* vsnprintf writes a NUL behind the text, which is not part of the content */
 	if (n < 0 || (size_t)n > buf_room(b) || !make_space(b, (size_t)n + 1)) {
 		b->failed = true;
 	} else {
-		(void)vsnprintf((char *)b->p + b->end, (size_t)n + 1, fmt, again);
+		if ((size_t)n >= space)
+			(void)vsnprintf((char *)b->p + b->end, (size_t)n + 1, fmt, again);
 		buf_commit(b, (size_t)n);
 	}
 	va_end(again);

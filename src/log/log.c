@@ -81,7 +81,9 @@ static void add_field(struct buf *out, const char *key, const char *value)
 	bool cut = v.n > LOG_VALUE_MAX;
 	if (cut)
 		v = cut_value(v);
-	buf_addf(out, " %s=", key);
+	buf_add_str(out, " ");
+	buf_add_str(out, key);
+	buf_add_str(out, "=");
 	if (!cut && is_plain(v)) {
 		buf_add_slice(out, v);
 		return;
@@ -133,7 +135,8 @@ static void to_stderr(void *arg, enum log_level level, const char *line)
 	(void)arg, (void)level;
 	struct buf b;
 	buf_init(&b, LOG_LINE_MAX + 16);
-	buf_addf(&b, "%s\n", line);
+	buf_add_str(&b, line);
+	buf_add_str(&b, "\n");
 	write_all(STDERR_FILENO, &b);
 	buf_free(&b);
 }
@@ -285,7 +288,8 @@ void log_event(struct log *l, enum log_level level, const char *event, ...)
 		return;
 	struct buf line;
 	buf_init(&line, LOG_LINE_MAX);
-	buf_addf(&line, "event=%s", event);
+	buf_add_str(&line, "event=");
+	buf_add_str(&line, event);
 	buf_add_slice(&line, buf_slice(&l->context));
 	va_list ap;
 	va_start(ap, event);

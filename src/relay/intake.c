@@ -76,10 +76,6 @@ static void welcome(struct door *d, int fd, const struct sockaddr_storage *from)
 {
 	struct intake *t = d->intake;
 	struct ipaddr address;
-	int one = 1;
-	/* Replies to pipelined commands leave one by one: without this the second waits until the
-	 * client's kernel acknowledges the first, 40 ms. A failure costs only that. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	set_address(from, &address);
 	struct client *c = client_new(t, d->listener, fd, &address);
 	if (c == NULL)
@@ -324,6 +320,15 @@ static bool load_users(struct intake *t)
 	return t->users != NULL;
 }
 
+/* Replies to pipelined commands may leave one by one: without this the second waits until the
+ * client's kernel acknowledges the first, 40 ms. A failure costs only that. What is accepted has
+ * it from the listener (tcp(7)). */
+static void send_at_once(int listener)
+{
+	int one = 1;
+	setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
 static bool open_doors(struct intake *t)
 {
 	const struct birth *b = &t->process.birth;
@@ -337,6 +342,7 @@ static bool open_doors(struct intake *t)
 		if (d->io == NULL || d->pause == NULL)
 			return false;
 		t->ndoor++;
+		send_at_once(d->listener->fd);
 		loop_io_want(d->io, LOOP_READ);
 	}
 	return t->door != NULL;

@@ -26,6 +26,7 @@ enum {
 	SUBMIT_MEM_MAX = 16 * 1024 * 1024,
 	REPLY_ROOM = 512,
 	LINGER_MS = 1000,
+	TRACE_ROOM = 512, /* of nearly all trace fields */
 };
 
 static void pump(struct client *c);
@@ -175,6 +176,8 @@ static const char *wire_address(struct arena *mem, const char *path)
 static enum postmaster judge_postmaster(const struct client *c, const char *rcpt)
 {
 	struct arena mem;
+	if (!postmaster_is_local_part(slice_str(rcpt))) /* nearly everybody */
+		return POSTMASTER_NOT;
 	arena_init(&mem, 2 * ADDRESS_PATH_MAX + 256);
 	const char *address = wire_address(&mem, rcpt);
 	enum postmaster p =
@@ -224,31 +227,39 @@ static void decide_rcpt(struct client *c)
 
 static bool make_queue_id(struct client *c)
 {
-	uint8_t random[QUEUE_ID_LEN / 2];
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return false;
-	hex_encode(slice_make(random, sizeof(random)), c->queue_id);
+	struct intake *t = c->intake;
+	if (t->nrandom == 0) {
+		if (getrandom(t->random, RANDOM_STOCK, 0) != RANDOM_STOCK)
+			return false;
+		t->nrandom = RANDOM_STOCK;
+	}
+	t->nrandom -= QUEUE_ID_LEN / 2;
+	hex_encode(slice_make(t->random + t->nrandom, QUEUE_ID_LEN / 2), c->queue_id);
 	return true;
 }
 
-static void date_text(char *out, size_t room)
+static const char *date_text(struct date *d)
 {
 	struct tm tm;
 	time_t now = (time_t)loop_wall_s();
+	if (d->second == now)
+		return d->text;
+	d->second = now;
 	if (localtime_r(&now, &tm) == NULL ||
-	    strftime(out, room, "%a, %d %b %Y %H:%M:%S %z", &tm) == 0)
-		out[0] = '\0';
+	    strftime(d->text, sizeof(d->text), "%a, %d %b %Y %H:%M:%S %z", &tm) == 0)
+		d->text[0] = '\0';
+	return d->text;
 }
 
 /* RFC 5321 s4.4, with-types of RFC 3848, the tls clause of RFC 8314 s4.3 (A4). */
 static bool add_trace_field(struct client *c)
 {
 	struct buf b;
-	char date[64], address[IPADDR_TEXT_MAX];
+	char address[IPADDR_TEXT_MAX];
 	const struct smtps_envelope *e = smtps_envelope(c->smtp);
 	buf_init(&b, 4096);
+	buf_reserve(&b, TRACE_ROOM);
 	ipaddr_to_text(&c->address, address);
-	date_text(date, sizeof(date));
 	buf_addf(&b, "Received: from %s ([%s%s])\r\n", e->helo,
 		 c->address.family == 6 ? "IPv6:" : "", address);
 	buf_addf(&b, "\tby %s (Danelaw) with %s id %s", c->intake->host, smtps_with(c->smtp),
@@ -257,7 +268,7 @@ static bool add_trace_field(struct client *c)
 		buf_addf(&b, "\r\n\ttls %s", tlss_facts(c->tls)->cipher);
 	if (e->nrcpt == 1 && strchr(e->rcpt[0].address, '@') != NULL)
 		buf_addf(&b, "\r\n\tfor <%s>", e->rcpt[0].address);
-	buf_addf(&b, ";\r\n\t%s\r\n", date);
+	buf_addf(&b, ";\r\n\t%s\r\n", date_text(&c->intake->date));
 	bool ok = buf_ok(&b) && mailtext_add(&c->text, buf_slice(&b));
 	buf_free(&b);
 	return ok;
@@ -328,14 +339,13 @@ static void end_text(struct client *c)
 
 void client_submitted(struct client *c, uint16_t code, const char *text)
 {
-	char to[32];
+	char number[LOG_INT_TEXT];
 	c->token = 0;
-	snprintf(to, sizeof(to), "%u", code);
 	if (code == 250)
 		log_event(c->intake->process.log, LOG_LEVEL_INFO, "accepted", "id", c->queue_id,
 			  "from", smtps_envelope(c->smtp)->reverse_path, NULL);
 	else
-		log_client(c, LOG_LEVEL_ERROR, "not-accepted", "code", to);
+		log_client(c, LOG_LEVEL_ERROR, "not-accepted", "code", log_int(number, code));
 	mailtext_free(&c->text);
 	mailtext_init(&c->text);
 	smtps_decide(c->smtp, code, text);
@@ -371,11 +381,11 @@ static void decide(struct client *c)
 
 /* --- Bytes --- */
 
-static void flush(struct client *c)
+static void flush(struct client *c, int flags)
 {
 	while (buf_len(&c->wire) > 0) {
 		struct slice w = buf_slice(&c->wire);
-		ssize_t n = send(c->fd, w.p, w.n, MSG_NOSIGNAL);
+		ssize_t n = send(c->fd, w.p, w.n, MSG_NOSIGNAL | flags);
 		if (n > 0) {
 			buf_consume(&c->wire, (size_t)n);
 		} else if (n < 0 && errno == EINTR) {
@@ -491,15 +501,15 @@ static void say_goodbye(struct client *c)
 		tlss_shutdown(c->tls);
 		tlss_pending(c->tls, &c->wire);
 	}
-	flush(c);
+	/* The end goes with the last word, in one packet. */
+	flush(c, MSG_MORE);
+	shutdown(c->fd, SHUT_WR);
 	c->over = true;
 	/* Freed from the loop: callers up the stack still hold it. Who was cut off in the middle of
 	 * a word is still read for a moment: closing with unread octets would make the kernel drop
 	 * the reply that says why. */
 	enum smtps_end how = smtps_result(c->smtp);
 	bool linger = how == SMTPS_SMUGGLING || how == SMTPS_EARLY || how == SMTPS_ERRORS;
-	if (linger)
-		shutdown(c->fd, SHUT_WR);
 	loop_io_want(c->io, linger ? LOOP_READ : 0);
 	loop_timer_set(c->timer, linger ? LINGER_MS : 0);
 }
@@ -514,6 +524,35 @@ static void discard(struct client *c)
 	}
 }
 
+/* A client that makes progress has its timer set again only when it fires: that is rare. */
+static void arm(struct client *c)
+{
+	uint64_t now = loop_now_ms();
+	if (c->armed != 0 && c->armed <= c->deadline)
+		return;
+	c->armed = c->deadline;
+	loop_timer_set(c->timer, (uint32_t)(c->deadline > now ? c->deadline - now : 0));
+}
+
+static void renew_patience(struct client *c)
+{
+	c->deadline = loop_now_ms() + smtps_timeout_ms(c->smtp);
+	arm(c);
+}
+
+static void wait_on(struct client *c)
+{
+	/* While the keeper thinks, or the client does not read, nothing more is read: slow clients
+	 * cost memory only. Most are silent then: who is not is not listened to from there on. */
+	c->unread = c->unread && is_asked(c);
+	unsigned read = !c->unread && buf_len(&c->wire) < WIRE_ENOUGH ? LOOP_READ : 0;
+	loop_io_want(c->io, read | (buf_len(&c->wire) > 0 ? LOOP_WRITE : 0));
+	if (smtps_progress(c->smtp) != c->progress) {
+		c->progress = smtps_progress(c->smtp);
+		renew_patience(c);
+	}
+}
+
 /* Fulfils the machine's wishes until it has to wait. */
 static void pump(struct client *c)
 {
@@ -524,7 +563,7 @@ static void pump(struct client *c)
 		enum smtps_want want = smtps_want(c->smtp);
 		/* The replies to pipelined commands leave together. */
 		if (want != SMTPS_WANT_DECISION || c->token != 0) {
-			flush(c);
+			flush(c, 0);
 			want = smtps_want(c->smtp); /* it may have found the client gone */
 		}
 		if (want == SMTPS_WANT_CLOSE) {
@@ -545,16 +584,8 @@ static void pump(struct client *c)
 			break;
 		}
 	}
-	if (c->over)
-		return;
-	/* While the keeper thinks, or the client does not read, nothing more is read: slow clients
-	 * cost memory only. */
-	unsigned read = !is_asked(c) && buf_len(&c->wire) < WIRE_ENOUGH ? LOOP_READ : 0;
-	loop_io_want(c->io, read | (buf_len(&c->wire) > 0 ? LOOP_WRITE : 0));
-	if (smtps_progress(c->smtp) != c->progress) {
-		c->progress = smtps_progress(c->smtp);
-		loop_timer_set(c->timer, smtps_timeout_ms(c->smtp));
-	}
+	if (!c->over)
+		wait_on(c);
 }
 
 static void on_io(void *arg, unsigned ready)
@@ -564,7 +595,9 @@ static void on_io(void *arg, unsigned ready)
 		discard(c);
 		return;
 	}
-	if (ready & LOOP_READ)
+	if ((ready & LOOP_READ) && is_asked(c))
+		c->unread = true;
+	else if (ready & LOOP_READ)
 		read_socket(c);
 	pump(c);
 }
@@ -576,8 +609,11 @@ static void on_timer(void *arg)
 		end(c);
 		return;
 	}
-	if (is_asked(c)) { /* we are slow: that is not the client's fault */
-		loop_timer_set(c->timer, smtps_timeout_ms(c->smtp));
+	c->armed = 0;
+	if (is_asked(c)) /* we are slow: that is not the client's fault */
+		renew_patience(c);
+	if (loop_now_ms() < c->deadline) {
+		arm(c);
 		return;
 	}
 	smtps_timed_out(c->smtp);

@@ -40,12 +40,23 @@ struct client {
 	struct tlss *tls;
 	bool tls_up, handshaking, over;
 	uint64_t progress;
+	uint64_t deadline, armed; /* ms: patience ends then; the timer fires then, not later */
+	bool unread; /* it spoke while it had to wait: nobody listens until the answer */
 	struct buf wire, plain;
 	struct mailtext text;
 	char queue_id[QUEUE_ID_LEN + 1];
 	uint64_t token; /* of the submission that is out; 0: none */
 	uint64_t login; /* waits for its turn since then; 0: does not */
 	struct client *next;
+};
+
+/* Random octets on stock: one system call for many queue ids. */
+enum { RANDOM_STOCK = 512 };
+
+/* What the trace fields of one second have in common. */
+struct date {
+	int64_t second; /* 0: none yet */
+	char text[64];
 };
 
 /* Where logins failed lately. */
@@ -68,6 +79,9 @@ struct intake {
 	struct channel *warden;
 	bool no_starttls; /* the warden says so: relay.smtp offers none (V2) */
 	uint64_t last_token;
+	uint8_t random[RANDOM_STOCK];
+	size_t nrandom; /* left */
+	struct date date;
 	char host[256];
 	struct network network[NETWORKS_MAX];
 	size_t nnetwork;

@@ -38,17 +38,24 @@ static void end_line(struct mailtext *t)
 	buf_reset(&t->line);
 }
 
+/* A loop that the compiler can make wide. */
+static bool has_eight_bit(struct slice bytes)
+{
+	uint8_t seen = 0;
+	for (size_t i = 0; i < bytes.n; i++)
+		seen |= bytes.p[i];
+	return seen > 0x7f;
+}
+
 static void look(struct mailtext *t, struct slice bytes)
 {
-	for (size_t i = 0; i < bytes.n; i++) {
-		uint8_t c = bytes.p[i];
-		t->eight_bit = t->eight_bit || c > 0x7f;
-		if (!t->in_header)
-			continue;
-		if (c == '\n')
+	t->eight_bit = t->eight_bit || has_eight_bit(bytes);
+	while (t->in_header && bytes.n > 0) {
+		size_t n = slice_find(bytes, '\n');
+		buf_add_slice(&t->line, slice_first(slice_first(bytes, n), buf_room(&t->line)));
+		if (n < bytes.n)
 			end_line(t);
-		else if (buf_room(&t->line) > 0)
-			buf_add_u8(&t->line, c);
+		bytes = slice_from(bytes, n + 1);
 	}
 }
 

@@ -10,12 +10,19 @@
 
 static const char name[] = "postmaster";
 
+bool postmaster_is_local_part(struct slice rcpt)
+{
+	struct slice domain;
+
+	return slice_eq_nocase_str(slice_cut(rcpt, '@', &domain), name);
+}
+
 enum postmaster postmaster_judge(struct slice rcpt, const char *host)
 {
 	struct slice domain;
 	struct slice local = slice_cut(rcpt, '@', &domain);
 
-	if (!slice_eq_nocase_str(local, name))
+	if (!postmaster_is_local_part(rcpt))
 		return POSTMASTER_NOT;
 	if (local.n == rcpt.n)
 		return POSTMASTER_BARE;

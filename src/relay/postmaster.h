@@ -13,6 +13,8 @@ enum postmaster {
 	POSTMASTER_OURS, /* at our own name */
 };
 
+/* Does its local part say so, whatever its domain? */
+bool postmaster_is_local_part(struct slice rcpt);
 /* `rcpt` as path_parse() leaves it, its domain in A-labels; `host`: our own name. */
 enum postmaster postmaster_judge(struct slice rcpt, const char *host);
 /* relay.postmaster: NULL: good; else what is wrong with it. It must not lead back to itself. */

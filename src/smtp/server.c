@@ -60,31 +60,41 @@ void smtps_free(struct smtps **s)
 
 /* ---- replies and the end ---- */
 
-void smtps_write(struct smtps *s, const char *octets)
+static void write_octets(struct smtps *s, const char *octets, size_t n)
 {
 	size_t before = buf_len(&s->out);
 
-	buf_add_str(&s->out, octets);
+	buf_add(&s->out, octets, n);
 	s->written += buf_len(&s->out) - before;
+}
+
+void smtps_write(struct smtps *s, const char *octets)
+{
+	write_octets(s, octets, strlen(octets));
 }
 
 /* Text of the driver may hold what a client sent: no line may begin inside it. */
 static void write_clean(struct smtps *s, const char *text)
 {
-	char octet[2] = {0};
-
-	for (; *text != '\0'; text++) {
-		octet[0] = (uint8_t)*text < ' ' || *text == 0x7f ? '?' : *text;
-		smtps_write(s, octet);
+	while (*text != '\0') {
+		size_t n = 0;
+		while ((uint8_t)text[n] >= ' ' && text[n] != 0x7f)
+			n++;
+		write_octets(s, text, n);
+		text += n;
+		if (*text != '\0') {
+			write_octets(s, "?", 1);
+			text++;
+		}
 	}
 }
 
 void smtps_say(struct smtps *s, uint16_t code, const char *text)
 {
-	char head[16];
+	const char head[] = {(char)('0' + code / 100 % 10), (char)('0' + code / 10 % 10),
+			     (char)('0' + code % 10), ' '};
 
-	(void)snprintf(head, sizeof(head), "%u ", code);
-	smtps_write(s, head);
+	write_octets(s, head, sizeof(head));
 	write_clean(s, text);
 	smtps_write(s, "\r\n");
 }

@@ -51,6 +51,30 @@ static bool is_special(uint8_t c)
 	return c == '\r' || c == '\n' || c == '\0';
 }
 
+/* How many ordinary octets there are before the first CR, LF or NUL. Each search ends where the one
+ * before it did, so that only octets which are taken, or end the session, are looked at. */
+static size_t run_of(struct slice in)
+{
+	in.n = slice_find(in, '\r');
+	in.n = slice_find(in, '\n');
+	return slice_find(in, '\0');
+}
+
+/* From the start of a line: octets of whole lines that are passed on as they are. 0: look closer.
+ */
+static size_t plain_lines(const struct smtps *s, struct slice in)
+{
+	size_t n = 0;
+
+	while (n < in.n && (!s->dots || in.p[n] != '.')) {
+		size_t end = n + run_of(slice_from(in, n));
+		if (in.n - end < 2 || in.p[end] != '\r' || in.p[end + 1] != '\n')
+			break;
+		n = end + 2;
+	}
+	return n;
+}
+
 /* Ordinary octets at the start of `in`: how many were taken; 0 and TEXT_FULL: no room. */
 static enum text_status feed_run(struct smtps *s, struct slice in, size_t *n)
 {
@@ -66,8 +90,7 @@ static enum text_status feed_run(struct smtps *s, struct slice in, size_t *n)
 	}
 	if (room == 0)
 		return TEXT_FULL;
-	while (*n < in.n && *n < room && !is_special(in.p[*n]))
-		(*n)++;
+	*n = run_of(slice_first(in, room));
 	emit(s, in.p, *n);
 	s->state = TEXT_IN_LINE;
 	return TEXT_MORE;
@@ -110,7 +133,12 @@ enum text_status smtps_text_feed(struct smtps *s, struct slice in, size_t *used)
 	while (*used < in.n && status == TEXT_MORE) {
 		struct slice rest = slice_from(in, *used);
 		size_t n = 1;
-		if (is_special(rest.p[0]))
+		size_t whole =
+		    s->state == TEXT_LINE_START ? plain_lines(s, slice_first(rest, room_of(s))) : 0;
+		if (whole > 0) {
+			emit(s, rest.p, whole);
+			n = whole;
+		} else if (is_special(rest.p[0]))
 			status = feed_special(s, rest.p[0]);
 		else
 			status = feed_run(s, rest, &n);
