@@ -235,6 +235,103 @@ static void feed_line(struct smtps *s, const char *head, size_t n, const char *t
 	buf_free(&line);
 }
 
+/* ---- one piece gives what its octets give one by one ---- */
+
+struct outcome {
+	enum smtps_want want;
+	enum smtps_end end;
+	struct buf text, output;
+};
+
+static void feed(struct smtps *s, struct slice text, size_t piece)
+{
+	for (; text.n > 0 && smtps_want(s) == SMTPS_WANT_READ; text = slice_from(text, piece))
+		smtps_recv(s, slice_first(text, piece));
+}
+
+/* Behind `before` octets of lines that nobody has taken yet. */
+static void take_text(const struct smtps_config *c, size_t before, struct slice text, size_t piece,
+		      struct outcome *out)
+{
+	struct smtps *s = at_text(c);
+
+	for (size_t n; before > 0; before -= n) {
+		n = before < 1003 ? before : before < 2000 ? before / 2 : 1000;
+		feed_line(s, "", n, "\r\n");
+	}
+	feed(s, text, piece);
+	*out = (struct outcome){.want = smtps_want(s), .end = smtps_result(s)};
+	buf_init(&out->text, SIZE_MAX);
+	buf_init(&out->output, SIZE_MAX);
+	buf_add_slice(&out->text, buf_slice(smtps_text(s)));
+	buf_add_slice(&out->output, buf_slice(smtps_output(s)));
+	smtps_free(&s);
+}
+
+static void check_cuts(const struct smtps_config *c, size_t before, struct slice text)
+{
+	struct outcome one, all;
+
+	take_text(c, before, text, 1, &one);
+	for (size_t piece = 2; piece <= text.n; piece++) {
+		take_text(c, before, text, piece, &all);
+		assert_int_equal(all.want, one.want);
+		assert_int_equal(all.end, one.end);
+		assert_true(slice_eq(buf_slice(&all.text), buf_slice(&one.text)));
+		assert_true(slice_eq(buf_slice(&all.output), buf_slice(&one.output)));
+		buf_free(&all.text);
+		buf_free(&all.output);
+	}
+	buf_free(&one.text);
+	buf_free(&one.output);
+}
+
+/* Every text of n octets of those that mean something, and one that does not. */
+static void check_texts(const struct smtps_config *c, size_t before, size_t n)
+{
+	static const char octets[] = {'\r', '\n', '.', 'a', '\0'};
+	char text[8];
+	size_t count = 1;
+
+	for (size_t i = 0; i < n; i++)
+		count *= ROWS(octets);
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0, rest = i; k < n; k++, rest /= ROWS(octets))
+			text[k] = octets[rest % ROWS(octets)];
+		check_cuts(c, before, slice_make(text, n));
+	}
+}
+
+static void test_text_in_pieces(void **state)
+{
+	static const struct smtps_config small = {
+	    .host = "mx.example", .size_max = 4, .rcpts_max = 1, .timeouts = &SMTPS_TIMEOUTS_RFC};
+
+	(void)state;
+	check_texts(&mx, 0, 5);
+	check_texts(&small, 0, 4);
+}
+
+/* At the end of the buffer: nothing goes beyond it, and the same waits. */
+static void test_text_at_the_limit(void **state)
+{
+	enum { TEXT_BUFFER = 128 * 1024 };
+	static const struct smtps_config small = {.host = "mx.example",
+						  .size_max = TEXT_BUFFER - 2,
+						  .rcpts_max = 1,
+						  .timeouts = &SMTPS_TIMEOUTS_RFC};
+	static const char *const text[] = {"a\r\nbc\r\n", "\r\n\r\n.a\r\n", "ab\r\n.\r\n",
+					   "abcdefgh",    "a\r\n.\r\n",     "ab\nc\r\n"};
+
+	(void)state;
+	for (size_t left = 0; left < 8; left++) {
+		for (size_t i = 0; i < ROWS(text); i++) {
+			check_cuts(&mx, TEXT_BUFFER - left, slice_str(text[i]));
+			check_cuts(&small, TEXT_BUFFER - left, slice_str(text[i]));
+		}
+	}
+}
+
 static void test_long_lines(void **state)
 {
 	static const struct {
@@ -388,6 +485,8 @@ int main(void)
 	    cmocka_unit_test(test_early_behind_half_a_reply),
 	    cmocka_unit_test(test_drain),
 	    cmocka_unit_test(test_input_is_bounded),
+	    cmocka_unit_test(test_text_in_pieces),
+	    cmocka_unit_test(test_text_at_the_limit),
 	    cmocka_unit_test(test_long_lines),
 	    cmocka_unit_test(test_flood),
 	    cmocka_unit_test(test_password_is_wiped),
