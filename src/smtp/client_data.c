@@ -5,8 +5,23 @@
  */
 #include "smtp/client_int.h"
 
+/* DATA was with the RCPTs and none of them was accepted. Each has its reply; what the host says to
+ * DATA changes none. Should it wait for a text now, it waits in vain: without the final dot it has
+ * nothing. */
+static void nobody_to_write_to(struct smtpc *c, const struct reply *r)
+{
+	if (r->code / 100 == 3)
+		smtpc_abort(c, SMTPC_DONE);
+	else
+		smtpc_next_transaction(c);
+}
+
 void smtpc_on_data(struct smtpc *c, const struct reply *r)
 {
+	if (c->accepted == 0) {
+		nobody_to_write_to(c, r);
+		return;
+	}
 	if (r->code == 354) {
 		c->body_offset = 0;
 		c->told = 0;

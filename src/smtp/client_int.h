@@ -57,6 +57,7 @@ struct smtpc {
 	size_t *batch;      /* the transaction: indices of its recipients */
 	size_t nbatch;
 	size_t answered; /* recipients of the batch whose reply has come */
+	bool data_out;   /* DATA went with its RCPTs */
 	size_t accepted;
 	size_t
 	    told; /* LMTP, after the final dot: recipients of the batch before this are settled */

@@ -41,6 +41,7 @@ static void start_transaction(struct smtpc *c)
 	    .envid = c->cap.dsn ? m->envid : NULL,
 	};
 	c->taken = false;
+	c->data_out = false;
 	command_mail(&c->out, m->reverse_path, &p);
 	c->expected++;
 	smtpc_enter(c, PHASE_MAIL);

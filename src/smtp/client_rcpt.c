@@ -12,12 +12,21 @@ static void send_rcpt(struct smtpc *c, size_t nth)
 	c->expected++;
 }
 
-/* With PIPELINING (RFC 2920) all of the transaction, otherwise the next one. */
+/*
+ * With PIPELINING (RFC 2920) all of the transaction, otherwise the next one. A host that took a
+ * message over this connection gets DATA along with them: it is likely to take the next one, too.
+ * Where nobody was accepted it refuses DATA (s3.1), or client_data.c ends the session.
+ */
 void smtpc_send_rcpts(struct smtpc *c)
 {
 	size_t end = c->cap.pipelining ? c->nbatch : c->answered + 1;
 	for (size_t i = c->answered; i < end; i++)
 		send_rcpt(c, i);
+	c->data_out = c->cap.pipelining && c->further;
+	if (c->data_out) {
+		command_data(&c->out);
+		c->expected++;
+	}
 	if (!buf_ok(&c->out))
 		smtpc_abort(c, SMTPC_LOCAL);
 }
@@ -75,6 +84,8 @@ void smtpc_on_rcpt(struct smtpc *c, const struct reply *r)
 	if (c->answered < c->nbatch) {
 		if (!c->cap.pipelining)
 			smtpc_send_rcpts(c);
+	} else if (c->data_out) {
+		c->phase = PHASE_DATA;
 	} else if (c->accepted > 0) {
 		smtpc_enter(c, PHASE_DATA);
 	} else {

@@ -188,6 +188,66 @@ static void stale_rows(void **state)
 	run_free(&r);
 }
 
+struct data_row {
+	const char *what;
+	const char *said; /* to MAIL, RCPT and DATA in one go; the text if there is a 354 */
+	enum rcpt_state state;
+	enum smtpc_want want;
+	bool text, quit;
+};
+
+/* RFC 2920 s3.1: DATA may be the last of a group, and what then was accepted decides. */
+static const struct data_row datas[] = {
+    {"taken", "250 ok\r\n250 ok\r\n354 go\r\n", RCPT_ACCEPTED, SMTPC_WANT_READ, true, false},
+    {"nobody, refused", "250 ok\r\n550 who\r\n503 no\r\n", RCPT_REJECTED, SMTPC_WANT_READ, false,
+     true},
+    {"nobody, go on", "250 ok\r\n450 later\r\n354 go\r\n", RCPT_DEFERRED, SMTPC_WANT_CLOSE, false,
+     false},
+    {"nobody, nonsense", "250 ok\r\n550 who\r\n250 ok\r\n", RCPT_REJECTED, SMTPC_WANT_READ, false,
+     true},
+    {"DATA refused", "250 ok\r\n250 ok\r\n451 later\r\n", RCPT_DEFERRED, SMTPC_WANT_READ, false,
+     true},
+    {"MAIL refused", "550 no\r\n503 no\r\n503 no\r\n", RCPT_REJECTED, SMTPC_WANT_READ, false, true},
+    {"MAIL refused, go on", "550 no\r\n503 no\r\n354 go\r\n", RCPT_REJECTED, SMTPC_WANT_READ, false,
+     true},
+    {"421 to DATA", "250 ok\r\n250 ok\r\n421 bye\r\n", RCPT_ACCEPTED, SMTPC_WANT_CLOSE, false,
+     false},
+};
+
+static void data_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(datas); i++) {
+		const struct data_row *d = &datas[i];
+		struct run r;
+		run_init(&r, SMTPC_TLS_NONE);
+		r.message.nrcpt = 1;
+		r.config.keep = true;
+		run_start(&r);
+		say(&r, "220 mx\r\n");
+		say(&r, "250-mx\r\n250 PIPELINING\r\n");
+		say(&r, "250 ok\r\n250 ok\r\n");
+		say(&r, "354 go\r\n");
+		say(&r, "250 ok\r\n");
+		assert_true(logged(&r, "RCPT TO:<alice@example.org>\r\nDATA\r\nSubject"));
+		next_message(&r);
+		assert_string_equal(buf_cstr(&r.log), "MAIL FROM:<sender@client.example>\r\n"
+						      "RCPT TO:<dora@example.org>\r\nDATA\r\n");
+		say(&r, d->said);
+		if (smtpc_want(r.c) != d->want || r.rcpt[0].state != d->state)
+			fail_msg("%s: want %d, state %d", d->what, (int)smtpc_want(r.c),
+				 (int)r.rcpt[0].state);
+		assert_int_equal(logged(&r, "\r\n.\r\n"), d->text);
+		assert_int_equal(logged(&r, "QUIT"), d->quit);
+		if (d->text)
+			say(&r, "250 ok\r\n");
+		assert_int_equal(r.rcpt[0].state == RCPT_SENT, d->text);
+		assert_int_equal(smtpc_want(r.c) == SMTPC_WANT_IDLE, d->text);
+		assert_false(smtpc_was_stale(r.c));
+		run_free(&r);
+	}
+}
+
 /* What the host declared still holds for the next message. */
 static void next_too_big(void **state)
 {
@@ -213,10 +273,10 @@ static void next_too_big(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(kept),         cmocka_unit_test(keep_rows),
-	    cmocka_unit_test(never_kept),   cmocka_unit_test(kept_after_reset),
-	    cmocka_unit_test(idle_ends),    cmocka_unit_test(stale_rows),
-	    cmocka_unit_test(next_too_big),
+	    cmocka_unit_test(kept),       cmocka_unit_test(keep_rows),
+	    cmocka_unit_test(never_kept), cmocka_unit_test(kept_after_reset),
+	    cmocka_unit_test(idle_ends),  cmocka_unit_test(stale_rows),
+	    cmocka_unit_test(data_rows),  cmocka_unit_test(next_too_big),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
