@@ -49,6 +49,7 @@ struct pending_fd {
 struct channel {
 	struct loop *loop;
 	struct loop_io *io;
+	struct loop_deferred *flush; /* what was queued goes out at the end of this turn */
 	int fd;
 	enum role self, peer;
 	channel_cb *cb;
@@ -128,6 +129,8 @@ static void drop_output(struct channel *c)
 static void release(struct channel *c)
 {
 	loop_io_free(&c->io);
+	if (c->flush != NULL)
+		loop_defer_cancel(&c->flush);
 	for (size_t i = 0; i < c->nin_fd; i++)
 		close(c->in_fd[i]);
 	drop_output(c);
@@ -214,6 +217,8 @@ static void fill_header(struct channel *c, uint32_t payload, bool with_fd)
 	h[5] = (uint8_t)type;
 }
 
+static void on_flush(void *arg);
+
 bool channel_send(struct channel *c, int fd)
 {
 	const struct rule *r = &rules[c->draft_type];
@@ -230,7 +235,10 @@ bool channel_send(struct channel *c, int fd)
 	fill_header(c, (uint32_t)payload, fd >= 0);
 	buf_add_slice(&c->out, buf_slice(&c->draft));
 	c->queued += buf_len(&c->draft);
-	loop_io_want(c->io, LOOP_READ | LOOP_WRITE);
+	if (c->flush == NULL)
+		c->flush = loop_defer(c->loop, on_flush, c);
+	if (c->flush == NULL) /* out of memory: the socket says when */
+		loop_io_want(c->io, LOOP_READ | LOOP_WRITE);
 	return true;
 }
 
@@ -280,8 +288,10 @@ static void write_out(struct channel *c)
 		ssize_t n = send_some(c);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
+		if (n < 0 && errno == EAGAIN) {
+			loop_io_want(c->io, LOOP_READ | LOOP_WRITE);
 			return;
+		}
 		if (n < 0) {
 			cannot_write(c, errno);
 			return;
@@ -290,6 +300,15 @@ static void write_out(struct channel *c)
 		c->written += (uint64_t)n;
 	}
 	loop_io_want(c->io, LOOP_READ);
+}
+
+/* Calls nobody back: a peer that is gone shows when it is read. */
+static void on_flush(void *arg)
+{
+	struct channel *c = arg;
+	c->flush = NULL;
+	if (!c->dead)
+		write_out(c);
 }
 
 /* --- Input --- */
