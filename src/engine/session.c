@@ -21,13 +21,16 @@
 
 enum {
 	READ_CHUNK = 32768,
-	WIRE_MAX = 512 * 1024,   /* ciphertext or clear text waiting for the socket */
-	WIRE_ENOUGH = 64 * 1024, /* more is made only below this */
+	WIRE_MAX = 512 * 1024,    /* ciphertext or clear text waiting for the socket */
+	WIRE_ENOUGH = 64 * 1024,  /* more is made only below this */
+	TOGETHER_MAX = 16 * 1024, /* a text up to this goes out in one piece with its final dot */
 	ERROR_MAX = 256,
 	/* Many hosts count; and a certificate that expires, or a host that is taken out of
 	   service, must not live on in an old connection. */
 	CARRIED_MAX = 100,   /* messages over one connection */
 	AGE_MAX_MS = 300000, /* of a connection that takes another message */
+	/* A connection that served again is likely to do so soon: so long it keeps its buffers. */
+	REST_AFTER_MS = 500,
 };
 
 /* The permission to end the message. */
@@ -53,6 +56,7 @@ struct session {
 	enum duty duty;
 	struct pool_place place;
 	bool reused;       /* not the first message of this connection */
+	bool awake;        /* idle, with its buffers */
 	unsigned carried;  /* messages so far, without the present one */
 	uint64_t since_ms; /* of the connection */
 	struct session_request request;
@@ -62,6 +66,7 @@ struct session {
 	bool connected;
 	bool eof;
 	enum dot dot;
+	bool together;     /* the text waits for the permission to end it */
 	uint64_t progress; /* of the machine when the timer was set */
 	int fd;
 	struct loop_io *io;
@@ -122,14 +127,16 @@ static void rest(struct session *s)
 
 static void wait_idle(struct session *s)
 {
-	rest(s);
 	s->duty = DUTY_IDLE;
+	s->awake = s->reused && s->engine->keep_ms > REST_AFTER_MS;
 	s->request = (struct session_request){.body = {.fd = -1}};
 	s->cb = NULL;
 	s->carried++;
 	pool_put(&s->engine->pool, &s->place);
 	loop_io_want(s->io, LOOP_READ);
-	loop_timer_set(s->timer, s->engine->keep_ms);
+	if (!s->awake)
+		rest(s);
+	loop_timer_set(s->timer, s->awake ? REST_AFTER_MS : s->engine->keep_ms);
 }
 
 /* Out of the pool for good. */
@@ -265,6 +272,22 @@ static bool body_at(struct session *s, uint8_t *chunk, size_t room, struct slice
 	return true;
 }
 
+static void ask_for_dot(struct session *s)
+{
+	s->dot = DOT_ASKED;
+	s->request.before_dot(s->request.before_dot_arg);
+}
+
+/* All of a small text is with the machine and nothing of it has left: the end of it is all that a
+ * peer could wait for. */
+static bool is_small_and_whole(const struct session *s)
+{
+	uint64_t size = s->request.smtp.message->size;
+	return s->request.before_dot != NULL && s->dot == DOT_UNASKED && size <= TOGETHER_MAX &&
+	       smtpc_want(s->smtp) == SMTPC_WANT_BODY && smtpc_body_offset(s->smtp) == size &&
+	       buf_len(&s->wire) == 0;
+}
+
 static void feed_body(struct session *s)
 {
 	uint8_t chunk[SMTPC_BODY_CHUNK / 2];
@@ -274,13 +297,15 @@ static void feed_body(struct session *s)
 		return;
 	}
 	if (text.n == 0 && s->request.before_dot != NULL && s->dot == DOT_UNASKED) {
-		s->dot = DOT_ASKED;
-		s->request.before_dot(s->request.before_dot_arg);
+		ask_for_dot(s);
 		return;
 	}
 	smtpc_body(s->smtp, text);
 	if (text.n == 0)
 		s->dot = DOT_UNASKED; /* a further transaction of this session asks again */
+	s->together = text.n > 0 && is_small_and_whole(s);
+	if (s->together)
+		ask_for_dot(s);
 }
 
 /* --- TLS --- */
@@ -382,7 +407,7 @@ static void message_ended(struct session *s)
 		start_afresh(s);
 	} else if (smtpc_want(s->smtp) == SMTPC_WANT_IDLE) {
 		s->duty = DUTY_REPORT;
-		loop_io_want(s->io, 0);
+		loop_io_want(s->io, LOOP_READ); /* see on_io: for one turn of the loop */
 		loop_timer_set(s->timer, 0);
 	} else {
 		part(s);
@@ -398,6 +423,8 @@ static void pump(struct session *s)
 			message_ended(s);
 			return;
 		}
+		if (s->together)
+			break;
 		move_output(s);
 		flush(s);
 		if (s->stage == STAGE_OVER || smtpc_result(s->smtp) != SMTPC_RUNNING)
@@ -458,6 +485,8 @@ static void on_idle_io(struct session *s)
 static void on_io(void *arg, unsigned ready)
 {
 	struct session *s = arg;
+	if (s->duty == DUTY_REPORT) /* heard when it waits, in a moment */
+		return;
 	if (s->duty == DUTY_IDLE) {
 		on_idle_io(s);
 		return;
@@ -471,12 +500,23 @@ static void on_io(void *arg, unsigned ready)
 	pump(s);
 }
 
+static void on_idle_timer(struct session *s)
+{
+	if (s->awake) {
+		s->awake = false;
+		rest(s);
+		loop_timer_set(s->timer, s->engine->keep_ms - REST_AFTER_MS);
+		return;
+	}
+	pool_remove(&s->engine->pool, &s->place);
+	leave(&s->place);
+}
+
 static void on_timer(void *arg)
 {
 	struct session *s = arg;
 	if (s->duty == DUTY_IDLE) {
-		pool_remove(&s->engine->pool, &s->place);
-		leave(&s->place);
+		on_idle_timer(s);
 		return;
 	}
 	if (s->duty == DUTY_REPORT) {
@@ -506,10 +546,14 @@ void session_finish_text(struct session *s, bool go)
 	if (s->dot != DOT_ASKED || s->stage == STAGE_OVER)
 		return;
 	s->dot = DOT_ALLOWED;
-	if (go)
-		pump(s);
-	else
+	if (!go) {
 		fail_local(s, "the attempt could not be recorded before the end of the message");
+		return;
+	}
+	if (s->together)
+		feed_body(s);
+	s->together = false;
+	pump(s);
 }
 
 /* --- The start --- */
@@ -578,6 +622,7 @@ static struct session *take_kept(struct engine *e, const struct pool_place *like
 	s->reused = true;
 	s->duty = DUTY_MESSAGE;
 	s->dot = DOT_UNASKED;
+	s->together = false;
 	return s;
 }
 

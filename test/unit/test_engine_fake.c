@@ -81,9 +81,10 @@ static void answer(struct fake_connection *c, const char *verb)
 		if (++c->said[i] == r->nth || r->nth == 0)
 			reply = r->reply;
 	}
+	c->mute = c->mute || (reply != NULL && reply[0] == '\0');
 	if (reply == NULL)
 		fake_hang_up(c);
-	else
+	else if (!c->mute)
 		fake_say(c, reply);
 }
 

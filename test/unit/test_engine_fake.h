@@ -13,13 +13,13 @@ enum { FAKE_CONNECTIONS = 32, FAKE_RULES = 4 };
 struct fake_rule {
 	int connection, nth;
 	const char *verb;  /* "greeting", "EHLO", "MAIL", ..., "." for the end of the text */
-	const char *reply; /* with its CRLF; "": silence; NULL: close without a word */
+	const char *reply; /* with its CRLF; "": silence from here on; NULL: close without a word */
 };
 
 struct fake_connection {
 	struct fake *fake;
 	int fd, number;
-	bool open, text;
+	bool open, text, mute;
 	struct loop_io *io;
 	struct tlss *tls;
 	struct buf line;  /* not yet a whole line */

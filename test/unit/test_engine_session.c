@@ -367,6 +367,70 @@ static void dot_allowed(void **state)
 	end(f);
 }
 
+/* A small text waits for the permission to end it, a large one does not. */
+static void text_and_dot(void **state)
+{
+	static char large[65536];
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof(large); i++)
+		large[i] = "0123456\r\n"[i % 9];
+	for (int small = 0; small < 2; small++) {
+		struct job j;
+		begin(f, KEEP_MS);
+		job_init(f, &j);
+		j.finish_later = true;
+		j.request.before_dot = on_dot;
+		j.request.before_dot_arg = &j;
+		if (!small) {
+			j.message.size = 9 * 7000;
+			j.request.body.bytes = slice_make(large, 9 * 7000);
+		}
+		job_start(&j);
+		run_for(f, PATIENCE_MS); /* up to the question */
+		run_for(f, 50);
+		assert_int_equal(j.dots, 1);
+		assert_int_equal(fake_heard(&f->fake.connection[0], small ? "hello" : "0123456"),
+				 !small);
+		session_finish_text(j.session, true);
+		job_wait(&j);
+		assert_int_equal(j.outcome.reason, REASON_OK);
+		assert_int_equal(fake_messages(&f->fake), 1);
+		assert_true(
+		    fake_heard(&f->fake.connection[0], small ? "hello\n.\n" : "0123456\n.\n"));
+		end(f);
+	}
+}
+
+/* Hung up on, or refused, while a small text waits: nothing is in doubt. */
+static void lost_before_dot(void **state)
+{
+	struct fixture *f = *state;
+	for (int words = 0; words < 2; words++) {
+		struct job j;
+		begin(f, KEEP_MS);
+		job_init(f, &j);
+		j.finish_later = true;
+		j.request.before_dot = on_dot;
+		j.request.before_dot_arg = &j;
+		job_start(&j);
+		run_for(f, PATIENCE_MS);
+		assert_int_equal(j.dots, 1);
+		if (words)
+			fake_say(&f->fake.connection[0], "452 4.3.1 full\r\n");
+		else
+			fake_hang_up(&f->fake.connection[0]);
+		run_for(f, 20);
+		if (words)
+			session_finish_text(j.session, true);
+		job_wait(&j);
+		assert_int_equal(j.outcome.reason, words ? REASON_OK : REASON_CONNECTION_LOST);
+		assert_int_equal(j.rcpt.state, words ? RCPT_DEFERRED : RCPT_ACCEPTED);
+		assert_int_equal(fake_messages(&f->fake), 0);
+		assert_int_equal(f->engine->pool.n, 0);
+		end(f);
+	}
+}
+
 static void dot_forbidden(void **state)
 {
 	struct fixture *f = *state;
@@ -540,6 +604,11 @@ static const struct dead_row deads[] = {
     {"closed after a reply", {1, 2, "RCPT", NULL}, 1, true, REASON_CONNECTION_LOST},
     {"421 after a reply", {1, 2, "RCPT", "421 bye\r\n"}, 1, true, REASON_SMTP_DEFERRED},
     {"closed before the text", {1, 2, "DATA", NULL}, 1, true, REASON_CONNECTION_LOST},
+    {"nobody there, DATA taken all the same",
+     {1, 2, "RCPT", "550 5.1.1 who\r\n"},
+     1,
+     true,
+     REASON_OK},
     {"never twice", {1, 2, ".", NULL}, 1, true, REASON_LOST_AFTER_DATA},
 };
 
@@ -560,9 +629,14 @@ static void dead_rows(void **state)
 			fail_msg("%s: %s", d->what, reason_name(j.outcome.reason));
 		run_for(f, 20);
 		assert_int_equal(f->fake.n, d->connections);
-		assert_int_equal(j.rcpt.state == RCPT_SENT, d->reason == REASON_OK);
-		assert_int_equal(j.dots, d->reason == REASON_OK || strcmp(d->rule.verb, ".") == 0);
-		if (d->reason == REASON_OK)
+		bool rejected = j.rcpt.state == RCPT_REJECTED;
+		bool sent = d->reason == REASON_OK && !rejected;
+		assert_int_equal(rejected, d->rule.reply != NULL && d->rule.reply[0] == '5');
+		assert_int_equal(j.rcpt.state == RCPT_SENT, sent);
+		assert_int_equal(j.dots, sent || strcmp(d->rule.verb, ".") == 0);
+		assert_int_equal(f->fake.connection[0].messages,
+				 1 + (strcmp(d->rule.verb, ".") == 0));
+		if (sent)
 			assert_int_equal(f->fake.connection[1].messages, 1);
 		end(f);
 	}
@@ -652,6 +726,7 @@ int main(void)
 	    cmocka_unit_test(good_and_closed),     cmocka_unit_test(refused),
 	    cmocka_unit_test(connect_timeout),     cmocka_unit_test(end_rows),
 	    cmocka_unit_test(freed_while_running), cmocka_unit_test(dot_allowed),
+	    cmocka_unit_test(text_and_dot),        cmocka_unit_test(lost_before_dot),
 	    cmocka_unit_test(dot_forbidden),       cmocka_unit_test(kept),
 	    cmocka_unit_test(at_most_so_many),     cmocka_unit_test(other_terms),
 	    cmocka_unit_test(never_after_trouble), cmocka_unit_test(closed_while_idle),
