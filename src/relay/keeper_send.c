@@ -16,6 +16,7 @@ enum {
 	FIRST_JOB_LEVELS = 3,
 	LOOK_BUSY_PER_MS = 16,
 	LOOK_WAIT_MAX_MS = 1000,
+	JOBS_SLACK = 8, /* more than another courier: still about as busy */
 };
 
 /* --- Flights --- */
@@ -76,14 +77,25 @@ struct flight *keeper_land(struct keeper *k, int64_t delivery)
 	return f;
 }
 
-/* The courier that has an open connection, if the scheduler names one and it is still there. */
-static struct peer *preferred_courier(struct keeper *k, uint32_t number, struct peer *otherwise)
+static struct peer *courier_by_number(struct keeper *k, uint32_t number)
 {
 	for (struct peer *p = k->peer; p != NULL && number != 0; p = p->next) {
 		if (p->role == ROLE_COURIER && !p->leaving && p->number == number)
 			return p;
 	}
-	return otherwise;
+	return NULL;
+}
+
+/* The courier that has an open connection; else the last one, which can resume its session, unless
+ * it has much more to do than the idlest. */
+static struct peer *preferred_courier(struct keeper *k, const struct sched_wish *w,
+				      struct peer *idlest)
+{
+	struct peer *open = courier_by_number(k, w->courier);
+	struct peer *last = open == NULL ? courier_by_number(k, w->last) : NULL;
+	if (open != NULL)
+		return open;
+	return last != NULL && last->jobs <= idlest->jobs + JOBS_SLACK ? last : idlest;
 }
 
 static struct peer *idlest_courier(struct keeper *k)
@@ -372,7 +384,7 @@ void keeper_schedule(struct keeper *k)
 		else if (w.kind == SCHED_WISH_DESTINATIONS)
 			wish_destinations(k, &w, now);
 		else if (keeper_group(k))
-			wish_start(k, &w, preferred_courier(k, w.courier, courier), now);
+			wish_start(k, &w, preferred_courier(k, &w, courier), now);
 		else
 			break;
 		if (store_health(k->store) != STORE_OK)

@@ -29,10 +29,12 @@ enum dest_state {
 	DEST_PROBING, /* that one is under way */
 };
 
+/* Open connections of one courier that nobody uses. */
 struct idle {
 	uint32_t courier; /* 0: none */
+	uint32_t n;
 	uint64_t policy;
-	int64_t until;
+	int64_t until; /* of the last one: older ones may have gone */
 };
 
 struct dest {
@@ -55,6 +57,7 @@ struct dest {
 	uint32_t epoch;             /* counts back-offs and halvings: older news is no news */
 	int64_t back_off_until;
 	struct idle idle[SCHED_IDLE_MAX];
+	uint32_t last_courier; /* that was told "sent"; 0: none */
 };
 
 struct sched {

@@ -245,17 +245,23 @@ static uint32_t pick(struct sched *s)
 	return NIL;
 }
 
+/* Of the courier that was the last to put one down. */
 static uint32_t take_idle(struct sched *s, struct dest *d, uint64_t policy)
 {
+	struct idle *best = NULL;
+
 	for (size_t i = 0; i < SCHED_IDLE_MAX; i++) {
 		struct idle *c = &d->idle[i];
-		if (c->courier == 0 || c->policy != policy || c->until <= s->now)
-			continue;
-		uint32_t courier = c->courier;
-		c->courier = 0;
-		return courier;
+		if (c->courier != 0 && c->policy == policy && c->until > s->now &&
+		    (best == NULL || c->until > best->until))
+			best = c;
 	}
-	return 0;
+	if (best == NULL)
+		return 0;
+	uint32_t courier = best->courier;
+	if (--best->n == 0)
+		best->courier = 0;
+	return courier;
 }
 
 static bool wish_start(struct sched *s, struct sched_wish *out)
@@ -272,6 +278,7 @@ static bool wish_start(struct sched *s, struct sched_wish *out)
 	    .destination = d->id,
 	    .probe = d->state == DEST_PROBE,
 	    .courier = take_idle(s, d, e->policy),
+	    .last = d->last_courier,
 	};
 	entry_unlink(s, d->head);
 	e->running = true;
@@ -352,19 +359,32 @@ void sched_started(struct sched *s, int64_t delivery, uint32_t courier)
 		s->entry[e].courier = courier;
 }
 
+/* The place of this courier, else a free one, else the one that will be void first. */
+static struct idle *place_of(const struct sched *s, struct dest *d, const struct entry *e)
+{
+	struct idle *at = &d->idle[0];
+
+	for (size_t i = 0; i < SCHED_IDLE_MAX; i++) {
+		struct idle *c = &d->idle[i];
+		if (c->courier == e->courier && c->policy == e->policy)
+			return c;
+		if (c->until <= s->now)
+			c->courier = 0;
+		if (c->courier == 0 ? at->courier != 0 : at->courier != 0 && c->until < at->until)
+			at = c;
+	}
+	return at;
+}
+
 static void keep_idle(struct sched *s, struct dest *d, const struct entry *e, int64_t until)
 {
 	if (e->courier == 0 || until <= s->now)
 		return;
-	struct idle *at = &d->idle[0];
-	for (size_t i = 1; i < SCHED_IDLE_MAX; i++) {
-		bool freer = d->idle[i].courier == 0
-				 ? at->courier != 0
-				 : at->courier != 0 && d->idle[i].until < at->until;
-		if (freer)
-			at = &d->idle[i];
-	}
-	*at = (struct idle){.courier = e->courier, .policy = e->policy, .until = until};
+	struct idle *at = place_of(s, d, e);
+	bool same = at->courier == e->courier && at->policy == e->policy && at->until > s->now;
+	uint32_t n = same ? at->n + 1 : 1;
+	*at = (struct idle){.courier = e->courier, .n = n, .policy = e->policy, .until = until};
+	d->last_courier = e->courier;
 }
 
 static void judge_delivery(const struct sched *s, const struct entry *e, bool pending,
@@ -485,6 +505,8 @@ void sched_courier_gone(struct sched *s, uint32_t courier)
 			if (s->dest[i].idle[k].courier == courier)
 				s->dest[i].idle[k].courier = 0;
 		}
+		if (s->dest[i].last_courier == courier)
+			s->dest[i].last_courier = 0;
 	}
 }
 

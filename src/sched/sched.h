@@ -57,7 +57,7 @@ enum {
 	SCHED_LOOKAHEAD_MAX = 1024,
 	SCHED_SLOTS_MAX = 1 << 16,
 	SCHED_COST_MAX = 16, /* of one delivery; a larger one counts as this */
-	SCHED_IDLE_MAX = 4,  /* open connections remembered of one destination */
+	SCHED_IDLE_MAX = 4,  /* couriers remembered that have open connections to one destination */
 };
 
 struct sched_config {
@@ -132,8 +132,9 @@ struct sched_wish {
 	int64_t delivery;    /* START */
 	int64_t destination; /* START, DELIVERIES */
 	bool probe;          /* START: the first one after a back-off */
-	uint32_t courier;    /* START: has an open connection on equal terms; 0: any courier */
-	uint32_t max;        /* DELIVERIES, DESTINATIONS: so many at most */
+	uint32_t courier;    /* START: has an open connection on equal terms; 0: nobody has */
+	uint32_t last; /* START: was the last to talk to it, and may resume its session; 0: none */
+	uint32_t max;  /* DELIVERIES, DESTINATIONS: so many at most */
 	uint32_t
 	    per_sender; /* DELIVERIES, and those of DESTINATIONS: so many of one sender at most */
 };

@@ -417,6 +417,49 @@ static void connections_are_used_again(void **state)
 	sched_free(&s);
 }
 
+/* As many as were put down, at the courier that did so last; then whoever talked to it last. */
+static void connections_are_counted(void **state)
+{
+	struct sched_config c = SCHED_CONFIG_DEFAULT;
+	struct sched_wish w;
+	static const uint32_t put_down[] = {7, 8, 7, 8, 8, 7, 7, 8, 7, 7, 7, 8};
+	enum { N = sizeof(put_down) / sizeof(put_down[0]) };
+	uint32_t sevens = 0, eights = 0;
+	(void)state;
+	c.start = N;
+	struct sched *s = sched_new(&c, 1);
+	for (int64_t id = 1; id <= N; id++)
+		due(s, 2 * id, 9, 1, 1, SCHED_TAKEN);
+	for (int64_t id = 1; id <= N; id++) {
+		sched_next(s, 0, &w);
+		assert_int_equal(w.delivery, 2 * id);
+		assert_int_equal(w.courier, 0);
+		assert_int_equal(w.last, 0);
+		sched_started(s, 2 * id, put_down[id - 1]);
+	}
+	for (int64_t id = 1; id <= N; id++)
+		sent(s, 2 * id, 100 + id);
+	for (int64_t id = 1; id <= N + 1; id++) {
+		due(s, 100 + 2 * id, 9, 1, 1, SCHED_TAKEN);
+		sched_next(s, 50, &w);
+		assert_int_equal(w.delivery, 100 + 2 * id);
+		assert_int_equal(w.last, 8);
+		sevens += w.courier == 7;
+		eights += w.courier == 8;
+		if (id <= 5)
+			assert_int_equal(w.courier, 8);
+	}
+	assert_int_equal(sevens, 7);
+	assert_int_equal(eights, 5);
+	assert_int_equal(w.courier, 0);
+	sched_courier_gone(s, 8);
+	due(s, 200, 9, 1, 1, SCHED_TAKEN);
+	sent(s, 102, 0);
+	sched_next(s, 50, &w);
+	assert_int_equal(w.last, 0);
+	sched_free(&s);
+}
+
 static void a_full_house_makes_room(void **state)
 {
 	struct sched_config c = SCHED_CONFIG_DEFAULT;
@@ -556,6 +599,7 @@ int main(void)
 	    cmocka_unit_test(destinations_take_turns),
 	    cmocka_unit_test(the_last_slots_are_for_the_small),
 	    cmocka_unit_test(connections_are_used_again),
+	    cmocka_unit_test(connections_are_counted),
 	    cmocka_unit_test(a_full_house_makes_room),
 	    cmocka_unit_test(who_had_a_turn_gives_way),
 	    cmocka_unit_test(nonsense_is_ignored),
