@@ -3,6 +3,10 @@
  * Questions to the resolver process and its answers. A question whose resolver goes is put to
  * the next one; when two have gone it is answered with a failed lookup (it may be what they died
  * of): the mail waits, it never goes another way.
+ *
+ * Many messages for one destination ask the same within a moment. A courier uses answers with
+ * records again for that moment, within their TTL; never absences, aliases and failures. The warden
+ * looks anew each time.
  */
 #include "relay/remote.h"
 
@@ -11,7 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOST_MAX = 2 };
+enum {
+	LOST_MAX = 2,
+	HELD_MAX = 256, /* answers at hand: bounds memory */
+	HELD_MS = 1000,
+};
+
+struct held {
+	struct answer *answer;
+	uint64_t until; /* loop_now_ms() */
+};
 
 struct asked {
 	struct remote *remote;
@@ -35,6 +48,7 @@ struct remote {
 	struct asked *open;
 	uint64_t last_id;
 	uint64_t answered, answered_ms;
+	struct held held[HELD_MAX]; /* each at the place that its question leads to */
 };
 
 struct remote *remote_new(struct loop *l, enum role self)
@@ -65,10 +79,59 @@ static void release(struct asked *a)
 	free(a);
 }
 
+/* --- Answers at hand --- */
+
+static struct held *place_of(struct remote *r, const char *name, uint16_t type)
+{
+	uint32_t h = 2166136261u ^ type; /* FNV-1a */
+	for (; *name != '\0'; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return &r->held[(h ^ h >> 16) % HELD_MAX];
+}
+
+/* So many milliseconds it may be used again. */
+static uint64_t holds_for(const struct answer *a)
+{
+	uint64_t ms = HELD_MS;
+	if ((a->status != DNS_SECURE && a->status != DNS_INSECURE) || a->nrr == 0 ||
+	    a->naliases > 0)
+		return 0;
+	for (size_t i = 0; i < a->nrr; i++) {
+		if (a->rr[i].ttl * UINT64_C(1000) < ms)
+			ms = a->rr[i].ttl * UINT64_C(1000);
+	}
+	return ms;
+}
+
+static void hold(struct remote *r, struct answer *a)
+{
+	uint64_t ms = a != NULL && r->self == ROLE_COURIER ? holds_for(a) : 0;
+	if (ms == 0)
+		return;
+	struct held *h = place_of(r, a->name, a->type);
+	answer_unref(&h->answer);
+	*h = (struct held){answer_ref(a), loop_now_ms() + ms};
+}
+
+static struct answer *find_held(struct remote *r, const char *name, uint16_t type)
+{
+	struct held *h = place_of(r, name, type);
+	bool same =
+	    h->answer != NULL && h->answer->type == type && strcmp(h->answer->name, name) == 0;
+	return same && loop_now_ms() < h->until ? answer_ref(h->answer) : NULL;
+}
+
+static void drop_held(struct remote *r)
+{
+	for (size_t i = 0; i < HELD_MAX; i++)
+		answer_unref(&r->held[i].answer);
+}
+
 void remote_free(struct remote **r)
 {
 	if (*r == NULL)
 		return;
+	drop_held(*r);
 	while ((*r)->open != NULL)
 		release((*r)->open);
 	channel_free(&(*r)->channel);
@@ -131,12 +194,16 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 	arena_init(&mem, 65536);
 	struct asked *a =
 	    type == MSG_ANSWER && answered_get(payload, &mem, &x) ? find(r, x.id) : NULL;
+	struct answer *answer = NULL;
 	if (a != NULL && x.packet.n > 0)
-		settle(a, answer_parse(a->name, a->type, x.packet, (enum answer_security)x.security,
-				       x.why));
+		answer = answer_parse(a->name, a->type, x.packet, (enum answer_security)x.security,
+				      x.why);
 	else if (a != NULL)
-		settle(a, answer_failed(a->name, a->type, x.rcode,
-					x.why != NULL ? x.why : "no answer"));
+		answer =
+		    answer_failed(a->name, a->type, x.rcode, x.why != NULL ? x.why : "no answer");
+	hold(r, answer);
+	if (a != NULL)
+		settle(a, answer);
 	arena_free(&mem);
 }
 
@@ -146,6 +213,7 @@ static void on_gone(void *arg, struct channel *c, const char *why)
 	(void)c;
 	(void)why;
 	channel_free(&r->channel);
+	drop_held(r);
 	for (struct asked *a = r->open, *next; a != NULL; a = next) {
 		next = a->next;
 		if (!a->sent || a->deferred != NULL)
@@ -187,6 +255,12 @@ static void *ask(void *self, const char *name, uint16_t type, dns_cb *cb, void *
 		return NULL;
 	}
 	r->open = a;
+	a->answer = find_held(r, name, type);
+	if (a->answer != NULL)
+		a->deferred = loop_defer(r->loop, deliver, a);
+	if (a->deferred != NULL)
+		return a;
+	answer_unref(&a->answer);
 	if (r->channel != NULL)
 		send_question(a);
 	return a;
