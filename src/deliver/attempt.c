@@ -13,6 +13,7 @@ enum { SKIP_TEXT_MAX = 8192 }; /* the words of a resolver can be long */
 enum {
 	ATTEMPT_MEM_MAX = 16 * 1024 * 1024,
 	ATTEMPT_ADDRESSES_MAX = 256,
+	TRIES_FIRST = 4,                                        /* most need one */
 	TRIES_MAX = PLAN_HOSTS_MAX + 2 * ATTEMPT_ADDRESSES_MAX, /* two: with the clear fallback */
 };
 
@@ -23,6 +24,7 @@ struct attempt {
 	struct attempt_rcpt *rcpt;
 	struct attempt_try *try;
 	size_t ntry;
+	size_t room;      /* for so many */
 	size_t host;      /* index in the plan */
 	size_t address;   /* index in the host */
 	size_t addresses; /* tried so far, over all hosts */
@@ -48,7 +50,8 @@ struct attempt *attempt_new(const struct attempt_config *c)
 	arena_init(&a->mem, ATTEMPT_MEM_MAX);
 	a->plan = plan_new(&c->plan);
 	a->rcpt = arena_array(&a->mem, c->message->nrcpt, sizeof(*a->rcpt));
-	a->try = arena_array(&a->mem, TRIES_MAX, sizeof(*a->try));
+	a->room = TRIES_FIRST;
+	a->try = arena_array(&a->mem, a->room, sizeof(*a->try));
 	if (a->plan == NULL || a->rcpt == NULL || a->try == NULL) {
 		attempt_free(&a);
 		return NULL;
@@ -157,9 +160,21 @@ static void collect(struct attempt *a, enum reason r, int by)
 
 /* --- Tries --- */
 
+/* The old ones stay in the arena: whoever points to one may go on. */
+static bool more_room(struct attempt *a)
+{
+	struct attempt_try *more = arena_array(&a->mem, 2 * a->room, sizeof(*more));
+	if (more == NULL)
+		return false;
+	memcpy(more, a->try, a->ntry * sizeof(*more));
+	a->try = more;
+	a->room *= 2;
+	return true;
+}
+
 static struct attempt_try *add_try(struct attempt *a, const struct plan_host *h, enum reason r)
 {
-	if (a->ntry == TRIES_MAX)
+	if (a->ntry == TRIES_MAX || (a->ntry == a->room && !more_room(a)))
 		return NULL;
 	struct attempt_try *t = &a->try[a->ntry++];
 	*t = (struct attempt_try){.host = h->name,
