@@ -108,20 +108,22 @@ static struct slice take_line(struct slice *in)
 	return line;
 }
 
-/* Is a CR followed by something else than LF, or an LF not preceded by CR, or a NUL in this piece
- * of one line? `cr`: the octet before the piece was CR. */
+/* Is every CR of this piece of one line before its LF, or at its end, and LF behind a CR only?
+ * `cr`: the octet before the piece was CR. An LF ends a piece, so that there is one at most. */
 static bool is_crlf_text(struct slice piece, bool cr)
 {
-	for (size_t i = 0; i < piece.n; i++) {
-		if (piece.p[i] == '\0' || cr != (piece.p[i] == '\n'))
-			return false;
-		cr = piece.p[i] == '\r';
-	}
-	return true;
+	bool lf = piece.p[piece.n - 1] == '\n';
+
+	if (cr)
+		return lf && piece.n == 1;
+	size_t at = slice_find(piece, '\r');
+	return lf ? at + 2 == piece.n : at + 1 >= piece.n;
 }
 
 void dotstuff_feed(struct dotstuff *d, struct slice in, struct buf *out)
 {
+	if (slice_find(in, '\0') < in.n)
+		out->failed = true;
 	while (in.n > 0) {
 		struct slice piece = take_line(&in);
 		if (!is_crlf_text(piece, d->cr))
