@@ -106,8 +106,8 @@ struct session_request {
 	bool keep_der;      /* the TLS facts have the certificates themselves */
 	struct body body;
 	/* NULL, or called when the final dot is next: it goes when session_finish_text() is called.
-	 * Of a small text nothing went out yet, it goes along. So somebody can record first that the message may have
-	 * been delivered. */
+	 * Of a small text nothing went out yet, it goes along. So somebody can record first that
+	 * the message may have been delivered. */
 	void (*before_dot)(void *arg);
 	void *before_dot_arg;
 	/* NULL, or called just before the end is told: what the server sent in the handshake, the
