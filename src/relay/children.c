@@ -60,8 +60,11 @@ static bool are_warden_and_ward(const struct child *a, const struct child *b)
 static void connect_new(struct parent *p, struct child *n)
 {
 	for (struct child *c = p->child; c != NULL; c = c->next) {
-		/* An intake that leaves still takes mail. */
-		if (c == n || c->pid == 0 || (c->leaving && c->role != ROLE_INTAKE))
+		/* An intake that leaves still takes mail; a courier that leaves takes none, but
+		 * still asks for what it has. */
+		bool stays = !c->leaving || c->role == ROLE_INTAKE ||
+			     (c->role == ROLE_COURIER && n->role == ROLE_RESOLVER);
+		if (c == n || c->pid == 0 || !stays)
 			continue;
 		bool asks = c->role == ROLE_COURIER || c->role == ROLE_WARDEN;
 		bool related = (n->role == ROLE_KEEPER && (asks || c->role == ROLE_INTAKE)) ||
@@ -243,7 +246,7 @@ bool child_spawn(struct parent *p, enum role role)
 static void on_restart(void *arg)
 {
 	struct child *c = arg;
-	if (c->parent->draining)
+	if (!child_is_wanted(c))
 		return;
 	if (!give_birth(c))
 		loop_timer_set(c->restart, RESTART_MS);
@@ -287,6 +290,15 @@ size_t children_count(const struct parent *p, enum role role)
 	for (const struct child *c = p->child; c != NULL; c = c->next)
 		n += c->role == role && c->pid != 0;
 	return n;
+}
+
+/* Who drains starts nobody anew, except whom couriers wait for: without answers they would not come
+ * to an end. */
+bool child_is_wanted(const struct child *c)
+{
+	const struct parent *p = c->parent;
+	bool asked = c->role == ROLE_RESOLVER && children_count(p, ROLE_COURIER) > 0;
+	return !c->leaving && (!p->draining || asked);
 }
 
 void child_drain(struct child *c)

@@ -76,7 +76,7 @@ static void child_ended(struct child *c, int status)
 	uint64_t lived = loop_now_ms() - c->born_ms;
 	c->pid = 0;
 	channel_free(&c->channel);
-	if (c->leaving || p->draining) {
+	if (!child_is_wanted(c)) {
 		child_remove(c);
 	} else if (!p->started) {
 		/* It said why; what does not start once will not start the next time. */
@@ -113,9 +113,21 @@ static void on_drain_limit(void *arg)
 {
 	struct parent *p = arg;
 	for (struct child *c = p->child; c != NULL; c = c->next) {
-		if (c->pid != 0)
-			kill(c->pid, SIGKILL);
+		char pid[LOG_INT_TEXT];
+		if (c->pid == 0)
+			continue;
+		log_event(p->log, LOG_LEVEL_WARN, "drain-limit", "role", role_name(c->role), "pid",
+			  log_int(pid, c->pid), NULL);
+		kill(c->pid, SIGKILL);
 	}
+}
+
+/* Who comes now is refused at once and not left waiting in a queue that nobody looks at. */
+static void close_listeners(struct parent *p)
+{
+	for (size_t i = 0; i < p->nlistener; i++)
+		close(p->listener[i].fd);
+	p->nlistener = 0;
 }
 
 static void on_sigterm(void *arg)
@@ -128,6 +140,7 @@ static void on_sigterm(void *arg)
 	service_tell(&p->service, "STOPPING=1");
 	loop_timer_set(p->drain_limit, DRAIN_MS);
 	reload_free(&p->reload);
+	close_listeners(p);
 	children_drain(p, ROLE_INTAKE);
 	children_drain(p, ROLE_COURIER);
 	children_drain(p, ROLE_WARDEN);
@@ -227,8 +240,7 @@ static void stop(struct parent *p)
 		child_remove(p->child);
 	}
 	reload_free(&p->reload);
-	for (size_t i = 0; i < p->nlistener; i++)
-		close(p->listener[i].fd);
+	close_listeners(p);
 	if (p->metrics_fd >= 0)
 		close(p->metrics_fd);
 	loop_signal_free(&p->sig_term);

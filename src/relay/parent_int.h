@@ -63,6 +63,7 @@ bool children_spawn(struct parent *p, bool keeper);
 void child_tell_restarts(struct parent *p, enum role role);
 void child_remove(struct child *c);
 size_t children_count(const struct parent *p, enum role role); /* those alive */
+bool child_is_wanted(const struct child *c); /* to be started again when it has died */
 void child_drain(struct child *c);
 void child_retire(struct child *c);
 void children_drain(struct parent *p, enum role role);
