@@ -17,7 +17,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_AT_ONCE = 32, PAUSE_MS = 200, LACKING_MS = 2000, CHAIN_PEM_MAX = 1024 * 1024 };
+enum {
+	ACCEPTS_AT_ONCE = 32,
+	PAUSE_MS = 200,
+	LACKING_MS = 2000,
+	GRACE_MS = 10000, /* for texts under way: a client that drips octets holds up no restart */
+	CHAIN_PEM_MAX = 1024 * 1024,
+};
 
 struct door {
 	struct intake *intake;
@@ -238,6 +244,7 @@ static void close_doors(struct intake *t)
 	for (size_t i = 0; i < t->ndoor; i++) {
 		loop_io_free(&t->door[i].io);
 		loop_timer_free(&t->door[i].pause);
+		close(t->door[i].listener->fd); /* ours; the others have theirs */
 	}
 	t->ndoor = 0;
 	free(t->door);
@@ -252,8 +259,18 @@ static void on_drain(void *self)
 		next = c->next;
 		client_shutdown(c);
 	}
+	loop_timer_set(t->grace, GRACE_MS);
 	if (t->nclient == 0)
 		process_exit(&t->process);
+}
+
+static void on_grace_over(void *arg)
+{
+	struct intake *t = arg;
+	for (struct client *c = t->client, *next; c != NULL; c = next) {
+		next = c->next;
+		client_shutdown_now(c);
+	}
 }
 
 /* Who is connected stays, for as long as they like: only a drain sends them away. */
@@ -352,10 +369,12 @@ static bool start(struct intake *t)
 {
 	t->login_timer = loop_timer_new(t->process.loop, intake_login_turn, t);
 	t->lacking = loop_timer_new(t->process.loop, on_lacking, t);
+	t->grace = loop_timer_new(t->process.loop, on_grace_over, t);
 	uint32_t limit = (uint32_t)t->process.birth.conf->relay_messages_per_minute;
 	if (limit > 0)
 		t->rate = rate_new(limit);
-	if (t->login_timer == NULL || t->lacking == NULL || (limit > 0 && t->rate == NULL))
+	if (t->login_timer == NULL || t->lacking == NULL || t->grace == NULL ||
+	    (limit > 0 && t->rate == NULL))
 		return false;
 	if (getrandom(&t->last_token, sizeof(t->last_token), 0) != (ssize_t)sizeof(t->last_token))
 		return false;
@@ -387,6 +406,7 @@ int intake_main(const struct birth *b)
 	close_doors(t);
 	loop_timer_free(&t->login_timer);
 	loop_timer_free(&t->lacking);
+	loop_timer_free(&t->grace);
 	channel_free(&t->keeper);
 	channel_free(&t->warden);
 	tls_server_free(&t->tls_relay);

@@ -626,6 +626,12 @@ void client_shutdown(struct client *c)
 	pump(c);
 }
 
+void client_shutdown_now(struct client *c)
+{
+	smtps_shutdown_now(c->smtp);
+	pump(c);
+}
+
 struct client *client_new(struct intake *t, const struct listener *l, int fd,
 			  const struct ipaddr *address)
 {

@@ -76,6 +76,7 @@ struct intake {
 	size_t nclient;
 	struct channel *keeper;     /* NULL: none; then */
 	struct loop_timer *lacking; /* asks the parent for one */
+	struct loop_timer *grace;   /* of a drain */
 	struct channel *warden;
 	bool no_starttls; /* the warden says so: relay.smtp offers none (V2) */
 	uint64_t last_token;
@@ -102,8 +103,9 @@ struct client *client_new(struct intake *t, const struct listener *l, int fd,
 			  const struct ipaddr *address); /* takes fd */
 void client_start(struct client *c);
 void client_submitted(struct client *c, uint16_t code, const char *text); /* the keeper's answer */
-void client_shutdown(struct client *c);
-void client_free(struct client *c); /* without telling anybody */
+void client_shutdown(struct client *c);     /* at the end of what it is saying */
+void client_shutdown_now(struct client *c); /* unless we owe it an answer */
+void client_free(struct client *c);         /* without telling anybody */
 
 /* False: refused. `check`: look at the password; else the client is sent away. */
 bool client_login(struct client *c, bool check);

@@ -392,6 +392,17 @@ void smtps_shutdown(struct smtps *s)
 	smtps_pump(s);
 }
 
+void smtps_shutdown_now(struct smtps *s)
+{
+	smtps_shutdown(s);
+	if (s->phase == PHASE_ENDED || s->asked)
+		return;
+	if (s->phase == PHASE_HANDSHAKE)
+		smtps_finish(s, SMTPS_SHUTDOWN);
+	else
+		smtps_reply(s, 421, "4.3.2 Shutting down");
+}
+
 /* ---- what the driver may know ---- */
 
 enum smtps_want smtps_want(const struct smtps *s)

@@ -121,6 +121,8 @@ void smtps_closed(struct smtps *s);
 void smtps_timed_out(struct smtps *s);
 void smtps_shutdown(
     struct smtps *s); /* 421 at the next command border; a text under way is taken */
+void smtps_shutdown_now(
+    struct smtps *s); /* 421 wherever the client is, unless a decision is out: then after it */
 
 enum smtps_question smtps_question(const struct smtps *s);
 /* code 2yz/3yz: yes; the machine writes the code that the command asks for. 4yz, 5yz: no; 421

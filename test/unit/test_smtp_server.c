@@ -329,6 +329,12 @@ static const struct play_row data_row[] = {
      "220, 250, 250 2.1.0, 250 2.1.5, 354, 250 2.0.0, 421 4.3.2",
      "a@b.example" ONE "x\r\ny\r\n",
      SMTPS_SHUTDOWN},
+    {"shutdown inside that does not wait",
+     PLAY_MX,
+     {EHLO, S(MAIL RCPT "DATA\r\n"), S("x\r\n"), S("@stop"), S("@stop-now"), S("y\r\n.\r\n")},
+     "220, 250, 250 2.1.0, 250 2.1.5, 354, 421 4.3.2",
+     NULL,
+     SMTPS_SHUTDOWN},
 };
 
 static const struct play_row small_row[] = {
@@ -438,6 +444,12 @@ static const struct play_row starttls_row[] = {
      PLAY_MX,
      {EHLO, S("STARTTLS\r\n"), S("@stop"), S("@tls")},
      "220, 250, 220 2.0.0, 421 4.3.2",
+     NULL,
+     SMTPS_SHUTDOWN},
+    {"shutdown in the handshake that does not wait",
+     PLAY_MX,
+     {EHLO, S("STARTTLS\r\n"), S("@stop-now")},
+     "220, 250, 220 2.0.0",
      NULL,
      SMTPS_SHUTDOWN},
     {"timeout in the handshake",

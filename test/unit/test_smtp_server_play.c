@@ -181,6 +181,8 @@ static void fly(struct player *p, struct slice flight)
 		smtps_timed_out(p->s);
 	else if (slice_eq_str(flight, "@stop"))
 		smtps_shutdown(p->s);
+	else if (slice_eq_str(flight, "@stop-now"))
+		smtps_shutdown_now(p->s);
 	else
 		send_flight(p, flight);
 	flush(p);

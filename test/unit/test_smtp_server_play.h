@@ -30,10 +30,10 @@ enum { PLAY_FLIGHTS = 16 };
 /*
  * Flights that are events: "@tls" the handshake went well, "@notls" it did not, "@close",
  * "@timeout",
- * "@stop" our shutdown, "@wait" bytes come before the decision about the greeting.
- * The driver's decisions: a local part that begins with "no" is 550, with "later" 450, with "bye"
- * 421; the password is "secret"; a text with "spam" is refused; a helo that begins with "full" has
- * no room.
+ * "@stop" our shutdown, "@stop-now" that does not wait, "@wait" bytes come before the decision
+ * about the greeting. The driver's decisions: a local part that begins with "no" is 550, with
+ * "later" 450, with "bye" 421; the password is "secret"; a text with "spam" is refused; a helo that
+ * begins with "full" has no room.
  */
 struct play_row {
 	const char *name;
