@@ -8,9 +8,12 @@ where the lab's servers put mail.
 """
 
 import collections
+import mmap
 import os
+import pathlib
 import re
 import smtplib
+import struct
 import threading
 import time
 
@@ -102,6 +105,30 @@ def preloading(library, **variables):
     """What stands before the command of a relay that runs with this library in front of the others."""
     sanitizer = "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")     # its runtime wants to be first
     return ("env", f"LD_PRELOAD={library}", f"ASAN_OPTIONS={sanitizer}", *(f"{k}={v}" for k, v in variables.items()))
+
+
+class Page:
+    """What test/live/faults.c reads in every process of the relay."""
+
+    LIBRARY = pathlib.Path(__file__).resolve().parent.parent / "build" / "test" / "live" / "faults.so"
+
+    def __init__(self, name):
+        self.path = report.state() / f"faults-{name}.page"
+        self.path.write_bytes(bytes(mmap.PAGESIZE))
+        with open(self.path, "r+b") as f:
+            self.map = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+
+    def prefix(self):
+        return preloading(self.LIBRARY, DANELAW_TEST_FAULTS=self.path)
+
+    def clock(self, seconds):
+        struct.pack_into("q", self.map, 0, seconds)
+
+    def fail_sync(self, code, times):
+        struct.pack_into("ii", self.map, 8, code, times)
+
+    def pending(self):
+        return max(0, struct.unpack_from("i", self.map, 12)[0])
 
 
 # -- counting --------------------------------------------------------------------------------------------

@@ -12,13 +12,11 @@ each message has a Message-ID of its own, and what is in the maildirs at the end
 import argparse
 import collections
 import errno
-import mmap
 import os
 import pathlib
 import random
 import signal
 import smtplib
-import struct
 import subprocess
 import sys
 import time
@@ -44,37 +42,14 @@ FAULTS = ("disk full", "sync error", "resolver hangs", "clock forward", "clock b
 LIMIT = 600                             # seconds that the whole run may take
 ROOM = 150                              # of these, for what comes after the load
 PROGRESS = 30
-
-
-class Page:
-    """What test/live/faults.c reads in every process of the relay."""
-
-    LIBRARY = pathlib.Path(__file__).resolve().parent.parent / "build" / "test" / "live" / "faults.so"
-
-    def __init__(self, name):
-        self.path = report.state() / f"faults-{name}.page"
-        self.path.write_bytes(bytes(mmap.PAGESIZE))
-        with open(self.path, "r+b") as f:
-            self.map = mmap.mmap(f.fileno(), mmap.PAGESIZE)
-
-    def prefix(self):
-        return load.preloading(self.LIBRARY, DANELAW_TEST_FAULTS=self.path)
-
-    def clock(self, seconds):
-        struct.pack_into("q", self.map, 0, seconds)
-
-    def fail_sync(self, code, times):
-        struct.pack_into("ii", self.map, 8, code, times)
-
-    def pending(self):
-        return max(0, struct.unpack_from("i", self.map, 12)[0])
+LONG = 5                                # seconds: what took longer is told, because the load has a pause there
 
 
 class World:
     """The relay, its disk and its page."""
 
     def __init__(self, name, port, **options):
-        self.page, self.disk = Page(name), None
+        self.page, self.disk = load.Page(name), None
         try:
             self.disk = Disk("ext4")
             options["relay.store"] = self.disk.folder / "queue.db"
@@ -109,7 +84,8 @@ def kill(relay, kind):
 
 
 def operate(relay, kind):
-    """What an operator does."""
+    """What an operator does. A restart waits for sessions whose host hangs, as a service manager would: until the timeout of
+    the lab ends them, some seconds, and at most a minute. Nothing is taken or delivered then."""
     if kind == "reload":
         relay.process.send_signal(signal.SIGHUP)
         return True
@@ -199,7 +175,10 @@ class Run:
         self.load = load.Load(relay, [*load.targets(), load.REFUSES], self.wanted, self.seconds).start()
         for kind in self.kinds:
             time.sleep(self.seconds / len(self.kinds) * random.uniform(0, 1.4))
+            began = time.monotonic()
             self.done[kind] += do(self.world, kind)
+            if time.monotonic() - began > LONG:
+                print(f"{began - self.began:4.0f} s: {kind} took {time.monotonic() - began:.1f} s", flush=True)
             self.progress()
             if self.left() < 0:
                 break
@@ -291,7 +270,7 @@ def rest(relay):
 def clock_jumps():
     """What is deferred under a wrong clock is tried again when it is right, at the same pace; and no step
     of the clock ends the lifetime of a message."""
-    page = Page("clock")
+    page = load.Page("clock")
     relay = Relay("clock", 2820, prefix=page.prefix(), **{"queue.retry-first": 1, "queue.retry-max": 2}).start()
     ids = [relay.send(f"x@{domain}", letter(f"clock-{n}", 100))
            for n, domain in enumerate((NEVER, REFUSED, NEVER, REFUSED))]
