@@ -368,7 +368,7 @@ def test_drain(score):
 NAME, PASSWORD = "ada", "correct horse battery"
 SLOW, ROUNDS = 200, 4                   # clients, and octets that each of them sends
 PLACES = 20                             # addresses that they come from
-EACH_KIB = 160                          # that a client may cost, its TLS connection included
+EACH_KIB = 200                          # that a client may cost, its TLS connection included
 GUESSES = 20                            # of one network, then nothing is looked at any more
 
 
