@@ -21,9 +21,10 @@ enum {
 	KEY_PARTS_MAX = 128,
 };
 
-/* RRsets of some answers, in order, each name and type once. */
+/* RRsets of some answers, in order, each name and type once. An RRset is large in itself (its
+ * owner): pointers, because hundreds of runs wait at the same time for the first answers. */
 struct sets {
-	struct rrset set[SETS_MAX];
+	struct rrset *set[SETS_MAX];
 	size_t n;
 };
 
@@ -31,8 +32,8 @@ struct zone {
 	struct evidence_run *run;
 	struct dname name;
 	void *dnskey_query, *ds_query;
-	struct rrset dnskey, ds; /* nrr 0: not known */
-	bool listed;             /* on the way into the evidence */
+	const struct rrset *dnskey, *ds; /* NULL: not known */
+	bool listed;                     /* on the way into the evidence */
 };
 
 struct evidence_run {
@@ -42,7 +43,7 @@ struct evidence_run {
 	struct arena mem;
 	struct evidence evidence;
 	struct sets tlsa, other;
-	struct zone zone[ZONES_MAX];
+	struct zone *zone[ZONES_MAX];
 	size_t nzone;
 	size_t open; /* questions that are out */
 	char why[WHY_MAX];
@@ -50,16 +51,26 @@ struct evidence_run {
 
 /* --- RRsets of answers --- */
 
-static bool add_set(struct sets *to, const struct rrset *s)
+static struct rrset *find_set(const struct sets *s, const struct dname *name, uint16_t type)
 {
-	for (size_t i = 0; i < to->n; i++) {
-		if (to->set[i].type == s->type && dname_eq(&to->set[i].owner, &s->owner))
-			return true;
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->set[i]->type == type && dname_eq(&s->set[i]->owner, name))
+			return s->set[i];
 	}
-	if (to->n == SETS_MAX)
+	return NULL;
+}
+
+static bool add_set(struct arena *mem, struct sets *to, const struct rrset *s)
+{
+	if (find_set(to, &s->owner, s->type) != NULL)
+		return true;
+	struct rrset *copy = to->n < SETS_MAX ? arena_alloc(mem, sizeof(*copy)) : NULL;
+	if (copy == NULL)
 		return false;
-	to->set[to->n++] = *s;
-	return true;
+	*copy = *s;
+	copy->octets = arena_bytes(mem, s->octets);
+	to->set[to->n++] = copy;
+	return !mem->failed;
 }
 
 static bool is_expanded(const struct rrset *s)
@@ -69,21 +80,25 @@ static bool is_expanded(const struct rrset *s)
 	return sig.labels < dname_labels(&s->owner);
 }
 
-/* Proofs of absence count only beside something that came from a wildcard. */
+/* Proofs of absence count only beside something that came from a wildcard. What the packet was
+ * taken apart with goes at once. */
 static bool add_answer(struct arena *mem, struct sets *to, const struct answer *a)
 {
-	struct rrset *s = arena_array(mem, RRSET_OF_PACKET_MAX, sizeof(*s));
+	struct rrset s[RRSET_OF_PACKET_MAX];
+	struct arena scratch;
 	size_t n = 0;
 	bool wild = false;
 	if (a == NULL || a->status != DNS_SECURE)
 		return true;
-	bool ok = s != NULL && rrset_extract(a->packet, mem, s, &n);
+	arena_init(&scratch, RUN_MEM_MAX);
+	bool ok = rrset_extract(a->packet, &scratch, s, &n);
 	for (size_t i = 0; i < n; i++)
 		wild = wild || is_expanded(&s[i]);
 	for (size_t i = 0; ok && i < n; i++) {
 		bool absence = s[i].type == DNS_NSEC || s[i].type == DNS_NSEC3;
-		ok = (absence && !wild) || add_set(to, &s[i]);
+		ok = (absence && !wild) || add_set(mem, to, &s[i]);
 	}
+	arena_free(&scratch);
 	return ok;
 }
 
@@ -209,8 +224,8 @@ static void fail(struct evidence_run *r, const char *why)
 static struct zone *find_zone(struct evidence_run *r, const struct dname *name)
 {
 	for (size_t i = 0; i < r->nzone; i++) {
-		if (dname_eq(&r->zone[i].name, name))
-			return &r->zone[i];
+		if (dname_eq(&r->zone[i]->name, name))
+			return r->zone[i];
 	}
 	return NULL;
 }
@@ -218,7 +233,7 @@ static struct zone *find_zone(struct evidence_run *r, const struct dname *name)
 static void list(struct evidence_run *r, const struct rrset *s)
 {
 	struct evidence *e = &r->evidence;
-	if (s->nrr == 0)
+	if (s == NULL)
 		return;
 	for (size_t i = 0; i < e->nrrset; i++) {
 		if (slice_eq(e->rrset[i], s->octets))
@@ -240,19 +255,19 @@ static void list_keys(struct evidence_run *r, const struct rrset *s)
 		if (z == NULL || z->listed)
 			continue;
 		z->listed = true;
-		list(r, &z->dnskey);
-		list(r, &z->ds);
-		if (z->ds.nrr > 0)
-			list_keys(r, &z->ds); /* not deeper than there are zones */
+		list(r, z->dnskey);
+		list(r, z->ds);
+		if (z->ds != NULL)
+			list_keys(r, z->ds); /* not deeper than there are zones */
 	}
 }
 
 static void list_all(struct evidence_run *r, const struct sets *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		list(r, &s->set[i]);
+		list(r, s->set[i]);
 	for (size_t i = 0; i < s->n; i++)
-		list_keys(r, &s->set[i]);
+		list_keys(r, s->set[i]);
 }
 
 static void finish(struct evidence_run *r)
@@ -273,24 +288,12 @@ static void finish(struct evidence_run *r)
 
 static void ask_for(struct evidence_run *r, const struct rrset *s);
 
-static const struct rrset *find_set(const struct sets *s, const struct dname *name, uint16_t type)
+static bool take(struct zone *z, const struct answer *a, uint16_t type, const struct rrset **out)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->set[i].type == type && dname_eq(&s->set[i].owner, name))
-			return &s->set[i];
-	}
-	return NULL;
-}
-
-static bool take(struct zone *z, const struct answer *a, uint16_t type, struct rrset *out)
-{
-	struct sets *s = arena_alloc(&z->run->mem, sizeof(*s));
-	if (s == NULL || a == NULL || !add_answer(&z->run->mem, s, a))
-		return false;
-	const struct rrset *found = find_set(s, &z->name, type);
-	if (found != NULL)
-		*out = *found;
-	return found != NULL;
+	struct sets s = {.n = 0};
+	if (a != NULL && add_answer(&z->run->mem, &s, a))
+		*out = find_set(&s, &z->name, type);
+	return *out != NULL;
 }
 
 static void settle(struct evidence_run *r)
@@ -319,7 +322,7 @@ static void on_ds(void *arg, struct answer *a)
 	struct zone *z = arg;
 	z->ds_query = NULL;
 	if (take(z, a, DNS_DS, &z->ds))
-		ask_for(z->run, &z->ds);
+		ask_for(z->run, z->ds);
 	else if (a == NULL || a->status == DNS_FAILED)
 		fail(z->run, "the DS records of a zone could not be looked up");
 	settle(z->run);
@@ -344,7 +347,12 @@ static void ask_zone(struct evidence_run *r, const struct dname *name)
 		fail(r, "the chain goes through too many zones");
 		return;
 	}
-	struct zone *z = &r->zone[r->nzone++];
+	struct zone *z = arena_alloc(&r->mem, sizeof(*z));
+	if (z == NULL) {
+		fail(r, "out of memory");
+		return;
+	}
+	r->zone[r->nzone++] = z;
 	*z = (struct zone){.run = r, .name = *name};
 	dname_to_text(name, text);
 	z->dnskey_query = ask(r, text, DNS_DNSKEY, on_dnskey, z);
@@ -389,9 +397,9 @@ struct evidence_run *evidence_start(struct engine *e, const struct plan *plan,
 	fill(r, plan, host, now);
 	bool ok = take_answers(&r->mem, plan, host, &r->tlsa, &r->other);
 	for (size_t i = 0; ok && i < r->tlsa.n; i++)
-		ask_for(r, &r->tlsa.set[i]);
+		ask_for(r, r->tlsa.set[i]);
 	for (size_t i = 0; ok && i < r->other.n; i++)
-		ask_for(r, &r->other.set[i]);
+		ask_for(r, r->other.set[i]);
 	if (!ok || r->open == 0)
 		evidence_run_free(&r);
 	return r;
@@ -404,10 +412,10 @@ void evidence_run_free(struct evidence_run **rp)
 		return;
 	const struct engine_resolver *resolver = &r->engine->resolver;
 	for (size_t i = 0; i < r->nzone; i++) {
-		if (r->zone[i].dnskey_query != NULL)
-			resolver->cancel(resolver->self, r->zone[i].dnskey_query);
-		if (r->zone[i].ds_query != NULL)
-			resolver->cancel(resolver->self, r->zone[i].ds_query);
+		if (r->zone[i]->dnskey_query != NULL)
+			resolver->cancel(resolver->self, r->zone[i]->dnskey_query);
+		if (r->zone[i]->ds_query != NULL)
+			resolver->cancel(resolver->self, r->zone[i]->ds_query);
 	}
 	arena_free(&r->mem);
 	free(r);
