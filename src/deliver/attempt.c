@@ -7,14 +7,15 @@
 #include "deliver/attempt.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { SKIP_TEXT_MAX = 8192 }; /* the words of a resolver can be long */
 
 enum {
 	ATTEMPT_MEM_MAX = 16 * 1024 * 1024,
 	ATTEMPT_ADDRESSES_MAX = 256,
-	TRIES_FIRST = 4,                                        /* most need one */
 	TRIES_MAX = PLAN_HOSTS_MAX + 2 * ATTEMPT_ADDRESSES_MAX, /* two: with the clear fallback */
+	TRIES_FIRST = 4, /* room at the start: hardly anybody needs more, and attempts are many */
 };
 
 struct attempt {
@@ -23,8 +24,7 @@ struct attempt {
 	struct plan *plan;
 	struct attempt_rcpt *rcpt;
 	struct attempt_try *try;
-	size_t ntry;
-	size_t room;      /* for so many */
+	size_t ntry, try_room;
 	size_t host;      /* index in the plan */
 	size_t address;   /* index in the host */
 	size_t addresses; /* tried so far, over all hosts */
@@ -50,9 +50,7 @@ struct attempt *attempt_new(const struct attempt_config *c)
 	arena_init(&a->mem, ATTEMPT_MEM_MAX);
 	a->plan = plan_new(&c->plan);
 	a->rcpt = arena_array(&a->mem, c->message->nrcpt, sizeof(*a->rcpt));
-	a->room = TRIES_FIRST;
-	a->try = arena_array(&a->mem, a->room, sizeof(*a->try));
-	if (a->plan == NULL || a->rcpt == NULL || a->try == NULL) {
+	if (a->plan == NULL || a->rcpt == NULL) {
 		attempt_free(&a);
 		return NULL;
 	}
@@ -160,21 +158,27 @@ static void collect(struct attempt *a, enum reason r, int by)
 
 /* --- Tries --- */
 
-/* The old ones stay in the arena: whoever points to one may go on. */
-static bool more_room(struct attempt *a)
+/* For one more, before it begins: what has happened must not be lost for want of memory. */
+static bool make_room(struct attempt *a)
 {
-	struct attempt_try *more = arena_array(&a->mem, 2 * a->room, sizeof(*more));
+	if (a->ntry < a->try_room || a->try_room == TRIES_MAX)
+		return true;
+	size_t room = a->try_room > 0 ? 2 * a->try_room : TRIES_FIRST;
+	if (room > TRIES_MAX)
+		room = TRIES_MAX;
+	struct attempt_try *more = arena_array(&a->mem, room, sizeof(*more));
 	if (more == NULL)
 		return false;
-	memcpy(more, a->try, a->ntry * sizeof(*more));
+	if (a->ntry > 0)
+		memcpy(more, a->try, a->ntry * sizeof(*more));
 	a->try = more;
-	a->room *= 2;
+	a->try_room = room;
 	return true;
 }
 
 static struct attempt_try *add_try(struct attempt *a, const struct plan_host *h, enum reason r)
 {
-	if (a->ntry == TRIES_MAX || (a->ntry == a->room && !more_room(a)))
+	if (a->ntry == a->try_room)
 		return NULL;
 	struct attempt_try *t = &a->try[a->ntry++];
 	*t = (struct attempt_try){.host = h->name,
@@ -258,9 +262,10 @@ static void end_by_mx(struct attempt *a, const struct mx_verdict *v)
 /* Skips hosts until one can be connected to. Returns false when the walk has to wait or is over. */
 static bool find_host(struct attempt *a)
 {
-	if (a->in_clear) /* the same address once more */
+	bool room = make_room(a);
+	if (a->in_clear && room) /* the same address once more */
 		return true;
-	while (a->host < plan_nhosts(a->plan) && a->addresses < a->config.addresses_max) {
+	while (room && a->host < plan_nhosts(a->plan) && a->addresses < a->config.addresses_max) {
 		if (!plan_host_ready(a->plan, a->host))
 			return false;
 		const struct plan_host *h = plan_host(a->plan, a->host);
@@ -268,8 +273,12 @@ static bool find_host(struct attempt *a)
 			return true;
 		record_skip(a, h);
 		a->host++;
+		room = make_room(a);
 	}
-	exhausted(a);
+	if (room)
+		exhausted(a);
+	else
+		finish(a, ATTEMPT_DEFERRED, REASON_LOCAL_ERROR, -1);
 	return false;
 }
 

@@ -90,6 +90,7 @@ void attempt_session_ended(struct attempt *a, const struct session_outcome *o);
 void attempt_abort(struct attempt *a, const char *why);
 
 size_t attempt_ntries(const struct attempt *a);
+/* Until attempt_want() is called again. */
 const struct attempt_try *attempt_try(const struct attempt *a, size_t i);
 /* i: the index in the message. */
 const struct attempt_rcpt *attempt_rcpt(const struct attempt *a, size_t i);
