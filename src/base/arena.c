@@ -38,13 +38,13 @@ void arena_free(struct arena *a)
 	arena_init(a, a->max);
 }
 
-/* The new chunk is twice the last one, so that a large arena has few chunks. */
+/* Each chunk is twice the one before, so that a large arena has few. What an object needs beyond
+ * that does not count: only small ones may follow it. */
 static struct arena_chunk *add_chunk(struct arena *a, size_t need)
 {
-	size_t cap = a->head != NULL ? a->head->cap * 2 : CHUNK_MIN;
+	size_t cap = a->chunk > 0 ? a->chunk : CHUNK_MIN;
 
-	if (cap > CHUNK_MAX)
-		cap = CHUNK_MAX;
+	a->chunk = cap < CHUNK_MAX ? cap * 2 : cap;
 	if (cap < need)
 		cap = need;
 	if (cap > SIZE_MAX - sizeof(struct arena_chunk))

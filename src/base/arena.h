@@ -17,6 +17,7 @@ struct arena {
 	struct arena_chunk *head;
 	size_t used;
 	size_t max;
+	size_t chunk; /* size of the next one; 0: of the first */
 	bool failed;
 };
 
