@@ -14,6 +14,14 @@ static void copy_cert(struct arena *mem, const struct tls_cert *from, struct tls
 	to->der = arena_bytes(mem, from->der);
 }
 
+struct tls_cert *tls_certs_copy(struct arena *mem, const struct tls_cert *from, size_t n)
+{
+	struct tls_cert *to = n > 0 ? arena_array(mem, n, sizeof(*to)) : NULL;
+	for (size_t i = 0; to != NULL && i < n; i++)
+		copy_cert(mem, &from[i], &to[i]);
+	return mem->failed ? NULL : to;
+}
+
 static const char *copy_text(struct arena *mem, const char *s)
 {
 	return s == NULL ? NULL : arena_strdup(mem, s);
@@ -22,8 +30,7 @@ static const char *copy_text(struct arena *mem, const char *s)
 const struct tls_facts *tls_facts_copy(struct arena *mem, const struct tls_facts *f)
 {
 	struct tls_facts *c = arena_alloc(mem, sizeof(*c));
-	struct tls_cert *chain = arena_array(mem, f->nchain, sizeof(*chain));
-	if (c == NULL || (chain == NULL && f->nchain > 0))
+	if (c == NULL)
 		return NULL;
 	*c = *f;
 	c->detail = copy_text(mem, f->detail);
@@ -32,8 +39,6 @@ const struct tls_facts *tls_facts_copy(struct arena *mem, const struct tls_facts
 	c->cipher = copy_text(mem, f->cipher);
 	c->group = copy_text(mem, f->group);
 	c->match.name = copy_text(mem, f->match.name);
-	for (size_t i = 0; i < f->nchain; i++)
-		copy_cert(mem, &f->chain[i], &chain[i]);
-	c->chain = chain;
+	c->chain = tls_certs_copy(mem, f->chain, f->nchain);
 	return mem->failed ? NULL : c;
 }

@@ -72,7 +72,8 @@ struct tls_facts {
 	size_t nchain;
 };
 
-/* A deep copy in `mem`; NULL when out of memory. */
+/* Deep copies in `mem`; NULL when out of memory, and of no certificates. */
+struct tls_cert *tls_certs_copy(struct arena *mem, const struct tls_cert *from, size_t n);
 const struct tls_facts *tls_facts_copy(struct arena *mem, const struct tls_facts *f);
 
 #endif

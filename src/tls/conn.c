@@ -8,6 +8,8 @@
  */
 #include "tls/room.h"
 
+#include <openssl/err.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,6 +219,19 @@ static bool terms_met(struct tls_conn *t)
 	return false;
 }
 
+/* For the next connection, which gets the chain as it was described here. OpenSSL may be about to
+ * ask for its errors: whatever a strange certificate leaves there goes. */
+static void keep_session(struct tls_conn *t, SSL_SESSION *s)
+{
+	struct session_proof proof = t->proof;
+	ERR_set_mark();
+	const struct tls_facts *f = tls_facts(t);
+	ERR_pop_to_mark();
+	proof.chain = f->chain;
+	proof.nchain = f->nchain;
+	tls_sessions_put(t->client->sessions, &t->key, s, &proof);
+}
+
 static enum tls_state conn_up(void *conn)
 {
 	struct tls_conn *t = conn;
@@ -229,7 +244,7 @@ static enum tls_state conn_up(void *conn)
 	f->resumed = SSL_session_reused(t->flow.b.ssl) == 1;
 	tls_facts_protocol(t->flow.b.ssl, f);
 	if (t->early != NULL) {
-		tls_sessions_put(t->client->sessions, &t->key, t->early, &t->proof);
+		keep_session(t, t->early);
 		SSL_SESSION_free(t->early);
 		t->early = NULL;
 	}
@@ -280,7 +295,7 @@ static int on_session(SSL *ssl, SSL_SESSION *s)
 		t->early = s;
 		return 1;
 	case TLS_UP:
-		tls_sessions_put(t->client->sessions, &t->key, s, &t->proof);
+		keep_session(t, s);
 		return 0;
 	case TLS_FAILED:
 	case TLS_CLOSED:
@@ -350,16 +365,6 @@ static bool conn_verification(struct tls_conn *t, char *error, size_t room)
 	return false;
 }
 
-static bool proof_keep(struct tls_conn *t, const struct session_proof *p)
-{
-	struct arena *mem = &t->report->mem;
-	t->proof = *p;
-	t->proof.data = arena_bytes(mem, p->data);
-	if (p->match.name != NULL)
-		t->proof.match.name = arena_strdup(mem, p->match.name);
-	return !mem->failed;
-}
-
 /* Resumption is an optimisation: whatever goes wrong here means a full handshake. */
 static void conn_offer_session(struct tls_conn *t, const struct tls_options *o)
 {
@@ -372,7 +377,7 @@ static void conn_offer_session(struct tls_conn *t, const struct tls_options *o)
 		return;
 	SSL_SESSION *s =
 	    tls_sessions_find(t->client->sessions, &t->key, tls_client_now(t->client), &proof);
-	if (s == NULL || !proof_keep(t, proof))
+	if (s == NULL || !tls_proof_copy(&t->report->mem, proof, &t->proof))
 		return;
 	t->offered = SSL_set_session(t->flow.b.ssl, s) == 1;
 }
@@ -488,8 +493,12 @@ const struct tls_facts *tls_facts(const struct tls_conn *t)
 {
 	struct report *r = unconst(t->report);
 	STACK_OF(X509) *served = r->check.served;
-	/* A resumed session keeps the chain it was verified with. */
-	if (served == NULL && t->flow.state != TLS_HANDSHAKING)
+	/* A resumed session comes with the chain it was verified with. */
+	if (r->facts.resumed && t->proof.nchain > 0) {
+		r->facts.chain = t->proof.chain;
+		r->facts.nchain = t->proof.nchain;
+		r->chain_done = true;
+	} else if (served == NULL && t->flow.state != TLS_HANDSHAKING)
 		served = SSL_get_peer_cert_chain(t->flow.b.ssl);
 	if (served != NULL && !r->chain_done) {
 		r->chain_done = true;

@@ -205,12 +205,17 @@ void tls_facts_protocol(SSL *ssl, struct tls_facts *f);
 
 /* --- sessions.c --- */
 
-/* What a resumed connection inherits (T9). Strings and data are the holder's. */
+/* What a resumed connection inherits (T9). What it points to is the holder's. */
 struct session_proof {
 	struct tls_match match; /* without record: the order of the records may change */
 	struct slice data;      /* of the matched record */
 	int64_t valid_from, valid_until;
+	const struct tls_cert *chain; /* as served when it was new */
+	size_t nchain;
 };
+
+/* A deep copy; false: out of memory. */
+bool tls_proof_copy(struct arena *mem, const struct session_proof *from, struct session_proof *to);
 
 struct session_table *tls_sessions_new(size_t max);
 void tls_sessions_free(struct session_table **t);
@@ -218,7 +223,8 @@ void tls_sessions_free(struct session_table **t);
  * until the table changes. */
 SSL_SESSION *tls_sessions_find(struct session_table *t, const struct tls_terms_key *k, int64_t now,
 			       const struct session_proof **proof);
-/* Replaces what was there. The table takes its own references and copies. */
+/* Replaces what was there. The table takes its own references and copies. With a chain in the proof
+ * the certificates of the session itself are not kept. */
 void tls_sessions_put(struct session_table *t, const struct tls_terms_key *k, SSL_SESSION *s,
 		      const struct session_proof *proof);
 void tls_sessions_drop(struct session_table *t, const struct tls_terms_key *k);

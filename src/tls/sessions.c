@@ -8,6 +8,8 @@
  */
 #include "tls/room.h"
 
+#include <openssl/asn1.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include <stdlib.h>
@@ -19,8 +21,9 @@ enum { KEY_TEXT_MAX = 1024 * 1024 };
 struct entry {
 	struct tls_terms_key key;
 	SSL_SESSION *session;
-	struct session_proof proof; /* name and data are the entry's own */
-	struct entry *chain;        /* same bucket */
+	struct arena mem; /* of what the proof points to */
+	struct session_proof proof;
+	struct entry *chain; /* same bucket */
 	struct entry *newer, *older;
 };
 
@@ -80,8 +83,7 @@ static void list_push(struct session_table *t, struct entry *e)
 static void entry_free(struct entry *e)
 {
 	SSL_SESSION_free(e->session);
-	free(unconst(e->proof.match.name));
-	free(unconst(e->proof.data.p));
+	arena_free(&e->mem);
 	free(e);
 }
 
@@ -135,24 +137,87 @@ void tls_sessions_drop(struct session_table *t, const struct tls_terms_key *k)
 		entry_remove(t, e);
 }
 
-static bool proof_copy(const struct session_proof *from, struct session_proof *to)
+bool tls_proof_copy(struct arena *mem, const struct session_proof *from, struct session_proof *to)
 {
 	*to = *from;
-	to->match.name = NULL;
-	to->data = slice_make(NULL, 0);
-	if (from->match.name != NULL) {
-		to->match.name = strdup(from->match.name);
-		if (to->match.name == NULL)
-			return false;
+	to->data = arena_bytes(mem, from->data);
+	if (from->match.name != NULL)
+		to->match.name = arena_strdup(mem, from->match.name);
+	to->chain = tls_certs_copy(mem, from->chain, from->nchain);
+	return !mem->failed;
+}
+
+/* --- Sessions without certificates ---
+ *
+ * A session holds the server's chain as objects, most of what it needs; OpenSSL asks for them no
+ * more when it is resumed. Its serial form (SSL_SESSION_ASN1) is a SEQUENCE in which the leaf
+ * is the optional element [3] and the rest of the chain is not at all.
+ */
+
+enum { PEER_TAG = 3 };
+
+/* The element of the peer's certificate in the body; empty: there is none. */
+static struct slice find_peer(const uint8_t *body, const uint8_t *end)
+{
+	for (const uint8_t *at = body, *p = body; at < end; at = p) {
+		long length = 0;
+		int tag = 0, class = 0;
+		if (ASN1_get_object(&p, &length, &tag, &class, end - p) & 0x80)
+			break;
+		p += length;
+		if (class == V_ASN1_CONTEXT_SPECIFIC && tag == PEER_TAG)
+			return slice_make(at, (size_t)(p - at));
 	}
-	if (from->data.n == 0)
-		return true;
-	uint8_t *p = malloc(from->data.n);
-	if (p == NULL)
-		return false;
-	memcpy(p, from->data.p, from->data.n);
-	to->data = slice_make(p, from->data.n);
-	return true;
+	return slice_make(NULL, 0);
+}
+
+/* The session again from its serial form, less `peer`. */
+static SSL_SESSION *read_without(const uint8_t *body, const uint8_t *end, struct slice peer)
+{
+	int n = (int)((size_t)(end - body) - peer.n);
+	int whole = ASN1_object_size(1, n, V_ASN1_SEQUENCE);
+	uint8_t *der = OPENSSL_malloc((size_t)whole), *p = der;
+	if (der == NULL)
+		return NULL;
+	ASN1_put_object(&p, 1, n, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+	size_t before = (size_t)(peer.p - body);
+	memcpy(p, body, before);
+	memcpy(p + before, peer.p + peer.n, (size_t)n - before);
+	const uint8_t *in = der;
+	SSL_SESSION *s = d2i_SSL_SESSION(NULL, &in, whole);
+	OPENSSL_clear_free(der, (size_t)whole);
+	return s;
+}
+
+/* NULL: it has none, or cannot be written. */
+static SSL_SESSION *without_certificates(SSL_SESSION *s)
+{
+	SSL_SESSION *slim = NULL;
+	uint8_t *der = NULL;
+	long length = 0;
+	int tag = 0, class = 0;
+	int n = i2d_SSL_SESSION(s, &der);
+	const uint8_t *p = der;
+	if (n > 0 && !(ASN1_get_object(&p, &length, &tag, &class, n) & 0x80)) {
+		struct slice peer = find_peer(p, p + length);
+		if (peer.n > 0)
+			slim = read_without(p, p + length, peer);
+	}
+	if (n > 0)
+		OPENSSL_clear_free(der, (size_t)n);
+	return slim;
+}
+
+/* The errors of whoever called OpenSSL are not to be mixed with ours: it is about to ask for them.
+ */
+static SSL_SESSION *session_to_keep(SSL_SESSION *s, bool has_chain)
+{
+	ERR_set_mark();
+	SSL_SESSION *slim = has_chain ? without_certificates(s) : NULL;
+	ERR_pop_to_mark();
+	if (slim != NULL)
+		return slim;
+	return SSL_SESSION_up_ref(s) == 1 ? s : NULL;
 }
 
 /* NULL when out of memory: then the session is simply not kept. */
@@ -162,12 +227,14 @@ static struct entry *entry_new(const struct tls_terms_key *k, SSL_SESSION *s,
 	struct entry *e = calloc(1, sizeof(*e));
 	if (e == NULL)
 		return NULL;
-	if (!proof_copy(proof, &e->proof) || SSL_SESSION_up_ref(s) != 1) {
+	arena_init(&e->mem, REPORT_BYTES_MAX);
+	e->key = *k;
+	if (tls_proof_copy(&e->mem, proof, &e->proof))
+		e->session = session_to_keep(s, e->proof.nchain > 0);
+	if (e->session == NULL) {
 		entry_free(e);
 		return NULL;
 	}
-	e->key = *k;
-	e->session = s;
 	return e;
 }
 

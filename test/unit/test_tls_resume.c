@@ -84,6 +84,7 @@ struct outcome {
 	struct tls_match match;
 	char name[64];
 	size_t nchain;
+	char leaf[65], issuer[65]; /* SHA-256 */
 };
 
 /* A handshake, one line both ways (so that TLS 1.3 tickets arrive), goodbye. */
@@ -102,6 +103,10 @@ static struct outcome talk(struct fixture *f, const struct tls_terms *terms,
 	x.authenticated = facts->authenticated;
 	x.match = facts->match;
 	x.nchain = facts->nchain;
+	if (x.nchain > 1) {
+		snprintf(x.leaf, sizeof(x.leaf), "%s", facts->chain[0].sha256);
+		snprintf(x.issuer, sizeof(x.issuer), "%s", facts->chain[1].sha256);
+	}
 	snprintf(x.name, sizeof(x.name), "%s", facts->match.name != NULL ? facts->match.name : "");
 	x.match.name = NULL;
 	if (x.state == TLS_UP) {
@@ -144,6 +149,8 @@ static void test_resumes(void **state)
 			assert_true(again.resumed);
 			assert_true(again.authenticated);
 			assert_int_equal(again.nchain, 3);
+			assert_string_equal(again.leaf, first.leaf);
+			assert_string_equal(again.issuer, first.issuer);
 			assert_string_equal(again.name, LAB_BASE);
 			assert_int_equal(again.match.usage, 2);
 			assert_int_equal(again.match.depth, 1);
@@ -157,6 +164,30 @@ static void test_resumes(void **state)
 		struct outcome moved = talk(f, &other, &usual);
 		assert_true(moved.resumed);
 		assert_int_equal(moved.match.record, 2);
+		end(f);
+	}
+}
+
+/* A session is kept without the certificates it came with: they are most of its memory. */
+static void test_keeps_no_certificates(void **state)
+{
+	struct fixture *f = *state;
+	for (int i = 0; i < 2; i++) {
+		begin(f, versions[i], 10);
+		struct tls_terms terms = terms_of(&f->ta);
+		struct tls_terms_key key;
+		const struct session_proof *proof = NULL;
+		assert_true(tls_terms_key_make(&terms, &usual, &key));
+		for (int n = 0; n < 2; n++) {
+			struct outcome x = talk(f, &terms, &usual);
+			assert_int_equal(x.resumed, n > 0);
+			SSL_SESSION *s = tls_sessions_find(f->client->sessions, &key,
+							   tls_client_now(f->client), &proof);
+			assert_non_null(s);
+			assert_null(SSL_SESSION_get0_peer(s));
+			assert_int_equal(proof->nchain, 3);
+			assert_string_equal(proof->chain[0].sha256, x.leaf);
+		}
 		end(f);
 	}
 }
@@ -410,10 +441,15 @@ static void test_dates_of_path(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_resumes),        cmocka_unit_test(test_never_under_other_terms),
-	    cmocka_unit_test(test_not_upwards),    cmocka_unit_test(test_failure_keeps_nothing),
-	    cmocka_unit_test(test_server_forgets), cmocka_unit_test(test_no_table),
-	    cmocka_unit_test(test_table_lru),      cmocka_unit_test(test_table_dates),
+	    cmocka_unit_test(test_resumes),
+	    cmocka_unit_test(test_keeps_no_certificates),
+	    cmocka_unit_test(test_never_under_other_terms),
+	    cmocka_unit_test(test_not_upwards),
+	    cmocka_unit_test(test_failure_keeps_nothing),
+	    cmocka_unit_test(test_server_forgets),
+	    cmocka_unit_test(test_no_table),
+	    cmocka_unit_test(test_table_lru),
+	    cmocka_unit_test(test_table_dates),
 	    cmocka_unit_test(test_dates_of_path),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
