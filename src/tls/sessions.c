@@ -213,7 +213,8 @@ static SSL_SESSION *without_certificates(SSL_SESSION *s)
 static SSL_SESSION *session_to_keep(SSL_SESSION *s, bool has_chain)
 {
 	ERR_set_mark();
-	SSL_SESSION *slim = has_chain ? without_certificates(s) : NULL;
+	bool heavy = has_chain && SSL_SESSION_get0_peer(s) != NULL;
+	SSL_SESSION *slim = heavy ? without_certificates(s) : NULL;
 	ERR_pop_to_mark();
 	if (slim != NULL)
 		return slim;
