@@ -84,6 +84,21 @@ static bool dooms(const struct store *s, enum store_status status)
 	       status != STORE_LIMIT;
 }
 
+/* With a statement that is there already: without memory none could be made, and the transaction
+ * would stay open. */
+void store_undo(struct store *s)
+{
+	sqlite3_stmt *st = s->statement[SQL_ROLLBACK];
+	if (sqlite3_get_autocommit(s->db))
+		return;
+	if (st == NULL) { /* while it opens, and the audit file */
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+		return;
+	}
+	sqlite3_step(st);
+	sqlite3_reset(st);
+}
+
 static void doom(struct store *s, enum store_status status)
 {
 	if (s->txn != TXN_OPEN)
@@ -91,8 +106,7 @@ static void doom(struct store *s, enum store_status status)
 	s->txn = TXN_DOOMED;
 	s->doom = status;
 	s->now = s->committed;
-	if (!sqlite3_get_autocommit(s->db))
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	store_undo(s);
 }
 
 enum store_status store_fail_sql(struct store *s, int rc, const char *what)

@@ -141,8 +141,10 @@ static enum store_status add_delivery(struct store *s, int64_t message,
 		status = delivery_added(s, destination, d->due, e->arrived);
 	if (status == STORE_OK)
 		status = add_rcpts(s, id, d);
-	s->now.last_delivery = id;
-	s->now.recipients += (int64_t)d->nrcpt;
+	if (status == STORE_OK) { /* else the counters are those of the last commit again */
+		s->now.last_delivery = id;
+		s->now.recipients += (int64_t)d->nrcpt;
+	}
 	return status;
 }
 

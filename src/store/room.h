@@ -69,6 +69,8 @@ enum store_status store_fail(struct store *s, enum store_status status, const ch
 /* The same for a result code of SQLite; poisons the store or dooms the transaction if it must.
  * Words of SQLite: call it before anything else is asked of it. */
 enum store_status store_fail_sql(struct store *s, int rc, const char *what);
+/* Undoes the transaction of SQLite, if there is one. */
+void store_undo(struct store *s);
 /* STORE_OK inside a healthy transaction. Every change starts with it. */
 enum store_status store_may_write(struct store *s);
 

@@ -53,8 +53,8 @@ enum store_status store_commit(struct store *s)
 
 void store_rollback(struct store *s)
 {
-	if (s->txn == TXN_OPEN && !sqlite3_get_autocommit(s->db))
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	if (s->txn == TXN_OPEN)
+		store_undo(s);
 	s->now = s->committed;
 	s->txn = TXN_NONE;
 }

@@ -221,12 +221,17 @@ static const struct {
      "0"},
 };
 
+void help_count(sqlite3 *db)
+{
+	for (size_t i = 0; i < sizeof truths / sizeof truths[0]; i++)
+		expect(db, truths[i].sql, truths[i].want);
+}
+
 void help_audit(const char *path)
 {
 	sqlite3 *db;
 	CHECK(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
-	for (size_t i = 0; i < sizeof truths / sizeof truths[0]; i++)
-		expect(db, truths[i].sql, truths[i].want);
+	help_count(db);
 	CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 

@@ -6,6 +6,8 @@
 
 #include "store/store.h"
 
+struct sqlite3;
+
 #define CHECK(cond)                                                                                \
 	do {                                                                                       \
 		if (!(cond)) {                                                                     \
@@ -36,6 +38,7 @@ size_t help_size(int i);
 void help_verify(struct store *s, bool *have, int n);
 /* The file as SQLite sees it: integrity, foreign keys, and counters against counts. */
 void help_audit(const char *path);
+void help_count(struct sqlite3 *db); /* the same, of one that is open */
 
 int64_t help_first_delivery(struct store *s, const char *queue_id);
 
