@@ -22,9 +22,9 @@ const char *sql_text(enum sql id)
 
 /* --- the library ----------------------------------------------------------------------------- */
 
-/* No process of ours has two threads that use SQLite: without its locks, and without the lock and
- * the counters at each allocation, a message costs a tenth less. Where somebody else has started it
- * already, these are refused and nothing changes but that. */
+/* No process of ours has two threads that use SQLite: it needs no locks (6 % of the instructions of
+ * a message) and no counters at each allocation. Where somebody else has started it already, this
+ * is refused, and nothing else changes. */
 void store_set_up_sqlite(void)
 {
 	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
