@@ -144,13 +144,10 @@ static enum store_status by_sender(struct store *s, int64_t destination, int64_t
 
 enum store_status store_brief(struct store *s, int64_t delivery, struct store_brief *out)
 {
-	bool row;
-	sqlite3_stmt *st = sql_bind(s, SQL_BRIEF, "i", delivery);
-	enum store_status status = sql_step(s, st, &row);
+	sqlite3_stmt *st;
+	enum store_status status = delivery_statement(s, SQL_BRIEF, delivery, &st);
 	if (status != STORE_OK)
 		return status;
-	if (!row)
-		return store_fail(s, STORE_NOT_FOUND, "no delivery %lld", (long long)delivery);
 	*out = (struct store_brief){.id = delivery,
 				    .destination = sqlite3_column_int64(st, 2),
 				    .sender = (uint64_t)sqlite3_column_int64(st, 3),

@@ -59,13 +59,10 @@ static enum store_status apply(struct store *s, enum store_op op, int64_t delive
 
 static enum store_status load_subject(struct store *s, int64_t delivery, struct subject *x)
 {
-	bool row;
-	sqlite3_stmt *st = sql_bind(s, SQL_BRIEF, "i", delivery);
-	enum store_status status = sql_step(s, st, &row);
+	sqlite3_stmt *st;
+	enum store_status status = delivery_statement(s, SQL_BRIEF, delivery, &st);
 	if (status != STORE_OK)
 		return status;
-	if (!row)
-		return store_fail(s, STORE_NOT_FOUND, "no delivery %lld", (long long)delivery);
 	const char *stuck = (const char *)sqlite3_column_text(st, 8);
 	*x = (struct subject){.delivery = delivery,
 			      .message = sqlite3_column_int64(st, 1),

@@ -65,14 +65,26 @@ static void rcpt_row(sqlite3_stmt *st, struct arena *mem, struct store_rcpt *out
 
 /* --- one delivery ---------------------------------------------------------------------------- */
 
+enum store_status delivery_statement(struct store *s, enum sql id, int64_t delivery,
+				     sqlite3_stmt **st)
+{
+	bool row;
+	*st = sql_bind(s, id, "i", delivery);
+	enum store_status status = sql_step(s, *st, &row);
+	if (status == STORE_OK && !row)
+		return store_fail(s, STORE_NOT_FOUND, "no delivery %lld", (long long)delivery);
+	return status;
+}
+
 enum store_status delivery_state(struct store *s, int64_t delivery, enum store_delivery_state *out)
 {
-	int64_t state = 0;
-	enum store_status status = sql_value(s, sql_bind(s, SQL_STATE, "i", delivery), &state);
-	if (status == STORE_NOT_FOUND)
-		return store_fail(s, status, "no delivery %lld", (long long)delivery);
-	*out = (enum store_delivery_state)state;
-	return status;
+	sqlite3_stmt *st;
+	enum store_status status = delivery_statement(s, SQL_STATE, delivery, &st);
+	if (status != STORE_OK)
+		return status;
+	*out = (enum store_delivery_state)sqlite3_column_int(st, 0);
+	sql_end(st);
+	return STORE_OK;
 }
 
 static enum store_status load_rcpts(struct store *s, bool pending_only, struct arena *mem,
@@ -108,13 +120,10 @@ static enum store_status load_rcpts(struct store *s, bool pending_only, struct a
 enum store_status load_delivery(struct store *s, int64_t delivery, bool pending_only,
 				struct arena *mem, struct store_delivery *out)
 {
-	sqlite3_stmt *st = sql_bind(s, SQL_DELIVERY, "i", delivery);
-	bool row;
-	enum store_status status = sql_step(s, st, &row);
+	sqlite3_stmt *st;
+	enum store_status status = delivery_statement(s, SQL_DELIVERY, delivery, &st);
 	if (status != STORE_OK)
 		return status;
-	if (!row)
-		return store_fail(s, STORE_NOT_FOUND, "no delivery %lld", (long long)delivery);
 	delivery_row(st, mem, out);
 	sql_end(st);
 	return load_rcpts(s, pending_only, mem, out);

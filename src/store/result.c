@@ -17,13 +17,10 @@ struct progress {
 
 static enum store_status load_progress(struct store *s, int64_t delivery, struct progress *p)
 {
-	sqlite3_stmt *st = sql_bind(s, SQL_PROGRESS, "i", delivery);
-	bool row;
-	enum store_status status = sql_step(s, st, &row);
+	sqlite3_stmt *st;
+	enum store_status status = delivery_statement(s, SQL_PROGRESS, delivery, &st);
 	if (status != STORE_OK)
 		return status;
-	if (!row)
-		return store_fail(s, STORE_NOT_FOUND, "no delivery %lld", (long long)delivery);
 	const char *stuck = (const char *)sqlite3_column_text(st, 7);
 	p->state = (enum store_delivery_state)sqlite3_column_int(st, 0);
 	p->tries = sqlite3_column_int64(st, 1);

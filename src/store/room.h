@@ -128,6 +128,10 @@ void destination_row(sqlite3_stmt *st, struct arena *mem, struct store_destinati
 void delivery_row(sqlite3_stmt *st, struct arena *mem, struct store_delivery *out);
 enum store_status load_delivery(struct store *s, int64_t delivery, bool pending_only,
 				struct arena *mem, struct store_delivery *out);
+/* Statement `id`, whose one parameter is the delivery, on its row; the caller ends it. On an error,
+ * or without a row (STORE_NOT_FOUND with words), *st is ended. */
+enum store_status delivery_statement(struct store *s, enum sql id, int64_t delivery,
+				     sqlite3_stmt **st);
 /* STORE_NOT_FOUND with words, or the state. */
 enum store_status delivery_state(struct store *s, int64_t delivery, enum store_delivery_state *out);
 /* STORE_OK, or NO_MEMORY when the arena overflowed. */
