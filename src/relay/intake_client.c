@@ -9,6 +9,7 @@
 #include "idn/idn.h"
 #include "relay/postmaster.h"
 #include "wire/dname.h"
+#include "wire/origin.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -298,6 +299,7 @@ static bool fill_submit(struct client *c, struct arena *mem, struct submit *s)
 	    .ret = e->ret,
 	    .origin = user != NULL ? arena_printf(mem, "user %s at %s", user, address)
 				   : arena_printf(mem, "client %s", address),
+	    .origin_key = user != NULL ? origin_of_user(user) : origin_of_address(&c->address),
 	    .size = c->text.size,
 	    .eight_bit = c->text.eight_bit,
 	    .smtputf8 = e->smtputf8,

@@ -3,7 +3,7 @@
  * commit. */
 #include "relay/keeper_int.h"
 
-#include "wire/ipaddr.h"
+#include "wire/origin.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +89,7 @@ static enum store_status add(struct keeper *k, const struct mail *m, int fd, str
 			 .envid = m->envid,
 			 .ret = m->ret,
 			 .origin = m->origin,
+			 .sender = origin_sender(m->origin_key, m->reverse_path),
 			 .size = m->size,
 			 .eight_bit = m->eight_bit,
 			 .smtputf8 = m->smtputf8},

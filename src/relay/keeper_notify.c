@@ -7,6 +7,7 @@
 
 #include "deliver/attempt.h"
 #include "dsn/dsn.h"
+#include "wire/origin.h"
 #include "wire/xtext.h"
 
 #include <stdlib.h>
@@ -172,8 +173,17 @@ static bool write_text(struct keeper *k, const struct store_delivery *d,
 	return buf_ok(out);
 }
 
+/* All notices are one origin; within it they take turns by whose mail they are about. */
+static uint64_t notice_sender(const struct store_delivery *d)
+{
+	char about[24];
+	snprintf(about, sizeof(about), "%llx",
+		 (unsigned long long)origin_of_sender(d->envelope.sender));
+	return origin_sender(ORIGIN_NOTICES, about);
+}
+
 static bool queue_notification(struct keeper *k, const char *id, const char *to, bool utf8,
-			       struct slice text)
+			       uint64_t sender, struct slice text)
 {
 	int64_t now = keeper_now();
 	const char *at = strrchr(to, '@');
@@ -186,6 +196,7 @@ static bool queue_notification(struct keeper *k, const char *id, const char *to,
 			 .expires = sched_expires_at(&k->sched_config, now),
 			 .reverse_path = "",
 			 .origin = "notification",
+			 .sender = sender,
 			 .size = text.n,
 			 .eight_bit = utf8,
 			 .smtputf8 = utf8},
@@ -241,7 +252,7 @@ static bool notify(struct keeper *k, const struct store_delivery *d, struct dsn_
 	struct buf text;
 	buf_init(&text, TEXT_MAX);
 	bool ok = !mem->failed && write_text(k, d, &m, &text) &&
-		  queue_notification(k, id, m.to, m.utf8, buf_slice(&text));
+		  queue_notification(k, id, m.to, m.utf8, notice_sender(d), buf_slice(&text));
 	buf_free(&text);
 	return ok;
 }

@@ -3,6 +3,8 @@
  * what became of it. */
 #include "relay/keeper_int.h"
 
+#include "wire/origin.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -197,6 +199,7 @@ static bool fill_mail(struct arena *mem, const struct store_delivery *d, struct 
 			   .envid = d->envelope.envid,
 			   .ret = d->envelope.ret,
 			   .origin = d->envelope.origin,
+			   .origin_key = origin_of_sender(d->envelope.sender),
 			   .size = d->envelope.size,
 			   .eight_bit = d->envelope.eight_bit,
 			   .smtputf8 = d->envelope.smtputf8,

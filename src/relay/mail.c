@@ -6,6 +6,7 @@
 #include "audit/record.h"
 #include "base/cursor.h"
 #include "deliver/attempt.h"
+#include "wire/origin.h"
 
 static bool whole(const struct cursor *c, const struct arena *mem)
 {
@@ -50,6 +51,7 @@ static void mail_put(struct buf *b, const struct mail *m)
 	put_str(b, m->envid);
 	put_str(b, m->ret);
 	put_str(b, m->origin);
+	put_u64(b, m->origin_key);
 	put_u64(b, m->size);
 	put_u8(b, m->eight_bit);
 	put_u8(b, m->smtputf8);
@@ -71,6 +73,9 @@ static void mail_get(struct cursor *c, struct arena *mem, struct mail *m)
 	m->envid = get_str(c, mem);
 	m->ret = get_str(c, mem);
 	m->origin = get_some(c, mem);
+	m->origin_key = get_u64(c);
+	if (!origin_is_valid(m->origin_key))
+		c->failed = true;
 	m->size = get_u64(c);
 	m->eight_bit = get_bool(c);
 	m->smtputf8 = get_bool(c);
@@ -99,7 +104,8 @@ bool submit_get(struct slice payload, struct arena *mem, struct submit *out)
 	*out = (struct submit){0};
 	out->token = get_u64(&c);
 	mail_get(&c, mem, &out->mail);
-	return whole(&c, mem) && out->mail.nrcpt > 0;
+	/* Notices are made here and by nobody else. */
+	return whole(&c, mem) && out->mail.nrcpt > 0 && out->mail.origin_key != ORIGIN_NOTICES;
 }
 
 void submitted_put(struct buf *b, const struct submitted *s)

@@ -29,6 +29,7 @@ struct mail {
 	const char *queue_id;
 	int64_t arrived;
 	const char *reverse_path, *envid, *ret, *origin;
+	uint64_t origin_key; /* wire/origin.h: whose turns and limits it counts to */
 	uint64_t size;
 	bool eight_bit, smtputf8;
 	struct mail_rcpt *rcpt;

@@ -20,19 +20,9 @@ bool network_from_text(const char *text, struct network *out)
 	return true;
 }
 
-static struct ipaddr unmapped(const struct ipaddr *a)
-{
-	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-	if (a->family != 6 || memcmp(a->b, prefix, sizeof(prefix)) != 0)
-		return *a;
-	struct ipaddr four = {.family = 4};
-	memcpy(four.b, a->b + 12, 4);
-	return four;
-}
-
 bool network_has(const struct network *n, const struct ipaddr *address)
 {
-	struct ipaddr a = unmapped(address);
+	struct ipaddr a = ipaddr_unmapped(address);
 	if (a.family != n->address.family)
 		return false;
 	size_t whole = n->bits / 8, rest = n->bits % 8;

@@ -21,6 +21,7 @@ void destination_row(sqlite3_stmt *st, struct arena *mem, struct store_destinati
 	    .reason = sql_text_column(st, 8, mem),
 	    .code = sql_text_column(st, 9, mem),
 	    .text = sql_text_column(st, 10, mem),
+	    .worked = sqlite3_column_int64(st, 11),
 	};
 }
 

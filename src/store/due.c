@@ -7,11 +7,17 @@
  */
 #include "store/room.h"
 
+#include "wire/origin.h"
+
 enum {
 	DUE_LOOKS = 2,        /* times as many as are wanted are looked at in the order of time */
 	DUE_SENDERS_MAX = 64, /* senders visited besides, whatever they have */
 	DUE_MAX = STORE_PAGE_MAX,
+	PATHS = (1 << ORIGIN_PATH_BITS) - 1,
 };
+
+/* The golden ratio's steps leave no gap in a circle for long. */
+#define STEP 0x9e3779b97f4a7c15u
 
 struct due_row {
 	int64_t id, sender;
@@ -22,15 +28,6 @@ struct due_list {
 	size_t n, max, per_sender;
 	bool left_out; /* something due is not in the list */
 };
-
-/* FNV-1a. Two senders with one key share a turn, and nothing worse. */
-int64_t sender_key(const char *reverse_path)
-{
-	uint64_t h = 1469598103934665603u;
-	for (; *reverse_path != '\0'; reverse_path++)
-		h = (h ^ (uint8_t)*reverse_path) * 1099511628211u;
-	return (int64_t)h;
-}
 
 /* The rows are not touched: clearing them would cost more than the usual few. */
 static void start_list(struct due_list *l, size_t max, size_t per_sender)
@@ -94,52 +91,97 @@ static enum store_status next_sender(struct store *s, int64_t destination, int64
 	return sql_value(s, sql_bind(s, SQL_NEXT_SENDER, "ii", destination, after), sender);
 }
 
+/* The highest number that a sender of the same origin can have. */
+static int64_t last_of_origin(int64_t sender)
+{
+	return (int64_t)((uint64_t)sender | PATHS);
+}
+
 static enum store_status due_of_sender(struct store *s, int64_t destination, int64_t sender,
 				       int64_t now, const struct due_list *known,
 				       struct due_list *out)
 {
 	sqlite3_stmt *st = sql_bind(s, SQL_SENDER_DUE, "iiii", destination, sender, now,
 				    (int64_t)known->per_sender);
-	size_t there = count_of(known, sender);
+	size_t there = count_of(known, sender) + count_of(out, sender);
 	for (;;) {
 		bool row;
 		enum store_status status = sql_step(s, st, &row);
 		if (!row)
 			return status;
 		int64_t id = sqlite3_column_int64(st, 0);
-		if (!has(known, id) && there < known->per_sender && out->n < out->max) {
+		if (!has(known, id) && !has(out, id) && there < known->per_sender &&
+		    out->n < out->max) {
 			out->row[out->n++] = (struct due_row){id, sender};
 			there++;
 		}
 	}
 }
 
+/* Of an origin, whose first sender is `first`: the senders from one by chance on, until one has
+ * something that is not known yet. */
+static enum store_status visit_origin(struct store *s, int64_t destination, int64_t first,
+				      int64_t now, const struct due_list *known,
+				      struct due_list *out, int *visits)
+{
+	int64_t end = last_of_origin(first), start = end - (int64_t)(++s->due_turn * STEP & PATHS);
+	int64_t sender = start;
+	size_t before = out->n;
+	for (bool wrapped = false; *visits > 0 && out->n == before && out->n < out->max;) {
+		enum store_status status = next_sender(s, destination, sender, &sender);
+		bool outside = status == STORE_NOT_FOUND || last_of_origin(sender) != end;
+		if ((outside && wrapped) || (status != STORE_OK && status != STORE_NOT_FOUND))
+			return outside ? STORE_OK : status;
+		if (outside)
+			sender = first;
+		wrapped = wrapped || outside;
+		--*visits;
+		status = due_of_sender(s, destination, sender, now, known, out);
+		if (status != STORE_OK || (wrapped && sender > start))
+			return status;
+	}
+	return STORE_OK;
+}
+
+/* Once around: something of each origin. */
+static enum store_status lap(struct store *s, int64_t destination, int64_t now,
+			     const struct due_list *known, struct due_list *out, int *visits)
+{
+	int64_t start = (int64_t)(++s->due_turn * STEP), first = start;
+	bool wrapped = false;
+	while (*visits > 0 && out->n < out->max) {
+		enum store_status status = next_sender(s, destination, first, &first);
+		if (status == STORE_NOT_FOUND && !wrapped) {
+			wrapped = true;
+			first = INT64_MIN;
+			continue;
+		}
+		if (status == STORE_NOT_FOUND || (wrapped && first > start))
+			return STORE_OK; /* all around */
+		if (status == STORE_OK)
+			status = visit_origin(s, destination, first, now, known, out, visits);
+		if (status != STORE_OK)
+			return status;
+		first = last_of_origin(first);
+	}
+	return STORE_OK;
+}
+
 /*
- * From another place in the circle of senders each time (the golden ratio's steps leave no gap for
- * long), so that everybody comes up however many there are.
+ * Origin by origin, from another place in their circle each time, so that everybody comes up
+ * however many there are, and however many reverse-paths one of them names. As long as a lap finds
+ * something.
  */
 static enum store_status by_sender(struct store *s, int64_t destination, int64_t now,
 				   const struct due_list *known, struct due_list *out)
 {
-	uint64_t start = ++s->due_turn * 0x9e3779b97f4a7c15u;
-	int64_t at = (int64_t)start, sender = 0;
-	bool wrapped = false;
-	for (int visited = 0; visited < DUE_SENDERS_MAX && out->n < out->max; visited++) {
-		enum store_status status = next_sender(s, destination, at, &sender);
-		if (status == STORE_NOT_FOUND && !wrapped) {
-			wrapped = true;
-			at = INT64_MIN;
-			continue;
-		}
-		if (status == STORE_NOT_FOUND || (wrapped && sender > (int64_t)start))
-			return STORE_OK; /* all around */
-		if (status == STORE_OK)
-			status = due_of_sender(s, destination, sender, now, known, out);
-		if (status != STORE_OK)
-			return status;
-		at = sender;
+	enum store_status status = STORE_OK;
+	int visits = DUE_SENDERS_MAX;
+	for (size_t before = SIZE_MAX; status == STORE_OK && out->n != before;) {
+		before = out->n;
+		status = lap(s, destination, now, known, out, &visits);
 	}
-	return STORE_OK;
+	return status;
 }
 
 enum store_status store_brief(struct store *s, int64_t delivery, struct store_brief *out)

@@ -6,6 +6,8 @@
  */
 #include "store/room.h"
 
+#include "wire/origin.h"
+
 #include <errno.h>
 #include <unistd.h>
 
@@ -123,6 +125,11 @@ static enum store_status add_rcpts(struct store *s, int64_t delivery,
 	return status;
 }
 
+static uint64_t sender_of(const struct store_envelope *e)
+{
+	return e->sender != 0 ? e->sender : origin_sender(ORIGIN_NONE, e->reverse_path);
+}
+
 static enum store_status add_delivery(struct store *s, int64_t message,
 				      const struct store_new_message *m,
 				      const struct store_new_delivery *d)
@@ -135,7 +142,7 @@ static enum store_status add_delivery(struct store *s, int64_t message,
 		status = sql_run(s,
 				 sql_bind(s, SQL_ADD_DELIVERY, "iiiiiiiii", id, message,
 					  destination, d->due, e->arrived, e->expires, m->warn,
-					  sender_key(e->reverse_path), (int64_t)d->nrcpt),
+					  (int64_t)sender_of(e), (int64_t)d->nrcpt),
 				 NULL);
 	if (status == STORE_OK)
 		status = delivery_added(s, destination, d->due, e->arrived);

@@ -12,6 +12,8 @@
  */
 #include "store/room.h"
 
+#include "wire/origin.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -208,7 +210,7 @@ static enum store_status check_whole(struct store *s)
 /* --- schema ---------------------------------------------------------------------------------- */
 
 /* What takes a queue of version n to n + 1, in up to three parts. One row per version; never change
- * a row once released, but the last row's middle part, which is the schema of new queues. */
+ * a row once released. New queues begin with schema.sql, which must say the same as all of them. */
 static const char *const migrations[SCHEMA_VERSION][3] = {
     [0] = {store_schema_1_sql},
     /* Who waits at a destination, each sender's deliveries in the order of time: store_due(). */
@@ -217,7 +219,8 @@ static const char *const migrations[SCHEMA_VERSION][3] = {
 	   "(SELECT sender_key(reverse_path) FROM message WHERE message.id = delivery.message);"
 	   "CREATE INDEX delivery_sender ON delivery (destination, sender, due) WHERE state = 0;"},
     [2] = {store_schema_3_sql},
-    [3] = {store_schema_4_before_sql, store_schema_sql, store_schema_4_after_sql},
+    [3] = {store_schema_4_before_sql, store_schema_4_sql, store_schema_4_after_sql},
+    [4] = {store_schema_5_sql},
 };
 
 static enum store_status run_schema(struct store *s, const char *sql)
@@ -233,22 +236,48 @@ static enum store_status step_up(struct store *s, long version)
 	return status;
 }
 
-/* sender_key() for the migration. */
+/* Versions 2 to 4 kept a hash of the reverse-path; version 5 computes all anew. */
 static void sql_sender_key(sqlite3_context *to, int n, sqlite3_value **value)
 {
-	const char *path = n == 1 ? (const char *)sqlite3_value_text(value[0]) : NULL;
-	sqlite3_result_int64(to, path != NULL ? sender_key(path) : 0);
+	(void)n;
+	(void)value;
+	sqlite3_result_int64(to, 0);
+}
+
+uint64_t store_old_sender(const char *origin, const char *reverse_path)
+{
+	uint64_t key =
+	    strcmp(origin, "notification") == 0 ? ORIGIN_NOTICES : origin_of_user(origin);
+	return origin_sender(key, reverse_path);
+}
+
+static void sql_old_sender(sqlite3_context *to, int n, sqlite3_value **value)
+{
+	const char *origin = n == 2 ? (const char *)sqlite3_value_text(value[0]) : NULL;
+	const char *path = n == 2 ? (const char *)sqlite3_value_text(value[1]) : NULL;
+	if (origin == NULL || path == NULL)
+		sqlite3_result_error_nomem(to);
+	else
+		sqlite3_result_int64(to, (int64_t)store_old_sender(origin, path));
+}
+
+static enum store_status add_function(struct store *s, const char *name, int n,
+				      void (*f)(sqlite3_context *, int, sqlite3_value **))
+{
+	return store_fail_sql(s,
+			      sqlite3_create_function(s->db, name, n,
+						      SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, f,
+						      NULL, NULL),
+			      name);
 }
 
 static enum store_status migrate(struct store *s, long version)
 {
 	if (version == SCHEMA_VERSION)
 		return STORE_OK;
-	enum store_status status = store_fail_sql(
-	    s,
-	    sqlite3_create_function(s->db, "sender_key", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
-				    NULL, sql_sender_key, NULL, NULL),
-	    "sender_key");
+	enum store_status status = add_function(s, "sender_key", 1, sql_sender_key);
+	if (status == STORE_OK)
+		status = add_function(s, "old_sender", 2, sql_old_sender);
 	if (status == STORE_OK)
 		status = run(s, "BEGIN EXCLUSIVE");
 	if (status == STORE_OK && version == 0)

@@ -46,6 +46,7 @@ void delivery_row(sqlite3_stmt *st, struct arena *mem, struct store_delivery *ou
 	    .host = sql_text_column(st, 25, mem),
 	};
 	envelope_row(st, mem, &out->envelope);
+	out->envelope.sender = (uint64_t)sqlite3_column_int64(st, 26);
 }
 
 static void rcpt_row(sqlite3_stmt *st, struct arena *mem, struct store_rcpt *out)

@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 
 enum {
-	SCHEMA_VERSION = 4,
+	SCHEMA_VERSION = 5,
 	APPLICATION_ID = 0x444c5751, /* "DLWQ", in the file's header */
 	PAGE_BYTES = 4096,
 	PART_BYTES = 256 * 1024,   /* as in schema.sql */
@@ -21,8 +21,10 @@ enum {
 extern const char store_schema_sql[]; /* schema.sql, by embed.py; so the others */
 extern const char store_schema_1_sql[];
 extern const char store_schema_3_sql[];
+extern const char store_schema_4_sql[];
 extern const char store_schema_4_before_sql[];
 extern const char store_schema_4_after_sql[];
+extern const char store_schema_5_sql[];
 extern const char store_audit_sql[];
 
 enum sql {
@@ -101,8 +103,8 @@ enum store_status store_step_end(struct store *s, enum store_status result);
 const char *store_log_vfs(void);
 /* open.c: the folder of s->path */
 enum store_status store_sync_directory(struct store *s);
-/* due.c: the number that delivery.sender has for a reverse-path. Never to be changed. */
-int64_t sender_key(const char *reverse_path);
+/* open.c: the sender of a message of version 4, which knew an origin only in words. */
+uint64_t store_old_sender(const char *origin, const char *reverse_path);
 
 /* counters.c. Each call belongs to a change of rows in the same transaction. */
 enum store_status counters_load(struct store *s);

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The queue, version 4: its states as rows and constraints. Times are milliseconds since 1970 UTC.
+-- The queue, version 5: its states as rows and constraints. Times are milliseconds since 1970 UTC.
 --
 -- message      one mail as accepted: its envelope. Its text is in body. It goes away, with all its
 --              rows, in the transaction that ends its last pending recipient.
@@ -17,6 +17,9 @@
 --
 -- dot_sent: the courier of an active delivery is about to send the final dot, and no reply is
 -- recorded. in_doubt: a dot was sent once and its reply never came: possibly delivered.
+--
+-- delivery.sender: an origin and a reverse-path in it (wire/origin.h). destination.worked: when it took
+-- something, to the hour. Both as the migration from version 4 leaves them, comments included.
 --
 -- Ids of messages and deliveries are never used twice (totals has the last ones): a late result of
 -- a courier must not hit another delivery.
@@ -78,7 +81,7 @@ CREATE TABLE destination (
 	code TEXT,
 	text TEXT,
 	touched INTEGER NOT NULL DEFAULT 0 -- last news of it
-) STRICT;
+, worked INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX destination_ready ON destination (ready) WHERE ready IS NOT NULL;
 
 CREATE TABLE delivery (

@@ -56,7 +56,7 @@ enum store_status store_stats_destinations(struct store *s, int64_t after, size_
 		    0)
 			continue;
 		destination_row(st, mem, d);
-		d->oldest = sqlite3_column_int64(st, 11);
+		d->oldest = sqlite3_column_int64(st, 12);
 		(*n)++;
 	}
 	sql_end(st);

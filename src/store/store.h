@@ -143,6 +143,8 @@ struct store_envelope {
 	const char *envid;        /* NULL: none */
 	const char *ret;          /* "FULL", "HDRS" or NULL */
 	const char *origin;       /* who handed it in, in words of the caller */
+	uint64_t sender;          /* wire/origin.h; 0 at store_add(): that of the reverse-path in
+				     ORIGIN_NONE */
 	uint64_t size;            /* octets of the text */
 	bool eight_bit, smtputf8;
 };
@@ -191,6 +193,7 @@ struct store_destination {
 	int64_t backoff_until;
 	uint32_t failures;                /* consecutive */
 	const char *reason, *code, *text; /* of the last failure; NULL after a success */
+	int64_t worked;                   /* as store_works() was told last; 0: never */
 	int64_t oldest; /* arrival of its first delivery; only from stats, else 0 */
 };
 
@@ -201,13 +204,13 @@ enum store_status store_ready(struct store *s, int64_t now, const int64_t *busy,
 			      size_t *n);
 
 /* Waiting deliveries of one destination that are due, at most max (and STORE_PAGE_MAX), and at most
- * per_sender of one reverse-path (0: any number). The longest due first; when not all fit, up to
- * half of the room is for senders that those would hide. *more: something due was left out. Looks
- * at no back-off. The work is bounded, however many wait. */
+ * per_sender of one sender (0: any number). The longest due first; when not all fit, up to
+ * half of the room is for others, those of other origins first. *more: something due was left out.
+ * Looks at no back-off. The work is bounded, however many wait. */
 enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
 			    size_t per_sender, int64_t *delivery, size_t *n, bool *more);
 
-/* What a scheduler must know of a delivery that is due. `sender` is equal for equal reverse-paths.
+/* What a scheduler must know of a delivery that is due. `sender`: wire/origin.h.
  * NOT_FOUND: it is gone. */
 struct store_brief {
 	int64_t id, destination, expires;
@@ -311,7 +314,7 @@ enum store_status store_shift(struct store *s, const struct store_shift *x);
 /* A failure that concerns the destination, not one message: nobody tries before `until`. */
 enum store_status store_back_off(struct store *s, int64_t destination, int64_t now, int64_t until,
 				 const char *reason, const char *code, const char *text);
-/* It works: no back-off, no failures. Writes nothing when there were none. */
+/* It works: no back-off, no failures. */
 enum store_status store_works(struct store *s, int64_t destination, int64_t now);
 /* One by name; NOT_FOUND when nothing is known of it. */
 enum store_status store_destination(struct store *s, const char *name, struct arena *mem,

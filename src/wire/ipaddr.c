@@ -47,3 +47,13 @@ bool ipaddr_is_loopback(const struct ipaddr *a)
 	static const uint8_t one[16] = {[15] = 1};
 	return a->family == 4 ? a->b[0] == 127 : a->family == 6 && memcmp(a->b, one, 16) == 0;
 }
+
+struct ipaddr ipaddr_unmapped(const struct ipaddr *a)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+	if (a->family != 6 || memcmp(a->b, prefix, sizeof(prefix)) != 0)
+		return *a;
+	struct ipaddr four = {.family = 4};
+	memcpy(four.b, a->b + 12, 4);
+	return four;
+}

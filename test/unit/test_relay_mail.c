@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "wire/origin.h"
+
 enum { ROOM = 262144, MEM = 1024 * 1024 };
 
 struct fixture {
@@ -59,6 +61,7 @@ static struct mail sample_mail(void)
 			     .reverse_path = "",
 			     .envid = "QQ1",
 			     .origin = "client 192.0.2.7",
+			     .origin_key = 0xfedcba9876u,
 			     .size = UINT64_MAX,
 			     .eight_bit = true,
 			     .rcpt = rcpts,
@@ -74,6 +77,7 @@ static void assert_same_mail(const struct mail *a, const struct mail *b)
 	assert_same(a->envid, b->envid);
 	assert_same(a->ret, b->ret);
 	assert_same(a->origin, b->origin);
+	assert_true(a->origin_key == b->origin_key);
 	assert_true(a->eight_bit == b->eight_bit && a->smtputf8 == b->smtputf8);
 	assert_int_equal(a->nrcpt, b->nrcpt);
 	for (size_t i = 0; i < a->nrcpt; i++) {
@@ -232,6 +236,27 @@ static void what_was_put_comes_out(void **state)
 	assert_true(slice_eq_str(a.packet, "packet"));
 }
 
+/* Who takes an intake over cannot have the notices' share, nor a number that is no origin. */
+static void an_intake_is_no_origin_of_notices(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		uint64_t origin;
+		bool good;
+	} rows[] = {{ORIGIN_NONE, true},
+		    {ORIGIN_LOCAL, true},
+		    {ORIGIN_NOTICES, false},
+		    {((uint64_t)1 << ORIGIN_BITS) - 1, true},
+		    {(uint64_t)1 << ORIGIN_BITS, false}};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct submit s = {1, sample_mail()};
+		s.mail.origin_key = rows[i].origin;
+		buf_reset(&f->b);
+		submit_put(&f->b, &s);
+		assert_int_equal(submit_get(buf_slice(&f->b), &f->mem, &s), rows[i].good);
+	}
+}
+
 static void every_truncation_fails(void **state)
 {
 	struct fixture *f = *state;
@@ -347,6 +372,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(what_was_put_comes_out, setup, teardown),
+	    cmocka_unit_test_setup_teardown(an_intake_is_no_origin_of_notices, setup, teardown),
 	    cmocka_unit_test_setup_teardown(every_truncation_fails, setup, teardown),
 	    cmocka_unit_test_setup_teardown(every_change_of_an_octet_is_survived, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_count_that_the_payload_cannot_hold_allocates_nothing,

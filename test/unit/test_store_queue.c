@@ -3,6 +3,8 @@
 #include "../store/help.h"
 #include "unit.h"
 
+#include "wire/origin.h"
+
 struct fixture {
 	char path[256];
 	struct store *s;
@@ -98,7 +100,7 @@ static const char *ready(struct fixture *f, int64_t now, const int64_t *busy, si
 
 /* --- scheduling ------------------------------------------------------------------------------ */
 
-static void put(struct fixture *f, int number, const char *from, int64_t due)
+static void put_of(struct fixture *f, int number, uint64_t origin, const char *from, int64_t due)
 {
 	char id[24];
 	snprintf(id, sizeof id, "S%d", number);
@@ -110,11 +112,17 @@ static void put(struct fixture *f, int number, const char *from, int64_t due)
 						   .expires = T0 + 1000000,
 						   .reverse_path = from,
 						   .origin = "test",
+						   .sender = origin_sender(origin, from),
 						   .size = 1},
 				      .text = {.bytes = SLICE_LIT("x"), .fd = -1},
 				      .delivery = &d,
 				      .ndelivery = 1};
 	OK(store_add(f->s, &m));
+}
+
+static void put(struct fixture *f, int number, const char *from, int64_t due)
+{
+	put_of(f, number, ORIGIN_NONE, from, due);
 }
 
 /* Of each sender (a letter) how many are due, as "a2 b1". */
@@ -181,6 +189,29 @@ static void among_many_senders_everybody_comes_up(void **state)
 	for (int i = 0; i < 200 && !seen; i++)
 		seen = strchr(due_of(f, 32, 2, &more), 'z') != NULL;
 	assert_true(seen);
+}
+
+/* However many reverse-paths one client names: who is of another origin is in the first answer. */
+static void many_senders_of_one_origin_hide_nobody(void **state)
+{
+	struct fixture *f = *state;
+	bool more;
+	int number = 0;
+	static const uint64_t origins[] = {1, 0x7fffffffffu, 0x8000000000u, 0xffffffffffu};
+	OK(store_begin(f->s));
+	for (int i = 0; i < 500; i++) {
+		char from[24];
+		snprintf(from, sizeof from, "a%d@x", i);
+		for (int k = 0; k < 4; k++)
+			put_of(f, number++, 0x1234567890u, from, T0);
+	}
+	for (size_t i = 0; i < ROWS(origins); i++)
+		put_of(f, number++, origins[i], (const char *[]){"w@x", "x@x", "y@x", "z@x"}[i],
+		       T0 + 999);
+	OK(store_commit(f->s));
+	for (int i = 0; i < 50; i++)
+		assert_non_null(strstr(due_of(f, 32, 16, &more), "w1 x1 y1 z1"));
+	assert_true(more);
 }
 
 static void the_longest_due_first(void **state)
@@ -529,6 +560,7 @@ int main(void)
 	    T(the_longest_due_first),
 	    T(a_backlog_hides_no_other_sender),
 	    T(among_many_senders_everybody_comes_up),
+	    T(many_senders_of_one_origin_hide_nobody),
 	    T(a_back_off_is_shared),
 	    T(alarms_ring_for_delay_and_end),
 	    T(hold_release_retry),
