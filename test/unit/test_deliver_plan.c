@@ -139,6 +139,111 @@ static void foreign_answers_are_ignored(void **state)
 	plan_free(&p);
 }
 
+/* All answers of the one host: one text for each type, NULL stays open. */
+static void answer_all(struct plan *p, const char *a, const char *cname, const char *tlsa)
+{
+	struct plan_question q;
+	while (plan_next_question(p, &q)) {
+		const char *text = q.type == DNS_A       ? a
+				   : q.type == DNS_CNAME ? cname
+				   : q.type == DNS_TLSA  ? tlsa
+							 : "absent secure";
+		struct answer *answer = fake_answer(q.name, q.type, text);
+		assert_non_null(answer);
+		plan_answer(p, q.id, answer);
+		answer_unref(&answer);
+	}
+}
+
+/*
+ * RFC 7672 s3.2.2: the next-hop domain is a name for DANE-TA, and what its aliases lead to only
+ * when every step was secure: whoever forges an unsigned MX answer could choose that name.
+ */
+static void expanded_next_hop_as_name(void **state)
+{
+	static const struct {
+		const char *rule, *mx, *a, *cname;
+		const char *names[4];
+	} rows[] = {
+	    {"secure aliases: both names",
+	     "secure via other.test 10 mx.example.net",
+	     "secure 192.0.2.1",
+	     NULL,
+	     {"mx.example.net", "example.org", "other.test"}},
+	    {"no aliases: one",
+	     "secure 10 mx.example.net",
+	     "secure 192.0.2.1",
+	     NULL,
+	     {"mx.example.net", "example.org"}},
+	    {"insecure aliases, the domain itself: its own name, not the forged one",
+	     "absent insecure via other.test",
+	     "insecure via other.test 192.0.2.1",
+	     "secure other.test",
+	     {"example.org"}},
+	    {"insecure MX: the host's name alone",
+	     "insecure via other.test 10 mx.example.net",
+	     "secure 192.0.2.1",
+	     NULL,
+	     {"mx.example.net"}},
+	};
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct plan_config c = usual_config();
+		c.policy.insecure_mx = INSECURE_MX_DANE;
+		struct plan *p = plan_of(&c, rows[i].mx);
+		answer_all(p, rows[i].a, rows[i].cname, "secure 2 1 1 aa*32");
+		assert_true(plan_done(p));
+		assert_int_equal(plan_nhosts(p), 1);
+		const struct tls_terms *t = &plan_host(p, 0)->terms;
+		if (t->policy != HOST_DANE)
+			fail_msg("%s: %s", rows[i].rule, host_policy_name(t->policy));
+		size_t n = 0;
+		for (; rows[i].names[n] != NULL; n++) {
+			if (n >= t->nreference_names ||
+			    strcmp(t->reference_names[n], rows[i].names[n]) != 0)
+				fail_msg("%s: no name %s", rows[i].rule, rows[i].names[n]);
+		}
+		if (t->nreference_names != n)
+			fail_msg("%s: %s", rows[i].rule, t->reference_names[n]);
+		plan_free(&p);
+	}
+}
+
+/*
+ * RFC 5321 s5.1 and T7: an address of ours is a loop. Where DANE promises that nobody on the line
+ * makes mail bounce, an unsigned one is a delay; where it promises nothing (an insecure MX answer
+ * could have been forged as well), it is taken for what it says.
+ */
+static void own_address_as_policy_says(void **state)
+{
+	static const struct {
+		const char *rule;
+		enum dane_level level;
+		const char *mx, *a;
+		enum reason reason;
+	} rows[] = {
+	    {"proven", LEVEL_DANE, "secure 10 a.test", "secure 192.0.2.9", REASON_MAIL_LOOP},
+	    {"promised and forged", LEVEL_DANE, "secure 10 a.test", "insecure 192.0.2.9",
+	     REASON_ADDRESS_UNPROVEN},
+	    {"nothing promised", LEVEL_DANE, "insecure 10 a.test", "insecure 192.0.2.9",
+	     REASON_MAIL_LOOP},
+	    {"may", LEVEL_MAY, "secure 10 a.test", "insecure 192.0.2.9", REASON_MAIL_LOOP},
+	};
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct ipaddr own = {4, {192, 0, 2, 9}};
+		struct plan_config c = usual_config();
+		c.policy.level = rows[i].level;
+		c.own_address = &own;
+		c.nown_address = 1;
+		struct plan *p = plan_of(&c, rows[i].mx);
+		answer_all(p, rows[i].a, "absent secure", "absent secure");
+		if (plan_mx(p)->kind != MX_END || plan_mx(p)->reason != rows[i].reason)
+			fail_msg("%s: %s", rows[i].rule, reason_name(plan_mx(p)->reason));
+		plan_free(&p);
+	}
+}
+
 /* --- The attempt --- */
 
 struct try_out {
@@ -272,6 +377,8 @@ int main(void)
 	    cmocka_unit_test(we_among_many),
 	    cmocka_unit_test(questions_come_once),
 	    cmocka_unit_test(foreign_answers_are_ignored),
+	    cmocka_unit_test(expanded_next_hop_as_name),
+	    cmocka_unit_test(own_address_as_policy_says),
 	    cmocka_unit_test(no_answer_is_a_local_error),
 	    cmocka_unit_test(abort_defers_who_is_pending),
 	    cmocka_unit_test(unasked_session_is_ignored),
