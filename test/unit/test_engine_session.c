@@ -3,6 +3,7 @@
  * Sessions of the engine over real sockets against a server in the same loop: how they end, the
  * moment before the final dot, and connections that serve more than one message (T9).
  */
+#include "test_clock.h"
 #include "test_engine_fake.h"
 #include "test_tls_serve.h"
 #include "unit.h"
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { AGE_MAX_MS = 300000 }; /* as in engine/session.c */
 enum { KEEP_MS = 150, LIMIT_MS = 300, PATIENCE_MS = 10000, JOBS = POOL_PEER_MAX + 2 };
 
 static const char text[] = "Subject: x\r\n\r\nhello\r\n";
@@ -491,6 +493,58 @@ static void at_most_so_many(void **state)
 	end(f); /* says QUIT to the rest */
 }
 
+/* A connection that works is not kept for ever: the host behind a name may have changed. */
+static void too_old(void **state)
+{
+	static const struct {
+		uint64_t ahead_ms;
+		bool reused;
+	} rows[] = {{AGE_MAX_MS - 60000, true}, {AGE_MAX_MS, false}};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct job j;
+		begin(f, KEEP_MS);
+		send_one(f, &j);
+		test_clock_ahead(rows[i].ahead_ms);
+		send_one(f, &j); /* old at its end: was it kept once more? */
+		assert_true(j.outcome.reused);
+		send_one(f, &j);
+		assert_int_equal(j.outcome.reused, rows[i].reused);
+		assert_int_equal(f->fake.n, rows[i].reused ? 1 : 2);
+		end(f);
+		test_clock_ahead(0);
+	}
+}
+
+/* RFC 4954 s4: who logged in stays logged in, so that a connection belongs to one user. */
+static void other_user(void **state)
+{
+	static const struct smtpc_auth users[] = {{"alice", "secret"}, {"bob", "secret"}};
+	static const struct {
+		int user; /* of the second message; -1: nobody */
+		bool reused;
+	} rows[] = {{0, true}, {1, false}, {-1, false}};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct job j;
+		begin_tls(f);
+		f->fake.rule[0] =
+		    (struct fake_rule){0, 2, "EHLO", "250-fake\r\n250 AUTH PLAIN\r\n"};
+		f->fake.rule[1] = (struct fake_rule){0, 0, "AUTH", "235 2.7.0 in\r\n"};
+		for (int nth = 0; nth < 2; nth++) {
+			int user = nth == 0 ? 0 : rows[i].user;
+			job_init(f, &j);
+			job_dane(&j, &f->ee);
+			j.request.smtp.auth = user < 0 ? NULL : &users[user];
+			job_run(&j);
+			assert_int_equal(j.outcome.reason, REASON_OK);
+			assert_int_equal(j.outcome.reused, nth == 1 && rows[i].reused);
+		}
+		assert_int_equal(f->fake.n, rows[i].reused ? 1 : 2);
+		end(f);
+	}
+}
+
 /* The second message comes on other terms: never over the connection of the first. */
 enum other { OTHER_SNI, OTHER_POLICY, OTHER_CLEAR, OTHER_KIND, OTHER_FRESH, OTHER_PROBE, OTHERS };
 
@@ -732,7 +786,8 @@ int main(void)
 	    cmocka_unit_test(never_after_trouble), cmocka_unit_test(closed_while_idle),
 	    cmocka_unit_test(dead_rows),           cmocka_unit_test(dead_at_once),
 	    cmocka_unit_test(dead_and_refused),    cmocka_unit_test(kept_under_tls),
-	    cmocka_unit_test(dead_under_tls),
+	    cmocka_unit_test(dead_under_tls),      cmocka_unit_test(too_old),
+	    cmocka_unit_test(other_user),
 	};
 	return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }

@@ -4,6 +4,7 @@
  * what becomes of them when it goes.
  */
 #include "packet.h"
+#include "test_clock.h"
 #include "unit.h"
 
 #include "base/arena.h"
@@ -168,6 +169,27 @@ static void another_type_or_resolver(void **state)
 	end(&f);
 }
 
+/* RFC 1035 s3.2.1, and the moment that the answers at hand are for: both end. */
+static void not_for_ever(void **state)
+{
+	static const struct {
+		uint64_t ahead_ms;
+		int asked;
+	} times[] = {{0, 1}, {500, 1}, {1000, 2}, {60000, 2}};
+	(void)state;
+	for (size_t i = 0; i < ROWS(times); i++) {
+		struct fixture f;
+		begin(&f);
+		ask(&f, DNS_A);
+		test_clock_ahead(times[i].ahead_ms);
+		ask(&f, DNS_A);
+		if (f.asked != times[i].asked)
+			fail_msg("after %d ms: asked %d times", (int)times[i].ahead_ms, f.asked);
+		test_clock_ahead(0);
+		end(&f);
+	}
+}
+
 static void cancelled(void **state)
 {
 	struct fixture f;
@@ -188,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(used_again),
 	    cmocka_unit_test(another_type_or_resolver),
+	    cmocka_unit_test(not_for_ever),
 	    cmocka_unit_test(cancelled),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
