@@ -361,6 +361,61 @@ static void test_shared_tickets(void **state)
 	tls_server_free(&stranger);
 }
 
+/* RFC 5077 s4: a ticket begins with its key's name. */
+enum { TICKET_NAME = 16 };
+
+static void ticket_name(struct fixture *f, struct tls_server *s, int max, int64_t now,
+			uint8_t out[static TICKET_NAME])
+{
+	SSL_SESSION *session = NULL;
+	const unsigned char *ticket = NULL;
+	size_t n = 0;
+	assert_false(talk(f, s, "a.example.org", max, now, &session));
+	SSL_SESSION_get0_ticket(session, &ticket, &n);
+	assert_true(n > TICKET_NAME);
+	memcpy(out, ticket, TICKET_NAME);
+	SSL_SESSION_free(session);
+}
+
+/* RFC 5077 s5.5: one key, one name, wherever it is used; another key (of a later time, of another
+ * seed, of nobody's seed) has another. Who watches learns nothing else from it. */
+static void test_ticket_names(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t hour = TICKET_SECONDS;
+	uint8_t seed[TLS_TICKET_SEED] = {1, 2, 3}, other_seed[TLS_TICKET_SEED] = {1, 2, 4};
+	for (int i = 0; i < 2; i++) {
+		int max = i ? TLS1_2_VERSION : 0;
+		uint8_t name[6][TICKET_NAME], none[TICKET_NAME] = {0};
+		struct tls_server_config c = {.cert = f->cert,
+					      .ncert = NPEM,
+					      .ticket_seed = seed,
+					      .ticket_seed_time = f->now};
+		struct tls_server *one = make(&c, f->now), *two = make(&c, f->now);
+		c.ticket_seed = other_seed;
+		struct tls_server *stranger = make(&c, f->now);
+		c.ticket_seed = NULL;
+		struct tls_server *alone = make(&c, f->now), *alone_too = make(&c, f->now);
+		ticket_name(f, one, max, f->now, name[0]);
+		ticket_name(f, two, max, f->now, name[1]);
+		assert_memory_equal(name[0], name[1], TICKET_NAME);
+		ticket_name(f, one, max, f->now + hour, name[1]);
+		ticket_name(f, one, max, f->now + 2 * hour, name[2]);
+		ticket_name(f, stranger, max, f->now, name[3]);
+		ticket_name(f, alone, max, f->now, name[4]);
+		ticket_name(f, alone_too, max, f->now, name[5]);
+		for (int a = 0; a < 6; a++) {
+			assert_memory_not_equal(name[a], none, TICKET_NAME);
+			assert_memory_not_equal(name[a], seed, TICKET_NAME);
+			for (int b = 0; b < a; b++)
+				assert_memory_not_equal(name[a], name[b], TICKET_NAME);
+		}
+		struct tls_server *all[] = {one, two, stranger, alone, alone_too};
+		for (int n = 0; n < 5; n++)
+			tls_server_free(&all[n]);
+	}
+}
+
 /* --- Reload --- */
 
 static void test_reload(void **state)
@@ -472,11 +527,12 @@ static void test_our_client(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_choice),      cmocka_unit_test(test_default_is_the_first),
-	    cmocka_unit_test(test_given_names), cmocka_unit_test(test_policy),
-	    cmocka_unit_test(test_group),       cmocka_unit_test(test_no_renegotiation),
-	    cmocka_unit_test(test_resumption),  cmocka_unit_test(test_shared_tickets),
-	    cmocka_unit_test(test_reload),      cmocka_unit_test(test_our_client),
+	    cmocka_unit_test(test_choice),       cmocka_unit_test(test_default_is_the_first),
+	    cmocka_unit_test(test_given_names),  cmocka_unit_test(test_policy),
+	    cmocka_unit_test(test_group),        cmocka_unit_test(test_no_renegotiation),
+	    cmocka_unit_test(test_resumption),   cmocka_unit_test(test_shared_tickets),
+	    cmocka_unit_test(test_ticket_names), cmocka_unit_test(test_reload),
+	    cmocka_unit_test(test_our_client),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
