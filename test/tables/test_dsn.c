@@ -180,13 +180,76 @@ static void begin_rows(void **state)
 	}
 }
 
+/*
+ * What comes back of the original (RFC 3462 s2, RFC 5321 s2.3.8): lines end with CRLF, and no other
+ * CR or LF goes out: a bare one is a line's end to some readers, and what stands behind it a header
+ * field or the end of the notification to them.
+ */
+static const struct {
+	const char *rule, *original, *shown;
+} originals[] = {
+    {"as it was", "A: 1\r\n\r\nhello\r\n", "A: 1\r\n\r\nhello\r\n"},
+    {"a bare CR", "A: 1\rBcc: 2\r\n", "A: 1?Bcc: 2\r\n"},
+    {"two", "A\r\rB\r\n", "A??B\r\n"},
+    {"a CR before CRLF", "A\r\r\n", "A?\r\n"},
+    {"a CR at the end", "A\r", "A?\r\n"},
+    {"a CR alone", "\r", "?\r\n"},
+    {"a bare LF", "A\nB\r\n", "A?B\r\n"},
+    {"LF CR", "A\n\rB\r\n", "A??B\r\n"},
+    {"our boundary", "A\r\n--b\r\n--b--\r\n", "A\r\n?-b\r\n?-b--\r\n"},
+    {"almost", "A\r\n--c\r\n-\r\n--", "A\r\n--c\r\n-\r\n--\r\n"},
+    {"behind a bare CR", "A\r--b\r\n", "A?--b\r\n"},
+    {"an octet above 0x7f, to a reader of seven bits", "A\xc3\xa4\r\n", "A??\r\n"},
+};
+
+static void original_row(size_t i, size_t step, struct dsn_message *m)
+{
+	struct slice rest = slice_str(originals[i].original), all;
+	char want[256];
+	struct dsn_writer w;
+	struct buf out;
+	buf_init(&out, 1 << 16);
+	assert_true(dsn_begin(&w, m, &out));
+	size_t head = buf_len(&out);
+	for (; rest.n > 0; rest = slice_from(rest, rest.n < step ? rest.n : step))
+		dsn_add_original(&w, slice_first(rest, rest.n < step ? rest.n : step), &out);
+	dsn_end(&w, &out);
+	snprintf(want, sizeof(want), "%s\r\n--b--\r\n", originals[i].shown);
+	all = slice_from(buf_slice(&out), head);
+	if (!slice_eq_str(all, want))
+		fail_msg("%s, by %zu: \"%.*s\"", originals[i].rule, step, (int)all.n, all.p);
+	buf_free(&out);
+}
+
+static void original_rows(void **state)
+{
+	struct dsn_rcpt r = {.action = DSN_FAILED,
+			     .address = "x@example.net",
+			     .reason = REASON_TIMEOUT,
+			     .code = "4.4.2"};
+	struct dsn_message m = {.reporting_mta = "mx.example",
+				.from = "p@mx.example",
+				.to = "a@example.org",
+				.date = "Mon, 1 Jan 2024 00:00:00 +0000",
+				.message_id = "<1@mx.example>",
+				.boundary = "b",
+				.ret = DSN_RET_FULL,
+				.full_max = 1000,
+				.rcpt = &r,
+				.nrcpt = 1};
+	(void)state;
+	for (size_t i = 0; i < ROWS(originals); i++) {
+		for (size_t step = 1; step <= strlen(originals[i].original); step++)
+			original_row(i, step, &m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(decide_rows),
-	    cmocka_unit_test(notify_rows),
-	    cmocka_unit_test(return_rows),
-	    cmocka_unit_test(begin_rows),
+	    cmocka_unit_test(decide_rows),   cmocka_unit_test(notify_rows),
+	    cmocka_unit_test(return_rows),   cmocka_unit_test(begin_rows),
+	    cmocka_unit_test(original_rows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
