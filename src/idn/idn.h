@@ -31,6 +31,15 @@ enum idn_error idn_to_ascii(const char *u, char *out, size_t room);
 /* For people: A-labels to U-labels. What does not decode stays as it is. */
 enum idn_error idn_to_unicode(const char *a, char *out, size_t room);
 
+/*
+ * The normal form of a destination (wire/destination.h), or of a pattern for destinations, from
+ * what somebody wrote: names in U-labels or A-labels, literals. `out` has DESTINATION_ROOM octets
+ * and is "" on an error; *why (may be NULL) then has the words. IDN_NO_MEMORY says nothing about
+ * the text.
+ */
+enum idn_error idn_destination(const char *text, char *out, const char **why);
+enum idn_error idn_destination_pattern(const char *text, char *out, const char **why);
+
 const char *idn_strerror(enum idn_error e); /* "a label is longer than 63 octets" */
 
 #endif

@@ -2,6 +2,8 @@
 /* idn: U-labels to A-labels and back (RFC 5891, UTS #46 non-transitional). */
 #include "idn/idn.h"
 
+#include "wire/destination.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -85,12 +87,64 @@ static void names_become_ulabels(void **state)
 	assert_int_equal(idn_to_unicode("", out, sizeof out), IDN_EMPTY);
 }
 
+static const struct {
+	const char *in, *out; /* "": refused */
+	bool pattern;         /* as a pattern only */
+} destinations[] = {
+    {"GOV.example.", "gov.example"},
+    {"ＧＯＶ.example", "gov.example"}, /* fullwidth */
+    {"gov。example", "gov.example"},   /* ideographic full stop */
+    {"gov．example。", "gov.example"},
+    {"gov｡example", "gov.example"},
+    {"bücher.example", "xn--bcher-kva.example"},
+    {"BÜCHER.example.", "xn--bcher-kva.example"},
+    {"XN--BCHER-kva.example", "xn--bcher-kva.example"},
+    {"[IPv6:FD00:77:0::77]", "[ipv6:fd00:77::77]"},
+    {"[127.0.0.77]", "[127.0.0.77]"},
+    {"*.Bücher.example", "*.xn--bcher-kva.example", .pattern = true},
+    {"*.TEST", "*.test", .pattern = true},
+    {"", ""},
+    {"*", ""},
+    {"＊.test", ""},
+    {"*。test", ""},
+    {"*test", ""},
+    {"x y", ""},
+    {"x　y.test", ""}, /* ideographic space */
+    {"１２７.0.0.1", ""},
+    {"［127.0.0.1］", ""},
+    {"[127。0。0。1]", ""},
+    {"127.0.0.1", ""},
+    {"xn--zzzzzzzzzzzz99999999.example", ""},
+    {"*.xn--zzzzzzzzzzzz99999999.example", ""},
+    {"gov\u200b.example", "gov.example"}, /* ignored by the mapping */
+    {"gov\u202e.example", ""},
+    {"gov/.ü.example", ""},
+};
+
+static void destinations_have_one_normal_form(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof destinations / sizeof destinations[0]; i++) {
+		char out[DESTINATION_ROOM] = "x";
+		const char *why = NULL, *want = destinations[i].out;
+		enum idn_error e = idn_destination_pattern(destinations[i].in, out, &why);
+		if (strcmp(out, want) != 0 || (e == IDN_OK) != (want[0] != '\0') || !why)
+			fail_msg("pattern %s: %s, \"%s\"", destinations[i].in, why, out);
+		if (destinations[i].pattern)
+			want = "";
+		e = idn_destination(destinations[i].in, out, NULL);
+		if (strcmp(out, want) != 0 || (e == IDN_OK) != (want[0] != '\0'))
+			fail_msg("%s: \"%s\"", destinations[i].in, out);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(names_become_alabels),
 	    cmocka_unit_test(a_small_buffer_is_an_error),
 	    cmocka_unit_test(names_become_ulabels),
+	    cmocka_unit_test(destinations_have_one_normal_form),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
