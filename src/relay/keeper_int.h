@@ -5,8 +5,9 @@
  * load: in two milliseconds), and only then is anything acknowledged.
  *
  * keeper.c: process, peers, groups. keeper_accept.c: from intake to store. keeper_send.c: from
- * store to courier. keeper_result.c: from courier to store. keeper_notify.c: notifications.
- * keeper_audit.c: records of what was done. keeper_policy.c: the end of exceptions.
+ * store to courier, keeper_text.c: the texts on that way. keeper_result.c: from courier to store.
+ * keeper_notify.c: notifications. keeper_audit.c: records of what was done. keeper_policy.c: the
+ * end of exceptions.
  */
 #ifndef RELAY_KEEPER_INT_H
 #define RELAY_KEEPER_INT_H
@@ -43,10 +44,22 @@ struct ack {
 	struct ack *next;
 };
 
+/* The text of a message that couriers have, too large to travel inline: gone with the last delivery
+ * that holds it, so there are never more than flights. */
+struct carried_text {
+	struct keeper *keeper;
+	int64_t message;
+	char queue_id[STORE_QUEUE_ID_MAX + 1];
+	int fd; /* sealed */
+	uint32_t holders;
+	struct carried_text *next; /* same bucket */
+};
+
 /* A delivery that a courier has. */
 struct flight {
 	int64_t delivery;
 	struct peer *courier;
+	struct carried_text *text; /* NULL: it went inline */
 	struct arena mem;
 	struct store_delivery known; /* as it was taken, in mem; .id 0: too big to be kept */
 	bool dot;                    /* the final dot was allowed */
@@ -87,6 +100,7 @@ struct keeper {
 	int64_t alarms_rest; /* a notification could not be queued: no alarms until then */
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;
+	struct carried_text *text[FLIGHT_BUCKETS];
 };
 
 enum { FINDINGS_MEM_MAX = 1024 * 1024 };
@@ -118,6 +132,12 @@ struct flight *keeper_flight(struct keeper *k, int64_t delivery);
 /* No longer under way; NULL: it was not. The caller owns it. */
 struct flight *keeper_land(struct keeper *k, int64_t delivery);
 void keeper_flight_free(struct flight *f); /* NULL is fine */
+
+/* The text of a delivery's message, from the store unless somebody holds it already. */
+enum store_status keeper_text_hold(struct keeper *k, const struct store_delivery *d,
+				   struct carried_text **out);
+void keeper_text_release(struct carried_text **held); /* NULL inside is fine */
+
 /* Fulfils the scheduler's wishes as far as couriers and the store go. */
 void keeper_schedule(struct keeper *k);
 void keeper_dot(struct keeper *k, struct peer *p, struct slice payload);

@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum {
 	SEND_MEM_MAX = 64 * 1024 * 1024,
@@ -52,6 +50,7 @@ void keeper_flight_free(struct flight *f)
 {
 	if (f == NULL)
 		return;
+	keeper_text_release(&f->text);
 	arena_free(&f->mem);
 	free(f);
 }
@@ -211,39 +210,35 @@ static bool fill_mail(struct arena *mem, const struct store_delivery *d, struct 
 	return m->rcpt != NULL;
 }
 
-/* The text inline when it is small, else as a descriptor. */
-static enum store_status fill_text(struct keeper *k, const struct store_delivery *d,
-				   struct arena *mem, struct mail *m, int *fd)
+/* The text inline when it is small, else as a descriptor, which the flight holds. */
+static enum store_status fill_text(struct keeper *k, struct flight *f, struct arena *mem,
+				   struct mail *m)
 {
-	if (d->envelope.size <= MAIL_INLINE_MAX) {
-		size_t got = 0;
-		size_t room = (size_t)d->envelope.size + 1; /* one more would show */
-		uint8_t *text = arena_alloc(mem, room);
-		if (text == NULL)
-			return STORE_NO_MEMORY;
-		enum store_status s = store_text_read(k->store, d->message, 0, text, room, &got);
-		m->text = slice_make(text, got);
-		return s == STORE_OK && got != d->envelope.size ? STORE_DAMAGED : s;
-	}
-	*fd = memfd_create("danelaw-message", MFD_CLOEXEC);
-	return *fd >= 0 ? store_text_copy(k->store, d->message, *fd) : STORE_SOURCE;
+	const struct store_delivery *d = &f->known;
+	if (d->envelope.size > MAIL_INLINE_MAX)
+		return keeper_text_hold(k, d, &f->text);
+	size_t got = 0;
+	size_t room = (size_t)d->envelope.size + 1; /* one more would show */
+	uint8_t *text = arena_alloc(mem, room);
+	if (text == NULL)
+		return STORE_NO_MEMORY;
+	enum store_status s = store_text_read(k->store, d->message, 0, text, room, &got);
+	m->text = slice_make(text, got);
+	return s == STORE_OK && got != d->envelope.size ? STORE_DAMAGED : s;
 }
 
-static enum store_status send_job(struct keeper *k, struct peer *courier,
-				  const struct store_delivery *d, struct arena *mem)
+static enum store_status send_job(struct keeper *k, struct flight *f, struct arena *mem)
 {
-	int fd = -1;
+	const struct store_delivery *d = &f->known;
+	struct channel *courier = f->courier->channel;
 	struct job j = {.delivery = (uint64_t)d->id, .next_hop = d->next_hop};
 	enum store_status s =
-	    fill_mail(mem, d, &j.mail) ? fill_text(k, d, mem, &j.mail, &fd) : STORE_NO_MEMORY;
-	if (s == STORE_OK) {
-		j.level = override_level(k, d->next_hop, keeper_now(), mem);
-		job_put(channel_begin(courier->channel, MSG_JOB), &j);
-		s = channel_send(courier->channel, fd) ? STORE_OK : STORE_LIMIT;
-	}
-	if (fd >= 0)
-		close(fd);
-	return s;
+	    fill_mail(mem, d, &j.mail) ? fill_text(k, f, mem, &j.mail) : STORE_NO_MEMORY;
+	if (s != STORE_OK)
+		return s;
+	j.level = override_level(k, d->next_hop, keeper_now(), mem);
+	job_put(channel_begin(courier, MSG_JOB), &j);
+	return channel_send(courier, f->text != NULL ? f->text->fd : -1) ? STORE_OK : STORE_LIMIT;
 }
 
 /* It could not be handed over: back to the store, as after trouble on this side. */
@@ -299,7 +294,7 @@ static void hand_over(struct keeper *k, struct flight *f)
 {
 	struct arena mem;
 	arena_init(&mem, SEND_MEM_MAX);
-	enum store_status s = send_job(k, f->courier, &f->known, &mem);
+	enum store_status s = send_job(k, f, &mem);
 	arena_free(&mem);
 	if (s == STORE_OK) {
 		sched_started(k->sched, f->delivery, f->courier->number);
