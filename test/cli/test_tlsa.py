@@ -5,6 +5,7 @@ and every refusal. The rest is in lab/roll_test.py.
 
 Usage: test_tlsa.py PROGRAM
 """
+import datetime
 import hashlib
 import json
 import os
@@ -13,6 +14,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 PROGRAM = sys.argv[1]
 USAGE, DATAERR, NOINPUT, CANTCREAT, TEMPFAIL = 64, 65, 66, 73, 75
@@ -61,7 +65,8 @@ class Pki:
         self.leaf("mx", ["mx.example.org"])
         self.leaf("two", ["mx1.example.org", "mx2.example.org"])
         self.leaf("rsa", ["mx.example.org"], kind=["rsa:2048"])
-        self.leaf("old", ["mx.example.org"], days=-1)
+        self.leaf("old", ["mx.example.org"])
+        self.let_expire("old", "inter")
         self.join("fullchain.pem", "mx.pem", "inter.pem")
         self.join("with-root.pem", "mx.pem", "inter.pem", "root.pem")
         self.join("gap.pem", "mx.pem", "root.pem")
@@ -99,6 +104,15 @@ class Pki:
     def leaf(self, name, names, days=10, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
         self.request(name, names[0], kind)
         self.sign(name, "inter", "subjectAltName=" + ",".join(f"DNS:{n}" for n in names) + "\n", days)
+
+    # Not by openssl x509: from 3.4 on it refuses what ends before it begins.
+    def let_expire(self, name, issuer):
+        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        cert = x509.load_pem_x509_certificate((self.f / f"{name}.pem").read_bytes())
+        key = serialization.load_pem_private_key((self.f / f"{issuer}.key").read_bytes(), None)
+        builder = x509.CertificateBuilder(cert.issuer, cert.subject, cert.public_key(), cert.serial_number,
+                                          now - datetime.timedelta(days=11), now - datetime.timedelta(days=1), cert.extensions)
+        (self.f / f"{name}.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
     def der(self, name):
         return openssl("x509", "-in", self.f / name, "-outform", "DER")
