@@ -19,11 +19,16 @@ import time
 TTL = 86400
 ROOT, TLD, ZONES = "127.20.0.1", "127.20.0.2", "127.20.0.3"
 RESOLVER = "127.20.0.54"
-MX4 = [f"127.20.1.{i}" for i in range(1, 5)]
-MX6 = [f"fd00:20::{i}" for i in range(1, 5)]
+MX6_NET = "fd00:20::/28"    # all of it is this machine
+FAST, SLOW, SILENT, THROTTLED = range(4)    # how a host behaves: bench/sink.h
 RSA_PORT = 2525             # the same host with an RSA certificate
 SERVERS = 8                 # processes of each mail server
 READY_SECONDS = 40
+
+
+def addresses(kind, number):
+    """Of a host: a network of its own, as on the real internet, which says how bench-sink behaves there."""
+    return (f"127.{100 + 10 * kind + number // 250}.{number % 250}.1", f"fd00:20:{kind:x}{number:03x}::1")
 
 
 class Trouble(Exception):
@@ -81,7 +86,9 @@ def ds(name, key):
 # -- the servers -----------------------------------------------------------------------------------
 
 class World:
-    def __init__(self, state, programs, ndomains):
+    def __init__(self, state, programs, ndomains, kind=lambda i: FAST):
+        """kind: of the host of domain i."""
+        self.kind = kind
         self.state, self.programs = pathlib.Path(state), pathlib.Path(programs)
         self.domains = [f"d{i:04d}.bench" for i in range(ndomains)]
         self.daemons = {}
@@ -111,8 +118,8 @@ class World:
 
     def _network(self):
         lines = ["link set lo up", f"addr add {RESOLVER}/8 dev lo"]
-        lines += [f"addr add {a}/128 dev lo nodad" for a in MX6]
         command("ip", "-batch", "-", input="\n".join(lines) + "\n")
+        command("ip", "-6", "route", "add", "local", MX6_NET, "dev", "lo")
 
     def _mail(self, port, kind):
         """A mail server with a leaf and the CA that issued it; returns the TLSA data."""
@@ -138,8 +145,8 @@ class World:
 
     def _domain(self, i, tlsa):
         name = self.domains[i] + "."
-        lines = [f"{name} IN MX 10 mx.{name}", f"mx.{name} IN A {MX4[i % len(MX4)]}",
-                 f"mx.{name} IN AAAA {MX6[i % len(MX6)]}"]
+        four, six = addresses(self.kind(i), i)
+        lines = [f"{name} IN MX 10 mx.{name}", f"mx.{name} IN A {four}", f"mx.{name} IN AAAA {six}"]
         lines += [f"{owner}.{name} IN TLSA 3 1 1 {data}" for owner, data in tlsa.items()]
         return self._zone(name, "c.ns.bench.", lines)
 
