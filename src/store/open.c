@@ -304,82 +304,77 @@ static enum store_status prepare(struct store *s)
 
 /* --- what a crash left ----------------------------------------------------------------------- */
 
-static enum store_status tell_doubts(struct store *s, const struct store_config *c)
-{
-	sqlite3_stmt *st = s->statement[SQL_NEW_DOUBTS];
-	for (;;) {
-		bool row;
-		enum store_status status = sql_step(s, st, &row);
-		if (!row)
-			return status;
-		c->on_doubt(c->arg, (const char *)sqlite3_column_text(st, 0),
-			    (const char *)sqlite3_column_text(st, 1));
-	}
-}
+struct active {
+	int64_t destination;
+	bool hold;
+	struct store_interrupted told; /* its names live as long as the statement */
+};
 
-static enum store_status tell_interrupted(struct store *s, const struct store_config *c)
+/* Tells of it, and puts it back. Ends the statement. */
+static enum store_status put_back(struct store *s, const struct store_config *c, int64_t now,
+				  const struct active *a, sqlite3_stmt *st,
+				  struct store_recovery *r)
 {
-	sqlite3_stmt *st = s->statement[SQL_ACTIVE];
-	bool row = false;
+	int64_t id = a->told.delivery;
 	enum store_status status = STORE_OK;
-	while (c->interrupted && status == STORE_OK &&
-	       (status = sql_step(s, st, &row)) == STORE_OK && row) {
-		struct store_interrupted d = {.delivery = sqlite3_column_int64(st, 0),
-					      .queue_id = (const char *)sqlite3_column_text(st, 1),
-					      .next_hop = (const char *)sqlite3_column_text(st, 2),
-					      .in_doubt = sqlite3_column_int(st, 3) != 0};
-		status = c->interrupted(c->arg, s, &d);
-	}
+	r->interrupted++;
+	r->in_doubt += a->told.in_doubt;
+	if (a->told.in_doubt && c->on_doubt != NULL)
+		c->on_doubt(c->arg, a->told.queue_id, a->told.next_hop);
+	if (c->interrupted != NULL)
+		status = c->interrupted(c->arg, s, &a->told);
 	sql_end(st);
-	return status;
+	if (status == STORE_OK)
+		status = sql_run(s, sql_bind(s, SQL_INTERRUPTED, "ii", id, now), NULL);
+	return status == STORE_OK ? delivery_moved(s, a->destination, STORE_ACTIVE,
+						   a->hold ? STORE_HELD : STORE_WAITING)
+				  : status;
 }
 
-static enum store_status put_back(struct store *s, int64_t now)
+enum store_status store_recover(struct store *s, const struct store_config *c, int64_t now,
+				struct store_recovery *r)
 {
-	for (;;) {
+	struct active a = {0};
+	enum store_status status = store_may_write(s);
+	while (status == STORE_OK) {
 		bool row;
-		sqlite3_stmt *st = s->statement[SQL_FIRST_ACTIVE];
-		enum store_status status = sql_step(s, st, &row);
+		sqlite3_stmt *st = sql_bind(s, SQL_NEXT_ACTIVE, "i", a.told.delivery);
+		status = sql_step(s, st, &row);
 		if (!row)
-			return status;
-		int64_t id = sqlite3_column_int64(st, 0);
-		int64_t destination = sqlite3_column_int64(st, 1);
-		bool hold = sqlite3_column_int(st, 2) != 0;
-		sql_end(st);
-		status = sql_run(s, sql_bind(s, SQL_INTERRUPTED, "ii", id, now), NULL);
-		if (status == STORE_OK)
-			status = delivery_moved(s, destination, STORE_ACTIVE,
-						hold ? STORE_HELD : STORE_WAITING);
-		if (status != STORE_OK)
-			return status;
+			break;
+		a = (struct active){.destination = sqlite3_column_int64(st, 4),
+				    .hold = sqlite3_column_int(st, 5) != 0,
+				    .told = {.delivery = sqlite3_column_int64(st, 0),
+					     .queue_id = (const char *)sqlite3_column_text(st, 1),
+					     .next_hop = (const char *)sqlite3_column_text(st, 2),
+					     .in_doubt = sqlite3_column_int(st, 3) != 0}};
+		if (c->carried != NULL && c->carried(c->arg, a.told.delivery))
+			sql_end(st);
+		else
+			status = put_back(s, c, now, &a, st, r);
 	}
+	return status;
 }
 
 static enum store_status recover(struct store *s, const struct store_config *c, int64_t now,
 				 struct store_recovery *r)
 {
-	sqlite3_stmt *st = s->statement[SQL_COUNT_ACTIVE];
-	bool row;
-	enum store_status status = sql_step(s, st, &row);
-	if (status != STORE_OK)
-		return status;
-	r->interrupted = (uint64_t)sqlite3_column_int64(st, 0);
-	r->in_doubt = (uint64_t)sqlite3_column_int64(st, 1);
-	sql_end(st);
-	if (r->interrupted == 0)
+	if (c->keep_active)
 		return STORE_OK;
-	if (r->in_doubt > 0 && c->on_doubt != NULL)
-		status = tell_doubts(s, c);
+	enum store_status status = store_begin(s);
 	if (status == STORE_OK)
-		status = store_begin(s);
-	if (status == STORE_OK)
-		status = tell_interrupted(s, c);
-	if (status == STORE_OK)
-		status = put_back(s, now);
+		status = store_recover(s, c, now, r);
 	if (status == STORE_OK)
 		return store_commit(s);
 	store_rollback(s);
 	return status;
+}
+
+/* Where the numbers of this life begin: as good as never where those of another one are. */
+static void number_takes(struct store *s)
+{
+	sqlite3_randomness(sizeof s->last_take, &s->last_take);
+	s->last_take &= INT64_MAX >> 1;
 }
 
 /* --- all together ---------------------------------------------------------------------------- */
@@ -440,6 +435,7 @@ enum store_status store_open(const struct store_config *c, int64_t now, struct s
 		return STORE_NO_MEMORY;
 	}
 	s->reserve = c->reserve;
+	number_takes(s);
 	enum store_status status = open_all(s, c, now, recovery);
 	snprintf(error, room, "%s", status == STORE_OK ? "" : s->error);
 	if (status == STORE_OK)

@@ -44,6 +44,8 @@ void delivery_row(sqlite3_stmt *st, struct arena *mem, struct store_delivery *ou
 	    .code = sql_text_column(st, 23, mem),
 	    .detail = sql_text_column(st, 24, mem),
 	    .host = sql_text_column(st, 25, mem),
+	    .take = sqlite3_column_int64(st, 27),
+	    .dot = sqlite3_column_int(st, 28) != 0,
 	};
 	envelope_row(st, mem, &out->envelope);
 	out->envelope.sender = (uint64_t)sqlite3_column_int64(st, 26);
@@ -128,6 +130,16 @@ enum store_status load_delivery(struct store *s, int64_t delivery, bool pending_
 	delivery_row(st, mem, out);
 	sql_end(st);
 	return load_rcpts(s, pending_only, mem, out);
+}
+
+enum store_status store_active(struct store *s, int64_t delivery, struct arena *mem,
+			       struct store_delivery *out)
+{
+	enum store_status status = load_delivery(s, delivery, true, mem, out);
+	if (status == STORE_OK && out->state != STORE_ACTIVE)
+		return store_fail(s, STORE_STATE, "delivery %lld is %s: nobody carries it",
+				  (long long)delivery, store_delivery_state_name(out->state));
+	return status;
 }
 
 enum store_status store_show(struct store *s, int64_t delivery, struct arena *mem,

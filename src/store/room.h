@@ -23,6 +23,7 @@ extern const char store_schema_1_sql[];
 extern const char store_schema_3_sql[];
 extern const char store_schema_4_sql[];
 extern const char store_schema_4_before_sql[];
+extern const char store_schema_4_sql[];
 extern const char store_schema_4_after_sql[];
 extern const char store_schema_5_sql[];
 extern const char store_audit_sql[];
@@ -57,6 +58,7 @@ struct store {
 	uint64_t group_bytes; /* of text added in this transaction */
 	struct counters now, committed, at_step;
 	int wal_pages;      /* in the log and not yet moved into the file */
+	int64_t last_take;  /* of this life: never 0, and none of another life */
 	uint64_t due_turn;  /* where store_due() begins with the senders */
 	int64_t prune_from; /* where store_maintain() goes on among the destinations */
 	char error[512];

@@ -134,16 +134,19 @@ enum store_status store_warned(struct store *s, int64_t delivery)
 enum store_status store_take(struct store *s, int64_t delivery, int64_t now, struct arena *mem,
 			     struct store_delivery *out)
 {
+	int64_t take = ++s->last_take;
 	enum store_status status = store_may_write(s);
 	if (status == STORE_OK)
 		status = load_delivery(s, delivery, true, mem, out);
 	if (status == STORE_OK)
-		status = change_one(s, sql_bind(s, SQL_TAKE, "ii", delivery, now), delivery,
+		status = change_one(s, sql_bind(s, SQL_TAKE, "iii", delivery, now, take), delivery,
 				    "it cannot be taken");
 	if (status != STORE_OK)
 		return status;
 	out->state = STORE_ACTIVE;
 	out->attempts++;
+	out->take = take;
+	out->dot = false;
 	out->last_attempt = now;
 	return delivery_moved(s, out->destination, STORE_WAITING, STORE_ACTIVE);
 }

@@ -20,6 +20,8 @@
 --
 -- delivery.sender: an origin and a reverse-path in it (wire/origin.h). destination.worked: when it took
 -- something, to the hour. Both as the migration from version 4 leaves them, comments included.
+-- delivery.take: number of the last handing over to a courier, never used for another one, by no keeper:
+-- what a courier that outlives a keeper claims.
 --
 -- Ids of messages and deliveries are never used twice (totals has the last ones): a late result of
 -- a courier must not hit another delivery.
@@ -106,7 +108,7 @@ CREATE TABLE delivery (
 	code TEXT,
 	detail TEXT,
 	host TEXT,
-	stuck TEXT AS (iif(state = 3, NULL, reason)) VIRTUAL,
+	stuck TEXT AS (iif(state = 3, NULL, reason)) VIRTUAL, take INTEGER NOT NULL DEFAULT 0,
 	UNIQUE (message, destination),
 	CHECK (dot_sent = 0 OR state = 2),
 	CHECK (hold_wanted = 0 OR state = 2),

@@ -91,6 +91,10 @@ struct store_config {
 	 * STORE_OK undoes that, and the store is not opened. */
 	enum store_status (*interrupted)(void *arg, struct store *s,
 					 const struct store_interrupted *d);
+	/* What was active stays so, until store_recover(): couriers may still have it. */
+	bool keep_active;
+	/* store_recover(): does somebody still have it? NULL: nobody has anything. */
+	bool (*carried)(void *arg, int64_t delivery);
 	void *arg;
 };
 
@@ -101,9 +105,14 @@ struct store_recovery {
 };
 
 /* Opens or creates, migrates older schemas, makes everything that is in the file durable once more,
- * and puts back what was active. On an error *out is NULL and `error` has the words. */
+ * and puts back what was active (keep_active: leaves it). On an error *out is NULL and `error` has
+ * the words. */
 enum store_status store_open(const struct store_config *c, int64_t now, struct store **out,
 			     struct store_recovery *recovery, char *error, size_t room);
+/* Puts back what is active and what nobody carries, by what `c` says of active deliveries. Within a
+ * transaction. *r: what was put back. */
+enum store_status store_recover(struct store *s, const struct store_config *c, int64_t now,
+				struct store_recovery *r);
 /* Undoes an open transaction. */
 void store_close(struct store **s);
 
@@ -250,8 +259,10 @@ struct store_delivery {
 	enum store_delivery_state state;
 	int64_t due, expires, warn; /* expires may come before the envelope's; warn 0: never */
 	uint32_t attempts, pending;
-	int64_t last_attempt;                      /* 0: none */
-	bool in_doubt;                             /* it may have been delivered already */
+	int64_t last_attempt; /* 0: none */
+	bool in_doubt;        /* it may have been delivered already */
+	int64_t take;         /* number of its last handing over: no other one has it, in no life */
+	bool dot;             /* active: store_mark_dot() was called for this one */
 	const char *reason, *code, *detail, *host; /* of the last attempt, NULL: none */
 	const struct store_rcpt *rcpt;             /* NULL from store_list() */
 	size_t nrcpt;
@@ -260,6 +271,10 @@ struct store_delivery {
 /* Waiting -> active, with its pending recipients. */
 enum store_status store_take(struct store *s, int64_t delivery, int64_t now, struct arena *mem,
 			     struct store_delivery *out);
+
+/* The same of one that is active already, and stays so. STATE: it is not. */
+enum store_status store_active(struct store *s, int64_t delivery, struct arena *mem,
+			       struct store_delivery *out);
 
 /* Before the final dot goes out; commit before it goes. Active deliveries only. */
 enum store_status store_mark_dot(struct store *s, int64_t delivery);

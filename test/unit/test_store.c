@@ -452,6 +452,52 @@ static void what_was_active_is_due_again(void **state)
 	assert_int_equal(totals(f).in_doubt, 1);
 }
 
+static bool is_carried(void *arg, int64_t delivery)
+{
+	return delivery == *(int64_t *)arg;
+}
+
+/* A courier that outlives the keeper still has it: it stays active, as it was handed over. */
+static void what_is_carried_stays_active(void **state)
+{
+	struct fixture *f = *state;
+	add_one(f, "A", "a.example", T0);
+	add_one(f, "B", "b.example", T0);
+	int64_t a = help_first_delivery(f->s, "A"), b = help_first_delivery(f->s, "B");
+	int64_t before = taken(f, a).take;
+	assert_int_not_equal(taken(f, b).take, before);
+	OK(store_begin(f->s));
+	OK(store_mark_dot(f->s, a));
+	OK(store_commit(f->s));
+	store_close(&f->s);
+	char error[256];
+	struct store_recovery r;
+	struct store_config c = {
+	    .path = f->path, .keep_active = true, .carried = is_carried, .arg = &a};
+	OK(store_open(&c, T0, &f->s, &r, error, sizeof error));
+	assert_int_equal(r.interrupted, 0);
+	assert_int_equal(totals(f).active, 2);
+	struct store_delivery d;
+	IS(store_recover(f->s, &c, T0, &r), STORE_MISUSE);
+	OK(store_begin(f->s));
+	OK(store_recover(f->s, &c, T0, &r));
+	OK(store_commit(f->s));
+	assert_int_equal(r.interrupted, 1);
+	assert_int_equal(r.in_doubt, 0);
+	assert_int_equal(totals(f).active, 1);
+	IS(store_active(f->s, b, &f->mem, &d), STORE_STATE);
+	OK(store_active(f->s, a, &f->mem, &d));
+	assert_int_equal(d.take, before);
+	assert_true(d.dot);
+	assert_int_equal(d.nrcpt, 1);
+	OK(store_begin(f->s)); /* and its result is recorded as if nothing had been */
+	OK(record(f, a, STORE_SENT, false, NULL));
+	OK(store_commit(f->s));
+	IS(store_active(f->s, a, &f->mem, &d), STORE_NOT_FOUND);
+	assert_int_not_equal(taken(f, b).take, before);
+	assert_int_equal(totals(f).in_doubt, 0);
+}
+
 static void an_unknown_end_stays_in_doubt(void **state)
 {
 	struct fixture *f = *state;
@@ -996,6 +1042,7 @@ int main(void)
 	    T(some_recipients_end_before_others),
 	    T(tries_are_bounded),
 	    T(what_was_active_is_due_again),
+	    T(what_is_carried_stays_active),
 	    T(what_waits_moves_back_with_the_clock),
 	    T(a_clock_put_forward_ends_no_lifetime),
 	    T(nothing_waits_for_a_time_that_a_wrong_clock_wrote),
