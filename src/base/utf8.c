@@ -35,3 +35,14 @@ size_t utf8_next(struct slice s)
 	}
 	return 0;
 }
+
+size_t utf8_take(struct slice s, uint32_t *c)
+{
+	static const uint8_t payload[] = {0, 0x7f, 0x1f, 0x0f, 0x07}; /* of a first octet */
+	size_t n = utf8_next(s);
+
+	*c = n > 0 ? s.p[0] & payload[n] : 0;
+	for (size_t i = 1; i < n; i++)
+		*c = *c << 6 | (s.p[i] & 0x3f);
+	return n;
+}

@@ -9,4 +9,7 @@
  * overlong form, a surrogate, above U+10FFFF, or cut off). */
 size_t utf8_next(struct slice s);
 
+/* The same, and which character it is. */
+size_t utf8_take(struct slice s, uint32_t *c);
+
 #endif

@@ -7,27 +7,17 @@
  */
 #include "dsn/room.h"
 
-#include "base/utf8.h"
+#include "base/foreign.h"
 
 enum { WORD_MAX = 900 }; /* a longer word is cut: with its indent it stays below DSN_LINE_MAX */
 
-/* U+0080 to U+009F: control characters that terminals obey. */
-static bool is_c1(struct slice s)
-{
-	return s.p[0] == 0xc2 && s.p[1] < 0xa0;
-}
-
 struct slice text_clean(struct slice s, bool utf8, size_t *used)
 {
-	size_t n = utf8_next(s);
+	bool shown;
+	size_t n = foreign_take(s, &shown);
 
-	*used = 1;
-	if (n == 1 && s.p[0] >= ' ' && s.p[0] != 0x7f)
-		return slice_first(s, 1);
-	if (n < 2 || !utf8 || is_c1(s))
-		return SLICE_LIT("?");
-	*used = n;
-	return slice_first(s, n);
+	*used = n == 1 || utf8 ? n : 1;
+	return shown && *used == n ? slice_first(s, n) : SLICE_LIT("?");
 }
 
 bool text_is_ascii(const char *s)

@@ -9,6 +9,7 @@
 #include "json/json.h"
 
 #include "base/buf.h"
+#include "base/foreign.h"
 #include "base/utf8.h"
 
 /* From here on these names are jansson's. */
@@ -16,7 +17,7 @@
 #undef json_array
 #include <jansson.h>
 
-enum { STRING_MAX = 16 * 1024 * 1024 };
+enum { STRING_MAX = 16 * 1024 * 1024, LINE_MAX_OCTETS = 1 << 30 };
 
 struct json {
 	json_t *value;       /* owned by a root, borrowed from the parent's value by a child */
@@ -203,11 +204,35 @@ struct json *json_append(struct json *arr, struct json *child)
 
 /* --- printing -------------------------------------------------------------------------------- */
 
+/* What a terminal or a reader would obey stands in strings only, and jansson has escaped C0: as
+ * \uHHHH it means the same (RFC 8259 s7). */
+static void add_escaped(struct buf *out, struct slice text)
+{
+	while (text.n > 0) {
+		uint32_t c;
+		size_t n = utf8_take(text, &c);
+		if (n > 0 && foreign_is_control(c))
+			buf_addf(out, "\\u%04X", (unsigned)c);
+		else
+			buf_add(out, text.p, n > 0 ? n : 1);
+		text = slice_from(text, n > 0 ? n : 1);
+	}
+}
+
 bool json_write_line(const struct json *j, FILE *f)
 {
-	if (!json_ok(j))
+	struct buf line;
+	char *text = json_ok(j) ? json_dumps(j->value, JSON_COMPACT) : NULL;
+	if (!text)
 		return false;
-	return json_dumpf(j->value, f, JSON_COMPACT) == 0 && fputc('\n', f) != EOF && !ferror(f);
+	buf_init(&line, LINE_MAX_OCTETS);
+	add_escaped(&line, slice_str(text));
+	buf_add_u8(&line, '\n');
+	struct slice s = buf_slice(&line);
+	bool ok = buf_ok(&line) && fwrite(s.p, 1, s.n, f) == s.n && !ferror(f);
+	buf_free(&line);
+	free(text);
+	return ok;
 }
 
 /* --- reading --------------------------------------------------------------------------------- */

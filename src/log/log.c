@@ -8,7 +8,7 @@
 #include "log/log.h"
 
 #include "base/buf.h"
-#include "base/utf8.h"
+#include "base/foreign.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -58,19 +58,11 @@ static struct slice cut_value(struct slice v)
 static void add_quoted(struct buf *out, struct slice v)
 {
 	while (v.n > 0) {
-		size_t n = utf8_next(v);
-		bool control = v.p[0] < ' ' || v.p[0] == 0x7f;
-		/* C1 controls: terminals obey them as well. */
-		bool c1 = n == 2 && v.p[0] == 0xc2 && v.p[1] < 0xa0;
-		if (n == 0 || control || c1) {
-			n = n > 0 ? n : 1;
-			for (size_t i = 0; i < n; i++)
-				buf_addf(out, "\\x%02x", v.p[i]);
-		} else {
-			if (v.p[0] == '"' || v.p[0] == '\\')
-				buf_add_str(out, "\\");
-			buf_add(out, v.p, n);
-		}
+		bool shown;
+		size_t n = foreign_take(v, &shown);
+		if (v.p[0] == '"' || v.p[0] == '\\')
+			buf_add_str(out, "\\");
+		foreign_escape(out, slice_first(v, n));
 		v = slice_from(v, n);
 	}
 }

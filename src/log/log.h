@@ -5,8 +5,9 @@
  * A line is `event=NAME` and then the fields: first those of the context (queue id, peer, attempt;
  * see log_child), then those of the event. A value is quoted when it is empty or holds blanks,
  * quotes, '=' or octets outside printable ASCII; inside quotes `"` and `\` are escaped with `\`,
- * control octets and invalid UTF-8 are \xHH: a line never holds a newline, whatever a peer sent.
- * Valid UTF-8 stays. A value longer than LOG_VALUE_MAX octets is cut and ends in "...".
+ * what base/foreign.h does not let through is \xHH, octet by octet: a line never holds a newline,
+ * whatever a peer sent. Other UTF-8 stays. A value longer than LOG_VALUE_MAX octets is cut and ends
+ * in "...".
  *
  * No time stamp: whoever collects the lines has a clock. Never log message content or keys.
  * Not thread-safe. A NULL `struct log` is allowed everywhere and drops the event; so does a lack

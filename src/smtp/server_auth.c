@@ -7,6 +7,8 @@
  */
 #include "smtp/server_int.h"
 
+#include "base/foreign.h"
+
 #include "wire/base64.h"
 
 enum { PLAIN_MAX = 2 * AUTH_USER_MAX + AUTH_PASSWORD_MAX + 2 };
@@ -43,9 +45,11 @@ static bool keep_word(struct slice word, char *out, size_t max, bool name)
 	if (word.n > max || word.n == 0 || !utf8_is_valid(word))
 		return false;
 	for (size_t i = 0; i < word.n; i++) {
-		if (word.p[i] == '\0' || (name && (word.p[i] < ' ' || word.p[i] == 0x7f)))
+		if (word.p[i] == '\0')
 			return false;
 	}
+	if (name && !foreign_is_plain(word)) /* it goes into the log and the queue's origin */
+		return false;
 	memcpy(out, word.p, word.n);
 	out[word.n] = '\0';
 	return true;

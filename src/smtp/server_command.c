@@ -7,6 +7,9 @@
  */
 #include "smtp/server_int.h"
 
+#include "base/foreign.h"
+#include "base/utf8.h"
+
 enum verb_flag {
 	VERB_LAST = 1,  /* the last of a pipelined group (RFC 2920 s3.1) */
 	VERB_CLEAR = 2, /* submission: allowed in clear (RFC 3207 s4) */
@@ -88,12 +91,16 @@ static void run_verb(struct smtps *s, const struct verb *v, struct slice args)
 		smtps_reply(s, r.code, r.text);
 }
 
-/* Control characters have no place in any command. */
+/* Control characters have no place in any command. Octets that are no UTF-8 are for the argument's
+ * reader to judge. */
 static bool has_control(struct slice line)
 {
-	for (size_t i = 0; i < line.n; i++) {
-		if (line.p[i] < ' ' || line.p[i] == 0x7f)
+	while (line.n > 0) {
+		uint32_t c;
+		size_t n = utf8_take(line, &c);
+		if (n > 0 && foreign_is_control(c))
 			return true;
+		line = slice_from(line, n > 0 ? n : 1);
 	}
 	return false;
 }

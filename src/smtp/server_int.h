@@ -44,7 +44,6 @@ enum {
 	SMTPS_SWALLOW_MAX = 64 * 1024 * 1024,
 	HELO_MAX = 255,
 	ENVID_MAX = 100, /* octets as written, RFC 3461 s4.4 */
-	ORCPT_MAX = 500, /* octets as written, RFC 3461 s4.2 */
 	AUTH_USER_MAX = 255,
 	AUTH_PASSWORD_MAX = 1024,
 	/* Envelope: one recipient with its parameters and what the arena rounds up. */

@@ -78,14 +78,17 @@ static struct refusal read_envid(struct mail *m, struct slice value)
 	return fine;
 }
 
-/* Who submitted it elsewhere: nobody here believes it (RFC 4954 s5). */
+/* "<>" or a mailbox, who submitted it elsewhere: nobody here believes it (RFC 4954 s5), and some
+ * write a bare name. */
 static struct refusal read_auth(struct mail *m, struct slice value)
 {
 	uint8_t octets[SMTPS_LINE_MAX];
 	size_t n;
 
 	(void)m;
-	return xtext_decode(value, octets, sizeof(octets), &n) ? fine : bad_value;
+	bool ok = xtext_decode(value, octets, sizeof(octets), &n) &&
+		  address_check_text(slice_make(octets, n)) == ADDRESS_OK;
+	return ok ? fine : bad_value;
 }
 
 static const struct {

@@ -7,7 +7,7 @@
  */
 #include "smtp/server_int.h"
 
-#include "wire/xtext.h"
+#include "wire/orcpt.h"
 
 static const struct refusal fine = {0};
 static const struct refusal bad_value = {501, "5.5.4 Bad value of a parameter"};
@@ -36,25 +36,6 @@ static bool is_notify(struct slice value)
 	return true;
 }
 
-/* original-recipient-address = addr-type ";" xtext      ; RFC 3461 s4.2; with UTF-8: RFC 6533 s3 */
-static bool is_orcpt(struct slice value, bool smtputf8)
-{
-	uint8_t octets[ORCPT_MAX];
-	struct slice address;
-	struct slice type = slice_cut(value, ';', &address);
-	size_t n;
-
-	if (value.n > ORCPT_MAX || type.n == 0 || address.n == 0)
-		return false;
-	for (size_t i = 0; i < type.n; i++) {
-		if (!ascii_is_alnum(type.p[i]) && type.p[i] != '-')
-			return false;
-	}
-	if (smtputf8 && slice_eq_nocase_str(type, "utf-8"))
-		return true; /* a parameter's value is valid UTF-8 without blanks */
-	return xtext_decode(address, octets, sizeof(octets), &n);
-}
-
 static struct refusal read_param(struct smtps *s, const struct param *p)
 {
 	static const struct refusal twice = {555, "5.5.4 A parameter is given twice"};
@@ -70,7 +51,8 @@ static struct refusal read_param(struct smtps *s, const struct param *p)
 		if (r->orcpt != NULL)
 			return twice;
 		r->orcpt = arena_str(&s->scratch, p->value);
-		return is_orcpt(p->value, s->envelope.smtputf8) ? fine : bad_value;
+		struct orcpt o;
+		return orcpt_parse(p->value, s->envelope.smtputf8, &o) ? fine : bad_value;
 	}
 	return (struct refusal){555, "5.5.4 Unknown parameter of RCPT"};
 }

@@ -7,53 +7,35 @@
  */
 #include "wire/address.h"
 
-/* ---- UTF-8 (RFC 3629 s4) ---- */
+#include "base/foreign.h"
+#include "base/utf8.h"
+#include "wire/nfc.h"
 
-/* Length of the sequence that the octet begins, and the range of its second octet. */
-static size_t utf8_lead(uint8_t lead, uint8_t *low, uint8_t *high)
-{
-	*low = 0x80;
-	*high = 0xbf;
-	if (lead < 0x80)
-		return 1;
-	if (lead >= 0xc2 && lead <= 0xdf)
-		return 2;
-	if (lead >= 0xe0 && lead <= 0xef) {
-		if (lead == 0xe0) /* below: overlong */
-			*low = 0xa0;
-		if (lead == 0xed) /* above: surrogates */
-			*high = 0x9f;
-		return 3;
-	}
-	if (lead >= 0xf0 && lead <= 0xf4) {
-		if (lead == 0xf0) /* below: overlong */
-			*low = 0x90;
-		if (lead == 0xf4) /* above: beyond U+10FFFF */
-			*high = 0x8f;
-		return 4;
-	}
-	return 0;
-}
+/* ---- what any address is made of ---- */
 
 bool utf8_is_valid(struct slice s)
 {
-	size_t i = 0;
-
-	while (i < s.n) {
-		uint8_t low;
-		uint8_t high;
-		size_t n = utf8_lead(s.p[i], &low, &high);
-		if (n == 0 || n > s.n - i)
+	while (s.n > 0) {
+		size_t n = utf8_next(s);
+		if (n == 0)
 			return false;
-		if (n > 1 && (s.p[i + 1] < low || s.p[i + 1] > high))
-			return false;
-		for (size_t k = 2; k < n; k++) {
-			if ((s.p[i + k] & 0xc0) != 0x80)
-				return false;
-		}
-		i += n;
+		s = slice_from(s, n);
 	}
 	return true;
+}
+
+enum address_error address_check_text(struct slice in)
+{
+	for (struct slice rest = in; rest.n > 0;) {
+		uint32_t c;
+		size_t n = utf8_take(rest, &c);
+		if (n == 0)
+			return ADDRESS_BAD_UTF8;
+		if (foreign_is_control(c))
+			return ADDRESS_CONTROL;
+		rest = slice_from(rest, n);
+	}
+	return nfc_is_normal(in) ? ADDRESS_OK : ADDRESS_NOT_NFC;
 }
 
 /* ---- the parts of a mailbox ---- */
@@ -62,15 +44,6 @@ static bool has_eight_bit(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] > 0x7f)
-			return true;
-	}
-	return false;
-}
-
-static bool has_control(struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < ' ' || s.p[i] == 0x7f)
 			return true;
 	}
 	return false;
@@ -196,11 +169,9 @@ enum address_error address_parse(struct slice in, struct address *out)
 		return ADDRESS_EMPTY;
 	if (in.n > ADDRESS_PATH_MAX)
 		return ADDRESS_TOO_LONG;
-	if (has_control(in))
-		return ADDRESS_CONTROL;
-	if (!utf8_is_valid(in))
-		return ADDRESS_BAD_UTF8;
-	enum address_error e = split_local(in, out);
+	enum address_error e = address_check_text(in);
+	if (e == ADDRESS_OK)
+		e = split_local(in, out);
 	if (e == ADDRESS_OK)
 		e = check_domain(out);
 	out->utf8 = has_eight_bit(in);
@@ -228,7 +199,10 @@ const char *address_strerror(enum address_error e)
 	case ADDRESS_BAD_UTF8:
 		return "the address is not valid UTF-8";
 	case ADDRESS_CONTROL:
-		return "the address has a control character";
+		return "the address has a control character, or one that turns the direction of "
+		       "text";
+	case ADDRESS_NOT_NFC:
+		return "the address is not in Unicode's Normalization Form C";
 	}
 	return "unknown error";
 }

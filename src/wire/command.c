@@ -7,6 +7,8 @@
  */
 #include "wire/command.h"
 
+#include "base/foreign.h"
+
 static void end_line(struct buf *out)
 {
 	buf_add_str(out, "\r\n");
@@ -28,6 +30,16 @@ static void add_word(struct buf *out, const char *word)
 		if (s.p[i] <= ' ' || s.p[i] >= 0x7f)
 			refuse(out);
 	}
+	buf_add_slice(out, s);
+}
+
+/* The same in UTF-8, for what came with SMTPUTF8 (RFC 6533 s3). */
+static void add_utf8_word(struct buf *out, const char *word)
+{
+	struct slice s = slice_str(word);
+
+	if (s.n == 0 || slice_find(s, ' ') < s.n || !foreign_is_plain(s))
+		refuse(out);
 	buf_add_slice(out, s);
 }
 
@@ -59,7 +71,7 @@ static bool is_path_safe(struct slice s)
 /* Path = "<" [ Mailbox ] ">" */
 static void add_path(struct buf *out, const char *path)
 {
-	if (!is_path_safe(slice_str(path)))
+	if (!is_path_safe(slice_str(path)) || !foreign_is_plain(slice_str(path)))
 		refuse(out);
 	buf_add_u8(out, '<');
 	buf_add_str(out, path);
@@ -129,7 +141,7 @@ void command_rcpt(struct buf *out, const char *forward_path, const struct rcpt_p
 	}
 	if (p != NULL && p->orcpt_given != NULL) {
 		buf_add_str(out, " ORCPT=");
-		add_word(out, p->orcpt_given);
+		add_utf8_word(out, p->orcpt_given);
 	} else if (p != NULL && p->orcpt != NULL) {
 		buf_add_str(out, " ORCPT=rfc822;");
 		xtext_encode(out, slice_str(p->orcpt));

@@ -2,9 +2,10 @@
 /*
  * wire: SMTP commands as the client writes them (RFC 5321 s4.1.1 and the extensions' parameters).
  *
- * Each function adds one line with its CRLF to `out`. Arguments that hold a control character, a
- * blank or (in a path, outside quotes) an angle bracket fail the buffer (buf_ok() is then false):
- * nothing a caller passes can become a second command or another parameter.
+ * Each function adds one line with its CRLF to `out`. Arguments that hold a control character
+ * (base/foreign.h), what is no UTF-8, a blank or (in a path, outside quotes) an angle bracket fail
+ * the buffer (buf_ok() is then false): nothing a caller passes can become a second command or
+ * another parameter.
  */
 #ifndef WIRE_COMMAND_H
 #define WIRE_COMMAND_H

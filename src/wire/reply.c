@@ -10,6 +10,7 @@
  */
 #include "wire/reply.h"
 
+#include "base/foreign.h"
 #include "wire/address.h"
 
 enum {
@@ -189,10 +190,13 @@ static size_t character_len(struct slice s)
 	return n;
 }
 
-/* Would a terminal obey it? C0, DEL, and C1 as UTF-8 (U+0080 to U+009F). */
-static bool is_control(struct slice c)
+/* Of a line that is all UTF-8; else octet by octet. */
+static bool is_shown(struct slice c)
 {
-	return c.p[0] < ' ' || c.p[0] == 0x7f || (c.n == 2 && c.p[0] == 0xc2 && c.p[1] < 0xa0);
+	bool shown;
+
+	(void)foreign_take(c, &shown);
+	return shown;
 }
 
 static void put_line(struct text_out *o, struct slice s)
@@ -202,8 +206,7 @@ static void put_line(struct text_out *o, struct slice s)
 	while (s.n > 0) {
 		size_t n = utf8 ? character_len(s) : 1;
 		struct slice c = slice_first(s, n);
-		bool hidden = is_control(c) || (!utf8 && c.p[0] > 0x7f);
-		put_text(o, hidden ? SLICE_LIT("?") : c);
+		put_text(o, is_shown(c) ? c : SLICE_LIT("?"));
 		s = slice_from(s, n);
 	}
 }

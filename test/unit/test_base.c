@@ -3,6 +3,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "base/foreign.h"
+#include "base/utf8.h"
 
 #include "unit.h"
 
@@ -325,6 +327,47 @@ static void test_arena_limit(void **state)
 	arena_free(&a);
 }
 
+/* The first and last character of each class, and their neighbours. */
+static void test_foreign(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} row[] = {
+	    {"", ""},
+	    {"plain \"text\" = \\", "plain \"text\" = \\"},
+	    {"caf\xc3\xa9 \xf0\x9f\x93\xab", "caf\xc3\xa9 \xf0\x9f\x93\xab"},
+	    {"\x01\t\n\r\x1b[2J\x1f", "\\x01\\x09\\x0a\\x0d\\x1b[2J\\x1f"},
+	    {"~\x7f\xc2\x80\xc2\x9f\xc2\xa0", "~\\x7f\\xc2\\x80\\xc2\\x9f\xc2\xa0"},
+	    {"\xd8\x9b\xd8\x9c\xd8\x9d", "\xd8\x9b\\xd8\\x9c\xd8\x9d"},
+	    {"\xe2\x80\x8d\xe2\x80\x8e\xe2\x80\x8f\xe2\x80\x90",
+	     "\xe2\x80\x8d\\xe2\\x80\\x8e\\xe2\\x80\\x8f\xe2\x80\x90"},
+	    {"\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xae\xe2\x80\xaf",
+	     "\xe2\x80\xa7\\xe2\\x80\\xa8\\xe2\\x80\\xae\xe2\x80\xaf"},
+	    {"\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xaf\xe2\x81\xb0",
+	     "\xe2\x81\xa5\\xe2\\x81\\xa6\\xe2\\x81\\xaf\xe2\x81\xb0"},
+	    {"\xff\xc3", "\\xff\\xc3"},
+	    {"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+	};
+	struct buf b;
+	uint32_t c;
+
+	(void)state;
+	buf_init(&b, 256);
+	for (size_t i = 0; i < ROWS(row); i++) {
+		buf_reset(&b);
+		foreign_escape(&b, slice_str(row[i].in));
+		assert_string_equal(buf_cstr(&b), row[i].out);
+		assert_int_equal(foreign_is_plain(slice_str(row[i].in)),
+				 strcmp(row[i].in, row[i].out) == 0);
+	}
+	buf_free(&b);
+	assert_int_equal(utf8_take(SLICE_LIT("\xf4\x8f\xbf\xbf"), &c), 4);
+	assert_int_equal(c, 0x10ffff);
+	assert_int_equal(utf8_take(SLICE_LIT("a"), &c), 1);
+	assert_int_equal(c, 'a');
+	assert_int_equal(utf8_take((struct slice){0}, &c), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +377,7 @@ int main(void)
 	    cmocka_unit_test(test_buf_limit),     cmocka_unit_test(test_buf_as_queue),
 	    cmocka_unit_test(test_buf_reserve),   cmocka_unit_test(test_cursor),
 	    cmocka_unit_test(test_arena),         cmocka_unit_test(test_arena_limit),
+	    cmocka_unit_test(test_foreign),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,7 +75,7 @@ static void control_characters_stay_on_one_line(void **state)
 	(void)state;
 	struct json *j = json_array();
 	json_append_str(j, "a\r\nb\t\x01\x7f");
-	expect(j, "[\"a\\r\\nb\\t\\u0001\x7f\"]\n");
+	expect(j, "[\"a\\r\\nb\\t\\u0001\\u007F\"]\n");
 	json_free(&j);
 }
 
@@ -112,6 +112,25 @@ static void failures_are_sticky_and_reach_the_root(void **state)
 	expect_failed(j);
 }
 
+/* A reader gets the same text back; a terminal that shows the line does nothing. */
+static void what_a_terminal_would_obey_is_escaped(void **state)
+{
+	static const char hostile[] =
+	    "\x1b[2J\x7f \xc2\x9b\x31m \xe2\x80\xae \xe2\x81\xa6 \xe2\x80\xa8 caf\xc3\xa9";
+	static const char line[] = "{\"a\":\"\\u001B[2J\\u007F \\u009B1m \\u202E \\u2066 "
+				   "\\u2028 caf\xc3\xa9\"}";
+	(void)state;
+	struct json *j = json_object();
+	json_set_str(j, "a", hostile);
+	char want[sizeof line + 1];
+	snprintf(want, sizeof want, "%s\n", line);
+	expect(j, want);
+	json_free(&j);
+	j = json_parse(line, sizeof line - 1);
+	assert_string_equal(json_get_str(j, "a"), hostile);
+	json_free(&j);
+}
+
 static void setters_accept_null(void **state)
 {
 	(void)state;
@@ -143,6 +162,7 @@ int main(void)
 	    cmocka_unit_test(invalid_utf8_is_replaced),
 	    cmocka_unit_test(control_characters_stay_on_one_line),
 	    cmocka_unit_test(failures_are_sticky_and_reach_the_root),
+	    cmocka_unit_test(what_a_terminal_would_obey_is_escaped),
 	    cmocka_unit_test(setters_accept_null),
 	    cmocka_unit_test(a_full_disk_is_noticed),
 	};

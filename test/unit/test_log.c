@@ -49,6 +49,7 @@ static void values_are_quoted_when_they_need_it(void **state)
 	    {"caf\xc3\xa9", "\"caf\xc3\xa9\""},
 	    {"bad \xff\xc3", "\"bad \\xff\\xc3\""},
 	    {"c1 \xc2\x9b", "\"c1 \\xc2\\x9b\""},
+	    {"\xe2\x80\xaegpj.exe", "\"\\xe2\\x80\\xaegpj.exe\""},
 	};
 	struct seen *s = *state;
 	struct log *l = log_new_sink(sink, s, LOG_LEVEL_DEBUG);

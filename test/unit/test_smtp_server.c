@@ -215,6 +215,32 @@ static const struct play_row rcpt_row[] = {
 		   "RCPT TO:<c@d.example> ORCPT=;x\r\n"
 		   "RCPT TO:<c@d.example> ORCPT=rfc822;+zz\r\n")},
      "220, 250, 250 2.1.0, 501 5.5.4, 501 5.5.4, 501 5.5.4"},
+    {"ORCPT that hides a NUL, a C1, a direction",
+     PLAY_MX,
+     {EHLO, S("MAIL FROM:<a@b.example> SMTPUTF8\r\n"
+	      "RCPT TO:<c@d.example> ORCPT=rfc822;good@x+00evil\r\n"
+	      "RCPT TO:<c@d.example> ORCPT=rfc822;a+C2+85@x\r\n"
+	      "RCPT TO:<c@d.example> ORCPT=utf-8;a\\x{202E}@x\r\n"
+	      "RCPT TO:<c@d.example> ORCPT=utf-8;a\\x{0}@x\r\n")},
+     "220, 250, 250 2.1.0, 501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4"},
+    {"AUTH of MAIL that hides a control",
+     PLAY_MX,
+     {EHLO, S("MAIL FROM:<a@b.example> AUTH=a+00@x\r\nMAIL FROM:<a@b.example> AUTH=a+C2+9B\r\n"
+	      "MAIL FROM:<a@b.example> AUTH=a+FF@x\r\nMAIL FROM:<a@b.example> AUTH=e+2Bx@x\r\n"
+	      "RSET\r\nMAIL FROM:<a@b.example> AUTH=<>\r\n")},
+     "220, 250, 501 5.5.4, 501 5.5.4, 501 5.5.4, 250 2.1.0, 250 2.0.0, 250 2.1.0"},
+    {"addresses that act, or are not in NFC",
+     PLAY_MX,
+     {EHLO, S("MAIL FROM:<a\xc2\x85@b.example> SMTPUTF8\r\n"
+	      "MAIL FROM:<a\xe2\x80\xae@b.example> SMTPUTF8\r\n"
+	      "MAIL FROM:<\"a\xe2\x81\xa6\"@b.example> SMTPUTF8\r\n"
+	      "MAIL FROM:<a\xed\xa0\x80@b.example> SMTPUTF8\r\n"
+	      "MAIL FROM:<e\xcc\x81@b.example> SMTPUTF8\r\n"
+	      "MAIL FROM:<a@b.example> SMTPUTF8\r\n"
+	      "RCPT TO:<c\xc2\x9b@d.example>\r\nRCPT TO:<e\xcc\x81@d.example>\r\n"
+	      "RCPT TO:<c\xff@d.example>\r\n")},
+     "220, 250, 501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.1.7, 501 5.1.7, 250 2.1.0, 501 5.5.4, "
+     "501 5.1.3, 501 5.1.3"},
     {"twice, unknown",
      PLAY_MX,
      {EHLO, S(MAIL "RCPT TO:<c@d.example> NOTIFY=NEVER NOTIFY=NEVER\r\n"

@@ -99,6 +99,36 @@ static const struct {
     {S("a@b\0"), ADDRESS_CONTROL},
     {S("a\t@b"), ADDRESS_CONTROL},
     {S("a\x7f@b"), ADDRESS_CONTROL},
+    {S("a\xc2\x80@b"), ADDRESS_CONTROL}, /* C1, first and last */
+    {S("a\xc2\x9f@b"), ADDRESS_CONTROL},
+    {S("\"\xc2\x9b\"@b"), ADDRESS_CONTROL}, /* also inside quotes, and in the domain */
+    {S("a@\xc2\x85.b"), ADDRESS_CONTROL},
+    {S("a\xc2\xa0@b"), ADDRESS_OK, "a\xc2\xa0", "b", 0, true, true},
+    {S("a\xd8\x9c@b"), ADDRESS_CONTROL},                                     /* U+061C */
+    {S("a\xe2\x80\x8d@b"), ADDRESS_OK, "a\xe2\x80\x8d", "b", 0, true, true}, /* U+200D */
+    {S("a\xe2\x80\x8e@b"), ADDRESS_CONTROL},                                 /* U+200E, U+200F */
+    {S("a\xe2\x80\x8f@b"), ADDRESS_CONTROL},
+    {S("a\xe2\x80\xa8@b"), ADDRESS_CONTROL}, /* U+2028 to U+202E */
+    {S("a\xe2\x80\xa9@b"), ADDRESS_CONTROL},
+    {S("\xe2\x80\xaa@b"), ADDRESS_CONTROL},
+    {S("\xe2\x80\xae@b"), ADDRESS_CONTROL},
+    {S("a\xe2\x80\xaf@b"), ADDRESS_OK, "a\xe2\x80\xaf", "b", 0, true, true},
+    {S("a\xe2\x81\xa5@b"), ADDRESS_OK, "a\xe2\x81\xa5", "b", 0, true, true},
+    {S("a\xe2\x81\xa6@b"), ADDRESS_CONTROL}, /* U+2066 to U+206F */
+    {S("a\xe2\x81\xa9@b"), ADDRESS_CONTROL},
+    {S("a\xe2\x81\xaf@b"), ADDRESS_CONTROL},
+    {S("a\xed\xa0\x80@b"), ADDRESS_BAD_UTF8}, /* a surrogate, a pair of them */
+    {S("a\xed\xa0\xbd\xed\xb8\x80@b"), ADDRESS_BAD_UTF8},
+    {S("a\xc0\xae@b"), ADDRESS_BAD_UTF8}, /* overlong */
+    {S("e\xcc\x81@b"), ADDRESS_NOT_NFC},  /* composes */
+    {S("\xc3\xa9@b"), ADDRESS_OK, "\xc3\xa9", "b", 0, true, true},
+    {S("\xe2\x84\xab@b"), ADDRESS_NOT_NFC},      /* Angstrom sign: a singleton */
+    {S("q\xcc\x81\xcc\xa3@b"), ADDRESS_NOT_NFC}, /* marks out of order */
+    {S("q\xcc\xa3\xcc\x81@b"), ADDRESS_OK, "q\xcc\xa3\xcc\x81", "b", 0, true, true},
+    {S("a@e\xcc\x81.b"), ADDRESS_NOT_NFC},
+    {S("\xe1\x84\x80\xe1\x85\xa1@b"), ADDRESS_NOT_NFC}, /* Hangul letters of one syllable */
+    {S("\xea\xb0\x80\xe1\x86\xa8@b"), ADDRESS_NOT_NFC},
+    {S("\xe0\xae\x95\xe0\xae\xbe@b"), ADDRESS_OK, "\xe0\xae\x95\xe0\xae\xbe", "b", 0, true, true},
 };
 
 static bool inside(struct slice part, struct slice whole)
@@ -214,7 +244,7 @@ static void test_utf8(void **state)
 static void test_strerror(void **state)
 {
 	(void)state;
-	for (int e = ADDRESS_CONTROL; e <= ADDRESS_OK; e++)
+	for (int e = ADDRESS_NOT_NFC; e <= ADDRESS_OK; e++)
 		assert_true(strlen(address_strerror((enum address_error)e)) > 7);
 }
 

@@ -68,13 +68,24 @@ static void test_rcpt(void **state)
 	expect(&b, "RCPT TO:<gr\xc3\xbc@b>\r\n");
 	command_rcpt(&b, "a@b", &all);
 	expect(&b, "RCPT TO:<a@b> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a+2Bb@c\r\n");
+	command_rcpt(&b, "a@b", &(struct rcpt_params){.orcpt_given = "utf-8;\xc3\xbc@c"});
+	expect(&b, "RCPT TO:<a@b> ORCPT=utf-8;\xc3\xbc@c\r\n");
+	command_rcpt(&b, "a@b", &(struct rcpt_params){.orcpt_given = "utf-8;\xc2\x9b@c"});
+	assert_false(buf_ok(&b));
+	buf_reset(&b);
+	command_rcpt(&b, "a@b", &(struct rcpt_params){.orcpt_given = "rfc822;a c"});
+	assert_false(buf_ok(&b));
 	buf_free(&b);
 }
 
 static const char *const bad_path[] = {
-    "a@b\r\nQUIT", "a\n@b",        "a\r@b",           "a@b> SIZE=1 <c", "a b@c",      "<a@b>",
-    "\"a\nb\"@c",  "\"a\\\nb\"@c", "\"a@b",           "\"a\\\"@b",      "a\"> x\"@b", "\t@b",
-    "\"a\"> \"@b", "a@b\x7f",      "\"a\\\\\" x\"@b", "a\"b@c",
+    "a@b\r\nQUIT",    "a\n@b",        "a\r@b",
+    "a@b> SIZE=1 <c", "a b@c",        "<a@b>",
+    "\"a\nb\"@c",     "\"a\\\nb\"@c", "\"a@b",
+    "\"a\\\"@b",      "a\"> x\"@b",   "\t@b",
+    "\"a\"> \"@b",    "a@b\x7f",      "\"a\\\\\" x\"@b",
+    "a\"b@c",         "a\xc2\x85@b",  "\"\xe2\x80\xae\"@b",
+    "a\xff@b",
 };
 
 static void test_bad_paths(void **state)

@@ -44,6 +44,7 @@ static const struct row {
     {S("250 \xc3\xbc \xff\r\n"), 10, 1, {0}, "250 ?? ?"},
     /* U+009B is CSI in a terminal; U+00A0 is the first behind C1 */
     {S("550 \xc2\x9b\x32J\xc2\x80\xc2\xa0\r\n"), 14, 1, {0}, "550 ?2J?\xc2\xa0"},
+    {S("550 \xe2\x80\xaeok\r\n"), 11, 1, {0}, "550 ?ok"}, /* U+202E turns what follows */
     {S("250 one\r\n250 two\r\n"), 9, 1, {0}, "250 one"},
     {S("250 one\r\ngarbage"), 9, 1, {0}, "250 one"},
     {S("250 one\r\n\n"), 9, 1, {0}, "250 one"},
