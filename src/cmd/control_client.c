@@ -41,7 +41,8 @@ bool control_send(int fd, struct buf *line)
 
 bool control_exchange(int fd, struct buf *line, struct buf *reply)
 {
-	if (!control_send(fd, line))
+	/* Who is refused is told so, and not listened to. */
+	if (!control_send(fd, line) && errno != EPIPE)
 		return false;
 	for (;;) {
 		uint8_t *p = buf_reserve(reply, 65536);

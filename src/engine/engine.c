@@ -156,6 +156,8 @@ struct engine *engine_new(const struct engine_config *c, char *error, size_t roo
 	e->log = c->log;
 	e->keep_ms = c->keep_ms;
 	e->credentials = c->credentials;
+	if (c->reach != NULL)
+		e->reach = *c->reach;
 	e->no_ipv4 = c->no_ipv4 || !c->conf->smtp_ipv4;
 	e->no_ipv6 = c->no_ipv6 || !c->conf->smtp_ipv6;
 	if (!start(e, c, error, room))

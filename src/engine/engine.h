@@ -29,6 +29,18 @@ struct engine_resolver {
 	void (*cancel)(void *self, void *query);
 };
 
+/*
+ * Who connects to the Unix socket of a route for a process that may make none (S1). The callback
+ * comes from the loop exactly once unless cancel() was called: a connected descriptor, now the
+ * callback's, or -1 and an errno. ask() returns a handle, NULL: it cannot be asked.
+ */
+typedef void engine_reached_cb(void *arg, int fd, int errnum);
+struct engine_reach {
+	void *self;
+	void *(*ask)(void *self, const char *path, engine_reached_cb *cb, void *arg);
+	void (*cancel)(void *self, void *asked);
+};
+
 struct engine_config {
 	const struct conf *conf;
 	struct log *log;                        /* may be NULL */
@@ -36,6 +48,7 @@ struct engine_config {
 	bool no_ipv4, no_ipv6;                  /* on top of the configuration */
 	uint32_t phase_limit_ms;                /* upper bound of every SMTP phase; 0: none */
 	const struct engine_resolver *resolver; /* NULL: one of our own, from the configuration */
+	const struct engine_reach *reach;       /* NULL: sessions connect themselves */
 	struct loop *loop;                      /* NULL: one of our own */
 	/* T9: how long a session that went well waits for another message to the same address on
 	 * equal terms; 0: QUIT at once */
@@ -51,6 +64,7 @@ struct engine {
 	bool own_loop;
 	struct dns *dns; /* NULL when another process resolves */
 	struct engine_resolver resolver;
+	struct engine_reach reach; /* .ask NULL: none */
 	struct tls_client *tls;
 	struct log *log;
 	struct smtpc_timeouts timeouts;

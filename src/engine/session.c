@@ -7,12 +7,9 @@
  * A session that went well may wait in the engine's pool (T9). Then it has no owner and its request
  * is void; session_start() hands it to the next owner.
  */
-#include "engine/engine.h"
-#include "loop/net.h"
+#include "engine/dial.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +66,7 @@ struct session {
 	bool together;     /* the text waits for the permission to end it */
 	uint64_t progress; /* of the machine when the timer was set */
 	int fd;
+	void *reaching; /* of engine_reach: not NULL while it is asked */
 	struct loop_io *io;
 	struct loop_timer *timer;
 	struct smtpc *smtp;
@@ -86,8 +84,16 @@ static void open_connection(struct session *s);
 
 /* --- The end --- */
 
+static void stop_reaching(struct session *s)
+{
+	if (s->reaching != NULL)
+		s->engine->reach.cancel(s->engine->reach.self, s->reaching);
+	s->reaching = NULL;
+}
+
 static void release(struct session *s)
 {
+	stop_reaching(s);
 	loop_io_free(&s->io);
 	loop_timer_free(&s->timer);
 	tls_conn_free(&s->tls);
@@ -181,6 +187,7 @@ static void finish(struct session *s)
 	if (s->stage == STAGE_OVER)
 		return;
 	s->stage = STAGE_OVER;
+	stop_reaching(s);
 	if (s->io != NULL) /* NULL: there was no socket to be had */
 		loop_io_want(s->io, 0);
 	loop_timer_set(s->timer, 0); /* see on_timer: the timer needs no memory */
@@ -558,39 +565,51 @@ void session_finish_text(struct session *s, bool go)
 
 /* --- The start --- */
 
-/* Errors here are the network's, not ours: they end the session like a refused connection. */
-static void start_connect(struct session *s)
+static void on_reached(void *arg, int fd, int errnum)
 {
-	struct sockaddr_storage to;
-	socklen_t len = s->request.socket != NULL
-			    ? net_sockaddr_unix(s->request.socket, &to)
-			    : net_sockaddr(&s->request.address, s->request.port, &to);
-	int one = 1;
-	if ((s->request.socket == NULL &&
-	     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0) ||
-	    (connect(s->fd, (struct sockaddr *)&to, len) != 0 && errno != EINPROGRESS)) {
-		snprintf(s->error, sizeof(s->error), "%s", strerror(errno));
+	struct session *s = arg;
+	s->reaching = NULL;
+	s->fd = fd;
+	if (fd < 0) { /* as if connect(2) had said so */
+		snprintf(s->error, sizeof(s->error), "%s", strerror(errnum));
 		finish(s);
 		return;
 	}
-	loop_io_want(s->io, LOOP_WRITE);
-	loop_timer_set(s->timer, s->engine->connect_ms);
+	s->io = loop_io_new(s->engine->loop, fd, on_io, s);
+	if (s->io != NULL)
+		loop_io_want(s->io, LOOP_WRITE);
+	else
+		fail_local(s, "out of memory");
+}
+
+static void reach(struct session *s)
+{
+	const struct engine_reach *r = &s->engine->reach;
+	s->reaching = r->ask(r->self, s->request.socket, on_reached, s);
+	if (s->reaching == NULL)
+		fail_local(s, "nobody connects to the socket of the route");
+	else
+		loop_timer_set(s->timer, s->engine->connect_ms);
 }
 
 static void open_connection(struct session *s)
 {
-	int family = s->request.socket != NULL        ? AF_UNIX
-		     : s->request.address.family == 4 ? AF_INET
-						      : AF_INET6;
 	s->since_ms = loop_now_ms();
-	s->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	s->io = s->fd >= 0 ? loop_io_new(s->engine->loop, s->fd, on_io, s) : NULL;
-	if (s->io != NULL) {
-		start_connect(s);
+	s->fd = -1;
+	if (s->request.socket != NULL && s->engine->reach.ask != NULL) {
+		reach(s);
 		return;
 	}
-	s->local_error = s->fd < 0 ? errno != EAFNOSUPPORT : true;
-	snprintf(s->error, sizeof(s->error), "no socket: %s", strerror(errno));
+	enum dial d = dial_start(&s->request, &s->fd, s->error, sizeof(s->error));
+	s->io = d == DIAL_UNDER_WAY ? loop_io_new(s->engine->loop, s->fd, on_io, s) : NULL;
+	if (s->io != NULL) {
+		loop_io_want(s->io, LOOP_WRITE);
+		loop_timer_set(s->timer, s->engine->connect_ms);
+		return;
+	}
+	s->local_error = d != DIAL_REFUSED;
+	if (d == DIAL_UNDER_WAY)
+		snprintf(s->error, sizeof(s->error), "out of memory");
 	finish(s);
 }
 

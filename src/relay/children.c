@@ -7,6 +7,7 @@
 #include "relay/parent_int.h"
 
 #include "relay/published.h"
+#include "relay/reach.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -100,7 +101,6 @@ static void give_again(struct child *c, unsigned role)
 static void on_message(void *arg, struct channel *ch, enum message type, struct slice payload)
 {
 	struct child *c = arg;
-	(void)ch;
 	if (type == MSG_READY) {
 		c->ready = true;
 		watch_ready(&c->watch);
@@ -108,6 +108,10 @@ static void on_message(void *arg, struct channel *ch, enum message type, struct 
 		watch_answered(&c->watch);
 	} else if (type == MSG_LACKING) {
 		give_again(c, payload.p[0]);
+	} else if (type == MSG_REACH && !reach_serve(ch, c->parent->conf, payload)) {
+		log_event(c->parent->log, LOG_LEVEL_ERROR, "process-confused", "role",
+			  role_name(c->role), "error", "asks for a connection to nothing", NULL);
+		kill(c->pid, SIGKILL);
 	}
 	if (!c->parent->started)
 		parent_look_if_started(c->parent);
@@ -129,7 +133,8 @@ void child_close_others(const struct parent *p, int keep, enum role role)
 	if (high < 0 || high > 65536)
 		high = 65536;
 	for (int fd = 3; fd < high; fd++) {
-		bool mine = fd == keep || (role == ROLE_KEEPER && fd == p->metrics_fd);
+		bool mine = fd == keep ||
+			    (role == ROLE_KEEPER && (fd == p->metrics_fd || fd == p->control_fd));
 		for (size_t i = 0; i < p->nlistener && role == ROLE_INTAKE; i++)
 			mine = mine || p->listener[i].fd == fd;
 		if (!mine)
@@ -168,11 +173,35 @@ _Noreturn static void be_child(struct parent *p, enum role role, unsigned number
 			  .log = p->log,
 			  .listener = role == ROLE_INTAKE ? p->listener : NULL,
 			  .nlistener = role == ROLE_INTAKE ? p->nlistener : 0,
-			  .metrics_fd = role == ROLE_KEEPER ? p->metrics_fd : -1};
+			  .metrics_fd = role == ROLE_KEEPER ? p->metrics_fd : -1,
+			  .control_fd = role == ROLE_KEEPER ? p->control_fd : -1};
 	_exit(mains[role](&b));
 }
 
 static void on_restart(void *arg);
+
+/* The keeper's control socket is not for them. */
+void child_tell_life(struct parent *p, pid_t pid, bool alive)
+{
+	struct child *keeper = child_find(p, ROLE_KEEPER);
+	if (keeper == NULL || keeper->channel == NULL)
+		return;
+	struct buf *b = channel_begin(keeper->channel, MSG_CHILD);
+	put_u32(b, (uint32_t)pid);
+	put_u8(b, alive);
+	channel_send(keeper->channel, -1);
+}
+
+static void tell_lives(struct child *c)
+{
+	if (c->role != ROLE_KEEPER)
+		child_tell_life(c->parent, c->pid, true);
+	for (const struct child *o = c->parent->child; o != NULL && c->role == ROLE_KEEPER;
+	     o = o->next) {
+		if (o->pid != 0)
+			child_tell_life(c->parent, o->pid, true);
+	}
+}
 
 /* A new keeper counts from nothing: it is told of all of them. */
 void child_tell_restarts(struct parent *p, enum role role)
@@ -229,6 +258,7 @@ static bool give_birth(struct child *c)
 	watch_born(&c->watch, c->born_ms);
 	c->channel =
 	    channel_new(p->loop, pair[0], ROLE_PARENT, c->role, on_message, on_channel_closed, c);
+	tell_lives(c);
 	connect_new(p, c);
 	return c->channel != NULL;
 }

@@ -7,18 +7,23 @@
 #include "relay/control_int.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { OPERATORS_MAX = 32, OPERATOR_MS = 30000 };
+enum {
+	OPERATORS_MAX = 32,
+	OPERATOR_MS = 30000,
+	GROUPS_MAX = 1024,    /* of a visitor that are looked at */
+	CHILDREN_MAX = 65536, /* that can be told apart: more than any machine runs */
+};
 
 struct visitor {
 	struct control *control;
 	int fd;
+	uid_t uid; /* when it connected */
 	struct loop_io *io;
 	struct loop_timer *timer; /* without progress */
 	struct buf line;
@@ -33,10 +38,13 @@ struct visitor {
 struct control {
 	struct keeper *keeper;
 	int fd;
-	char *path;
 	struct loop_io *io;
 	struct visitor *visitor;
 	size_t n;
+	bool has_group;
+	gid_t gid;    /* of relay.control-group */
+	pid_t *child; /* the relay's processes that live */
+	size_t nchild, child_room;
 };
 
 static void dismiss(struct visitor *o)
@@ -155,7 +163,7 @@ static void start(struct visitor *o)
 {
 	struct slice rest;
 	struct slice line = slice_cut(buf_slice(&o->line), '\n', &rest);
-	o->command = command_new(o->control->keeper, line);
+	o->command = command_new(o->control->keeper, line, o->uid);
 	if (o->command != NULL)
 		take_turn(o);
 	else
@@ -183,19 +191,101 @@ static void on_io(void *arg, unsigned ready)
 		start(o);
 }
 
+/* --- Who may --- */
+
+/* By its groups as the kernel knows them since it connected. */
+static bool is_member(int fd, const struct ucred *who, gid_t gid)
+{
+	gid_t group[GROUPS_MAX];
+	socklen_t size = sizeof(group);
+	if (who->gid == gid)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, group, &size) != 0)
+		return false;
+	for (size_t i = 0; i < size / sizeof(group[0]); i++) {
+		if (group[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+static pid_t *find_child(struct control *c, pid_t pid)
+{
+	for (size_t i = 0; i < c->nchild; i++) {
+		if (c->child[i] == pid)
+			return &c->child[i];
+	}
+	return NULL;
+}
+
+void control_child(struct control *c, pid_t pid, bool alive)
+{
+	pid_t *known = find_child(c, pid);
+	if (!alive && known != NULL)
+		*known = c->child[--c->nchild];
+	if (!alive || known != NULL)
+		return;
+	if (c->nchild == c->child_room) {
+		size_t room = c->child_room == 0 ? 64 : 2 * c->child_room;
+		pid_t *more = room <= CHILDREN_MAX ? realloc(c->child, room * sizeof(*more)) : NULL;
+		if (more == NULL) { /* who cannot be told apart is not let in */
+			keeper_fatal(c->keeper, "children", STORE_NO_MEMORY);
+			return;
+		}
+		c->child = more;
+		c->child_room = room;
+	}
+	c->child[c->nchild++] = pid;
+}
+
+/*
+ * A process of the relay that was taken over is no operator. Its user is refused where that is
+ * another than the one who started the relay; where it is the same, each by its number. (Their
+ * profiles give them no such socket either.)
+ */
+static bool may_operate(struct control *c, int fd, const struct ucred *who)
+{
+	if (find_child(c, who->pid) != NULL)
+		return false;
+	if (who->uid == 0 || who->uid == c->keeper->process.starter)
+		return true;
+	return c->has_group && who->uid != geteuid() && is_member(fd, who, c->gid);
+}
+
+static bool is_welcome(struct control *c, int fd, struct ucred *who)
+{
+	char uid[LOG_INT_TEXT], pid[LOG_INT_TEXT];
+	socklen_t size = sizeof(*who);
+	*who = (struct ucred){.uid = (uid_t)-1, .gid = (gid_t)-1};
+	bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &size) == 0;
+	if (known && may_operate(c, fd, who))
+		return true;
+	log_event(c->keeper->process.log, LOG_LEVEL_WARN, "operator-refused", "uid",
+		  log_int(uid, (int64_t)who->uid), "pid", log_int(pid, who->pid), NULL);
+	return false;
+}
+
 static void on_accept(void *arg, unsigned ready)
 {
 	struct control *c = arg;
+	struct ucred who;
 	(void)ready;
 	int fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
+	if (!is_welcome(c, fd, &who)) {
+		static const char no[] = "{\"ok\":false,\"error\":\"not allowed: only root, who "
+					 "started the relay, and relay.control-group\"}\n";
+		(void)send(fd, no, sizeof(no) - 1, MSG_NOSIGNAL);
+		close(fd);
+		return;
+	}
 	struct visitor *o = c->n < OPERATORS_MAX ? calloc(1, sizeof(*o)) : NULL;
 	if (o == NULL) {
 		close(fd);
 		return;
 	}
-	*o = (struct visitor){.control = c, .fd = fd, .next = c->visitor};
+	*o = (struct visitor){.control = c, .fd = fd, .uid = who.uid, .next = c->visitor};
 	c->visitor = o;
 	c->n++;
 	buf_init(&o->line, CONTROL_LINE_MAX);
@@ -209,42 +299,26 @@ static void on_accept(void *arg, unsigned ready)
 	loop_timer_set(o->timer, OPERATOR_MS);
 }
 
-static int listen_at(const char *path)
+static bool find_group(struct control *c, const char *name)
 {
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(to.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(to.sun_path, path, strlen(path));
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	unlink(path); /* of an earlier keeper: the store's lock says that it is gone */
-	mode_t before = umask(0077);
-	bool ok =
-	    bind(fd, (struct sockaddr *)&to, sizeof(to)) == 0 && listen(fd, OPERATORS_MAX) == 0;
-	int error = errno;
-	umask(before);
-	if (ok)
-		return fd;
-	close(fd);
-	errno = error;
-	return -1;
+	const struct group *g = name != NULL ? getgrnam(name) : NULL;
+	c->has_group = g != NULL;
+	c->gid = g != NULL ? g->gr_gid : 0;
+	return name == NULL || g != NULL;
 }
 
-struct control *control_open(struct keeper *k, const char *path)
+struct control *control_open(struct keeper *k, int fd, const char *group)
 {
 	struct control *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return NULL;
 	c->keeper = k;
-	c->path = strdup(path);
-	c->fd = c->path != NULL ? listen_at(path) : -1;
-	if (c->fd >= 0)
+	c->fd = fd;
+	errno = ENOENT;
+	if (find_group(c, group))
 		c->io = loop_io_new(k->process.loop, c->fd, on_accept, c);
 	if (c->io == NULL) {
-		log_event(k->process.log, LOG_LEVEL_ERROR, "control", "path", path, "error",
+		log_event(k->process.log, LOG_LEVEL_ERROR, "control", "group", group, "error",
 			  strerror(errno), NULL);
 		control_close(&c);
 		return NULL;
@@ -261,11 +335,8 @@ void control_close(struct control **cp)
 	while (c->visitor != NULL)
 		dismiss(c->visitor);
 	loop_io_free(&c->io);
-	if (c->fd >= 0) {
-		close(c->fd);
-		unlink(c->path);
-	}
-	free(c->path);
+	close(c->fd);
+	free(c->child);
 	free(c);
 	*cp = NULL;
 }

@@ -31,6 +31,7 @@ struct command {
 	enum part part;                   /* stats */
 	uint64_t count;                   /* lines or deliveries so far */
 	uint64_t done, busy;              /* CHANGE: changed; at a courier, left alone */
+	uid_t uid;                        /* the operator's */
 	bool over;                        /* nothing is left but the last line */
 };
 
@@ -219,6 +220,15 @@ static bool change_one(struct command *c, const struct store_delivery *d, struct
 	return false;
 }
 
+/* Who did it; what was done is in the line of each message's end, and in danelaw queue why. */
+static void log_change(const struct command *c)
+{
+	char uid[LOG_INT_TEXT], done[LOG_INT_TEXT];
+	log_event(c->keeper->process.log, LOG_LEVEL_WARN, "operator", "uid",
+		  log_int(uid, (int64_t)c->uid), "change", control_change_name(c->request.op),
+		  "deliveries", log_int(done, (int64_t)c->done), NULL);
+}
+
 /* One page, one commit; the last line says "ok" only when all of them are on the disk. */
 static enum command_state change_turn(struct command *c, FILE *out)
 {
@@ -231,6 +241,7 @@ static enum command_state change_turn(struct command *c, FILE *out)
 	}
 	if (!c->over)
 		return COMMAND_MORE;
+	log_change(c);
 	if (c->busy > 0)
 		fail(c, "what is being delivered just now stays; try again later");
 	return finish(c, c->done, out);
@@ -257,7 +268,7 @@ static enum command_state policy_turn(struct command *c, FILE *out)
 		return finish(c, 1, out);
 	int64_t now = keeper_now();
 	struct store_override o = {r->pattern, r->level, now, now + (int64_t)r->seconds * 1000};
-	char seconds[LOG_INT_TEXT];
+	char seconds[LOG_INT_TEXT], uid[LOG_INT_TEXT];
 	enum store_status s = !keeper_group(k)   ? STORE_BUSY
 			      : r->level == NULL ? store_override_clear(k->store, r->pattern)
 						 : store_override_set(k->store, &o);
@@ -265,8 +276,8 @@ static enum command_state policy_turn(struct command *c, FILE *out)
 		s = record_override(k, &o);
 	log_event(k->process.log, LOG_LEVEL_WARN, "policy-override", "pattern", r->pattern, "level",
 		  r->level != NULL ? r->level : "clear", "for",
-		  r->level != NULL ? log_int(seconds, (int64_t)r->seconds) : NULL, "status",
-		  store_status_name(s), NULL);
+		  r->level != NULL ? log_int(seconds, (int64_t)r->seconds) : NULL, "uid",
+		  log_int(uid, (int64_t)c->uid), "status", store_status_name(s), NULL);
 	c->over = true;
 	if (s == STORE_OK)
 		loop_timer_set(k->policies, 0); /* it may be the first to end */
@@ -405,12 +416,13 @@ static enum command_state stats_turn(struct command *c, FILE *out)
 
 /* --- The command --- */
 
-struct command *command_new(struct keeper *k, struct slice line)
+struct command *command_new(struct keeper *k, struct slice line, uid_t uid)
 {
 	struct command *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return NULL;
 	c->keeper = k;
+	c->uid = uid;
 	arena_init(&c->mem, LINE_MEM_MAX);
 	const char *wrong = control_parse(line, keeper_now(), &c->mem, &c->request);
 	if (wrong != NULL)

@@ -19,7 +19,8 @@
 struct command;
 enum command_state { COMMAND_MORE, COMMAND_UNCOMMITTED, COMMAND_DONE };
 
-struct command *command_new(struct keeper *k, struct slice line); /* NULL: out of memory */
+/* uid: who says it. NULL: out of memory. */
+struct command *command_new(struct keeper *k, struct slice line, uid_t uid);
 void command_free(struct command **c);
 enum command_state command_turn(struct command *c, FILE *out);
 void command_committed(struct command *c, enum store_status s);

@@ -143,16 +143,26 @@ static const char *parse_policy(const struct line *l, struct arena *mem, struct 
 	return good ? NULL : POLICY_USAGE;
 }
 
+static const struct {
+	const char *word;
+	enum store_op op;
+} changes[] = {{"retry", STORE_OP_RETRY},
+	       {"hold", STORE_OP_HOLD},
+	       {"release", STORE_OP_RELEASE},
+	       {"delete", STORE_OP_REMOVE},
+	       {"bounce", STORE_OP_EXPIRE}};
+
+const char *control_change_name(enum store_op op)
+{
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		if (changes[i].op == op)
+			return changes[i].word;
+	}
+	return "?";
+}
+
 static bool find_change(const char *word, enum store_op *op)
 {
-	static const struct {
-		const char *word;
-		enum store_op op;
-	} changes[] = {{"retry", STORE_OP_RETRY},
-		       {"hold", STORE_OP_HOLD},
-		       {"release", STORE_OP_RELEASE},
-		       {"delete", STORE_OP_REMOVE},
-		       {"bounce", STORE_OP_EXPIRE}};
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		if (strcmp(word, changes[i].word) == 0) {
 			*op = changes[i].op;

@@ -35,4 +35,7 @@ struct control_request {
 const char *control_parse(struct slice line, int64_t now, struct arena *mem,
 			  struct control_request *out);
 
+/* The word of a change: "retry". */
+const char *control_change_name(enum store_op op);
+
 #endif

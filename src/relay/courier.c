@@ -9,6 +9,7 @@
 #include "relay/mail.h"
 #include "relay/metrics.h"
 #include "relay/process.h"
+#include "relay/reach.h"
 #include "relay/remote.h"
 
 #include <fcntl.h>
@@ -36,6 +37,7 @@ struct courier {
 	struct engine *engine;
 	struct credentials *credentials;
 	struct remote *remote;
+	struct reach *reach;
 	struct channel *keeper;
 	struct carry *carry;
 	struct courier_evidence *evidence; /* NULL: audit.evidence is no */
@@ -376,6 +378,15 @@ static void on_peer(void *self, enum role role, int fd)
 	}
 }
 
+static void on_word(void *self, enum message type, struct slice payload, int fd)
+{
+	struct courier *k = self;
+	if (type == MSG_REACHED)
+		reach_answered(k->reach, payload, fd);
+	else if (fd >= 0)
+		close(fd);
+}
+
 /* Running totals, when they changed. */
 static void on_tell(void *arg)
 {
@@ -416,9 +427,11 @@ static bool read_credentials(struct courier *k, const struct birth *b)
 static bool start_engine(struct courier *k, const struct birth *b, char *error, size_t room)
 {
 	struct engine_resolver resolver = remote_resolver(k->remote);
+	struct engine_reach reach = reach_engine(k->reach);
 	struct engine_config e = {.conf = b->conf,
 				  .log = k->process.log,
 				  .resolver = &resolver,
+				  .reach = &reach,
 				  .loop = k->process.loop,
 				  .keep_ms = MAIL_KEEP_MS,
 				  .credentials = k->credentials,
@@ -436,9 +449,11 @@ int courier_main(const struct birth *b)
 		return EXIT_FAILURE;
 	k.process.on_peer = on_peer;
 	k.process.on_drain = on_drain;
+	k.process.on_word = on_word;
 	if (read_credentials(&k, b) && process_drop(&k.process))
 		k.remote = remote_new(k.process.loop, ROLE_COURIER);
-	if (k.remote != NULL)
+	k.reach = reach_new(k.process.parent);
+	if (k.remote != NULL && k.reach != NULL)
 		start_engine(&k, b, error, sizeof(error));
 	if (k.engine != NULL && b->conf->audit_enabled && b->conf->audit_evidence)
 		k.evidence = courier_evidence_new(k.engine); /* without memory: no evidence */
@@ -458,6 +473,7 @@ int courier_main(const struct birth *b)
 	courier_evidence_free(&k.evidence);
 	engine_free(&k.engine);
 	remote_free(&k.remote);
+	reach_free(&k.reach);
 	credentials_free(&k.credentials);
 	process_free(&k.process);
 	return code;

@@ -271,6 +271,18 @@ static void on_restarts(void *self, enum role role, uint32_t n)
 	k->metrics.restarts[role] = n;
 }
 
+static void on_word(void *self, enum message type, struct slice payload, int fd)
+{
+	struct keeper *k = self;
+	struct cursor c = cursor_make(payload);
+	if (type == MSG_CHILD) {
+		pid_t pid = (pid_t)cursor_u32(&c);
+		control_child(k->control, pid, cursor_u8(&c) == 1);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 static bool open_metrics(struct keeper *k)
 {
 	int fd = k->process.birth.metrics_fd;
@@ -315,15 +327,14 @@ static void on_drain(void *self)
 	process_exit(&k->process);
 }
 
-/* The folders of the store and of the control socket: SQLite makes files beside its own. */
+/* The folders of the store: SQLite makes files beside its own. */
 static bool confine(struct keeper *k)
 {
 	const struct conf *c = k->process.birth.conf;
-	char store[PATH_MAX], control[PATH_MAX], audit[PATH_MAX];
+	char store[PATH_MAX], audit[PATH_MAX];
 	snprintf(store, sizeof(store), "%s", c->relay_store);
-	snprintf(control, sizeof(control), "%s", c->relay_control);
 	audit_path(c, audit, sizeof(audit));
-	const char *const write[] = {dirname(store), dirname(control), dirname(audit), NULL};
+	const char *const write[] = {dirname(store), dirname(audit), NULL};
 	struct sandbox_paths paths = {.write = write};
 	return process_confine(&k->process, SANDBOX_KEEPER, &paths);
 }
@@ -411,6 +422,7 @@ int keeper_main(const struct birth *b)
 		k->process.on_peer = on_peer;
 		k->process.on_drain = on_drain;
 		k->process.on_restarts = on_restarts;
+		k->process.on_word = on_word;
 		if (start(k)) {
 			loop_timer_set(k->maintain, MAINTAIN_MS);
 			loop_timer_set(k->wake, 0);

@@ -84,6 +84,7 @@ bool keeper_open(struct keeper *k)
 			  NULL);
 		return false;
 	}
-	k->control = control_open(k, k->process.birth.conf->relay_control);
+	k->control = control_open(k, k->process.birth.control_fd,
+				  k->process.birth.conf->relay_control_group);
 	return k->control != NULL;
 }

@@ -10,4 +10,8 @@
 bool listen_all(const struct conf *c, struct log *log,
 		struct listener listener[static LISTENERS_MAX], size_t *n, int *metrics_fd);
 
+/* The control socket: the file belongs to who started the relay, and is for the members of
+ * relay.control-group too. -1: logged. */
+int listen_control(const struct conf *c, struct log *log);
+
 #endif

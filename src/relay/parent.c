@@ -74,6 +74,7 @@ static void child_ended(struct child *c, int status)
 	struct parent *p = c->parent;
 	log_end(c, status);
 	uint64_t lived = loop_now_ms() - c->born_ms;
+	child_tell_life(p, c->pid, false);
 	c->pid = 0;
 	channel_free(&c->channel);
 	if (!child_is_wanted(c)) {
@@ -211,6 +212,14 @@ static bool confine(struct parent *p)
 	return ok;
 }
 
+static bool open_control(struct parent *p)
+{
+	p->control_fd = listen_control(p->conf, p->log);
+	if (p->control_fd >= 0)
+		snprintf(p->control_path, sizeof(p->control_path), "%s", p->conf->relay_control);
+	return p->control_fd >= 0;
+}
+
 static bool start(struct parent *p)
 {
 	tzset(); /* the children may not read the time zone later */
@@ -229,7 +238,17 @@ static bool start(struct parent *p)
 	       p->sig_term != NULL && p->sig_int != NULL && p->sig_hup != NULL &&
 	       p->sig_chld != NULL &&
 	       listen_all(p->conf, p->log, p->listener, &p->nlistener, &p->metrics_fd) &&
-	       reload_watch(&p->reload, p->loop) && confine(p) && children_spawn(p, true);
+	       open_control(p) && reload_watch(&p->reload, p->loop) && confine(p) &&
+	       children_spawn(p, true);
+}
+
+static void close_control(struct parent *p)
+{
+	if (p->control_fd < 0)
+		return;
+	unlink(p->control_path);
+	close(p->control_fd);
+	p->control_fd = -1;
 }
 
 static void stop(struct parent *p)
@@ -243,6 +262,7 @@ static void stop(struct parent *p)
 	close_listeners(p);
 	if (p->metrics_fd >= 0)
 		close(p->metrics_fd);
+	close_control(p);
 	loop_signal_free(&p->sig_term);
 	loop_signal_free(&p->sig_int);
 	loop_signal_free(&p->sig_hup);
@@ -257,8 +277,12 @@ static void stop(struct parent *p)
 
 int relay_run(const struct relay_config *c)
 {
-	struct parent p = {
-	    .config = *c, .conf = c->conf, .log = c->log, .service = {.fd = -1}, .metrics_fd = -1};
+	struct parent p = {.config = *c,
+			   .conf = c->conf,
+			   .log = c->log,
+			   .service = {.fd = -1},
+			   .metrics_fd = -1,
+			   .control_fd = -1};
 	const struct reload_acts acts = {take_conf, renew_warden, start_gate, &p};
 	p.reload = (struct reload){.config = &p.config, .log = p.log, .acts = &acts};
 	if (!reload_first(&p.reload, p.conf)) {

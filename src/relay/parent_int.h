@@ -41,7 +41,8 @@ struct parent {
 	unsigned generation;
 	struct listener listener[LISTENERS_MAX];
 	size_t nlistener;
-	int metrics_fd;
+	int metrics_fd, control_fd; /* -1: none */
+	char control_path[108];     /* of control_fd: a new configuration does not move it */
 	uint32_t restarts_of[ROLE_COUNT];
 	bool draining;
 	uint64_t restarts;
@@ -60,6 +61,7 @@ void parent_look_if_started(struct parent *p);
 struct child *child_find(struct parent *p, enum role role); /* the newest that stays; or NULL */
 bool child_spawn(struct parent *p, enum role role);         /* false: logged */
 bool children_spawn(struct parent *p, bool keeper);
+void child_tell_life(struct parent *p, pid_t pid, bool alive);
 void child_tell_restarts(struct parent *p, enum role role);
 void child_remove(struct child *c);
 size_t children_count(const struct parent *p, enum role role); /* those alive */

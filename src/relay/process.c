@@ -32,6 +32,8 @@ static void on_parent(void *arg, struct channel *c, enum message type, struct sl
 		int fd = channel_take_fd(c);
 		if (fd >= 0)
 			p->on_peer(p->self, (enum role)payload.p[0], fd);
+	} else if (p->on_word != NULL) {
+		p->on_word(p->self, type, payload, channel_take_fd(c)); /* takes it over */
 	}
 }
 
@@ -50,6 +52,7 @@ bool process_init(struct process *p, const struct birth *b, void *self)
 	char number[LOG_INT_TEXT];
 	p->birth = *b;
 	p->self = self;
+	p->starter = geteuid();
 	p->log =
 	    log_child(b->log, "process", role_name(b->role), "n", log_int(number, b->number), NULL);
 	p->loop = loop_new();

@@ -11,6 +11,8 @@
 #include "relay/channel.h"
 #include "sandbox/sandbox.h"
 
+#include <sys/types.h>
+
 enum { LISTENERS_MAX = 64 };
 
 struct listener {
@@ -29,6 +31,7 @@ struct birth {
 	const struct listener *listener; /* intake only */
 	size_t nlistener;
 	int metrics_fd; /* keeper: a listening socket, -1: none */
+	int control_fd; /* keeper: the listening control socket */
 };
 
 struct process {
@@ -36,6 +39,7 @@ struct process {
 	struct loop *loop;
 	struct log *log;
 	struct channel *parent;
+	uid_t starter; /* who started the relay; the process may become another user */
 	bool draining;
 	/* Of the role: */
 	void *self;
@@ -43,6 +47,8 @@ struct process {
 	void (*on_drain)(void *self); /* stop taking new work; process_exit() when done */
 	void (*on_restarts)(void *self, enum role role, uint32_t n); /* NULL: not told */
 	void (*on_retire)(void *self); /* NULL: the role does not retire */
+	/* What the parent says to this role alone; takes fd (-1: none) over. NULL: nothing */
+	void (*on_word)(void *self, enum message type, struct slice payload, int fd);
 };
 
 /* Loop and channel. False: logged. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -98,4 +99,44 @@ bool sandbox_drop_privileges(const char *user, const char *chroot_dir, char *err
 	if (change && !become(&who, error, room))
 		return false;
 	return seal(error, room);
+}
+
+/* --- For one act --- */
+
+static void must(bool done)
+{
+	if (!done)
+		abort(); /* neither root nor the user: nothing may be done so */
+}
+
+void sandbox_return_user(const struct sandbox_loan *l)
+{
+	if (!l->lent)
+		return;
+	must(seteuid(0) == 0);
+	must(setegid(l->gid) == 0);
+	must(setgroups((size_t)l->ngroup, l->group) == 0);
+}
+
+bool sandbox_borrow_user(const char *user, struct sandbox_loan *out)
+{
+	struct who who;
+	char error[256];
+	*out = (struct sandbox_loan){.lent = false, .gid = getegid()};
+	if (!given(user) || geteuid() != 0)
+		return true;
+	errno = ENOENT;
+	if (!find_user(user, &who, error, sizeof(error)))
+		return false;
+	out->ngroup = getgroups(SANDBOX_GROUPS_MAX, out->group);
+	if (out->ngroup < 0)
+		return false;
+	out->lent = true;
+	if (setgroups(0, NULL) == 0 && setegid(who.gid) == 0 && seteuid(who.uid) == 0)
+		return true;
+	int e = errno;
+	sandbox_return_user(out);
+	out->lent = false;
+	errno = e;
+	return false;
 }

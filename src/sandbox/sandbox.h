@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum sandbox_profile {
 #define PROFILE(id, name, ...) SANDBOX_##id,
@@ -31,7 +32,10 @@ enum sandbox_profile {
 	SANDBOX_PROFILES
 };
 
-enum { SANDBOX_REPORT_ROOM = 512 }; /* octets that hold every report */
+enum {
+	SANDBOX_REPORT_ROOM = 512, /* octets that hold every report */
+	SANDBOX_GROUPS_MAX = 256,  /* that root may be a member of */
+};
 
 /*
  * What the configuration adds to the profile. A profile that has no use for a field refuses it.
@@ -73,5 +77,19 @@ bool sandbox_has_seccomp(void);
  * why; the process must end.
  */
 bool sandbox_drop_privileges(const char *user, const char *chroot_dir, char *error, size_t room);
+
+/*
+ * As root, for one act whose permissions are to be those of `user` (NULL or "": nobody else's, as
+ * for anybody who is not root): becomes that user, and root again. False: errno says why, nothing
+ * has changed. A return that fails aborts.
+ */
+struct sandbox_loan {
+	bool lent;
+	gid_t gid;
+	gid_t group[SANDBOX_GROUPS_MAX];
+	int ngroup;
+};
+bool sandbox_borrow_user(const char *user, struct sandbox_loan *out);
+void sandbox_return_user(const struct sandbox_loan *l);
 
 #endif

@@ -128,10 +128,12 @@ static const struct {
     {PARENT | COURIER, ACT(connect_tcp), WORKS},
     {RESOLVER, ACT(connect_tcp), FAILS, LANDLOCK_TCP},
     {RESOLVER, ACT(connect_dns), WORKS},
-    {PARENT | COURIER, ACT(connect_lmtp), WORKS},
-    {INTAKE | KEEPER | RESOLVER, ACT(socket_unix), FAILS, SECCOMP},
+    /* The control socket, a syslog, a service manager, another daemon: none has a way there. */
+    {PARENT, ACT(connect_lmtp), WORKS},
+    {CHILDREN, ACT(connect_lmtp), FAILS, SECCOMP},
+    {CHILDREN, ACT(socket_unix), FAILS, SECCOMP},
     {PARENT, ACT(tell_abstract), WORKS},
-    {COURIER, ACT(tell_abstract), FAILS, LANDLOCK_SCOPE},
+    {CHILDREN, ACT(tell_abstract), FAILS, SECCOMP},
     {PARENT | RESOLVER, ACT(send_udp), WORKS},
     {INTAKE | KEEPER, ACT(socket_udp), FAILS, SECCOMP},
     {COURIER, ACT(socket_udp), DIES, SECCOMP},
@@ -272,9 +274,7 @@ static int enter_resolver_and_ask(void)
 static int enter_courier_and_connect(void)
 {
 	char report[SANDBOX_REPORT_ROOM];
-	return enter(SANDBOX_COURIER, report)
-		   ? act_connect_tcp() || act_connect_lmtp() || act_memfd()
-		   : NOT_ENTERED;
+	return enter(SANDBOX_COURIER, report) ? act_connect_tcp() || act_memfd() : NOT_ENTERED;
 }
 
 static int enter_intake_and_accept(void)
