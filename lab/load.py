@@ -127,6 +127,10 @@ class Page:
     def fail_sync(self, code, times):
         struct.pack_into("ii", self.map, 8, code, times)
 
+    def no_random(self, yes):
+        """Whoever asks for random octets gets none: for what has no other way to fail for a while."""
+        struct.pack_into("i", self.map, 16, int(yes))
+
     def pending(self):
         return max(0, struct.unpack_from("i", self.map, 12)[0])
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A library to preload into the relay: its wall clock is off, or its syncs fail, as a page says
- * that the test keeps mapped too (lab/torture.py).
+ * A library to preload into the relay: its wall clock is off, its syncs fail, or it gets no
+ * random octets, as a page says that the test keeps mapped too (lab/torture.py).
  *
  * The page is mapped before main(), so that all processes of the relay share it, whatever their
- * sandbox: the library makes no system call of its own later. Knows four functions of the C
+ * sandbox: the library makes no system call of its own later. Knows a few functions of the C
  * library. Refuses to know who calls them.
  */
 #include <dlfcn.h>
@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,12 +23,14 @@ struct page {
 	_Atomic int64_t clock_s;    /* added to CLOCK_REALTIME */
 	_Atomic int32_t sync_errno; /* what a failing sync returns */
 	_Atomic int32_t syncs;      /* so many syncs still fail */
+	_Atomic int32_t no_random;  /* not 0: getrandom() fails */
 };
 
 static struct page none, *page = &none;
 static int (*real_clock)(clockid_t, struct timespec *);
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
+static ssize_t (*real_getrandom)(void *, size_t, unsigned);
 
 static void *real(const char *name)
 {
@@ -43,6 +46,7 @@ __attribute__((constructor)) static void set_up(void)
 	*(void **)&real_clock = real("clock_gettime");
 	*(void **)&real_fsync = real("fsync");
 	*(void **)&real_fdatasync = real("fdatasync");
+	*(void **)&real_getrandom = real("getrandom");
 	int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
 	if (fd < 0)
 		return;
@@ -99,4 +103,15 @@ int fsync(int fd)
 int fdatasync(int fd)
 {
 	return fail_or(real_fdatasync, fd);
+}
+
+/* --- random octets --------------------------------------------------------------------------- */
+
+ssize_t getrandom(void *out, size_t n, unsigned flags)
+{
+	if (page->no_random != 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return real_getrandom(out, n, flags);
 }
