@@ -125,8 +125,9 @@ static bool start_job(struct bench *b)
 	struct job *j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return false;
+	char address[IPADDR_TEXT_MAX];
 	struct plan_config c;
-	engine_plan_config(b->engine, b->domain, &c);
+	engine_plan_config(b->engine, b->domain, address, &c);
 	j->bench = b;
 	j->plan = plan_new(&c);
 	j->planner = j->plan != NULL ? planner_start(b->engine, j->plan, on_plan, j) : NULL;
@@ -237,8 +238,9 @@ static void on_first_plan(void *arg)
 
 static struct plan *first_plan(struct bench *b)
 {
+	char address[IPADDR_TEXT_MAX];
 	struct plan_config c;
-	engine_plan_config(b->engine, b->domain, &c);
+	engine_plan_config(b->engine, b->domain, address, &c);
 	struct job j = {.bench = b, .plan = plan_new(&c)};
 	if (j.plan != NULL)
 		j.planner = planner_start(b->engine, j.plan, on_first_plan, &j);

@@ -56,8 +56,9 @@ static bool start(struct bench *b, const char *domain)
 	struct job *j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return false;
+	char address[IPADDR_TEXT_MAX];
 	struct plan_config c;
-	engine_plan_config(b->engine, domain, &c);
+	engine_plan_config(b->engine, domain, address, &c);
 	j->bench = b;
 	j->plan = plan_new(&c);
 	j->planner = j->plan != NULL ? planner_start(b->engine, j->plan, on_plan, j) : NULL;

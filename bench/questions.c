@@ -65,8 +65,9 @@ static void ask_all(struct noter *n)
 
 bool questions_note(struct engine *e, const char *domain, struct asked_list *out)
 {
+	char address[IPADDR_TEXT_MAX];
 	struct plan_config c;
-	engine_plan_config(e, domain, &c);
+	engine_plan_config(e, domain, address, &c);
 	struct noter n = {.engine = e, .plan = plan_new(&c), .list = out};
 	if (n.plan == NULL)
 		return false;

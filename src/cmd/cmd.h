@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "dane/outcome.h"
 #include "json/json.h"
+#include "wire/destination.h"
 
 #include <stdio.h>
 
@@ -120,6 +121,9 @@ bool time_from_words(const char *text, int64_t now, int64_t *out);
  * says what is wrong.
  */
 bool domain_from_text(const char *text, char *out, size_t room, char *error, size_t error_room);
+/* An address literal in its normal form (wire/destination.h). */
+bool literal_from_text(const char *text, char out[static DESTINATION_ROOM], char *error,
+		       size_t error_room);
 
 /* --- Facts as JSON and words (facts.c) --- */
 

@@ -121,10 +121,10 @@ static void raise_descriptors(void)
 	(void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
-static const char *to_ascii(const char *name, char *out, size_t room)
+static const char *normalise_title(const char *title, char *out)
 {
-	enum idn_error e = idn_to_ascii(name, out, room);
-	return e == IDN_OK ? NULL : idn_strerror(e);
+	const char *why;
+	return idn_destination_pattern(title, out, &why) == IDN_OK ? NULL : why;
 }
 
 static void print_version(void)
@@ -212,7 +212,7 @@ static int flushed(const struct cmd *c, int code)
 static struct conf *load(void *arg, char *error, size_t room)
 {
 	const struct globals *g = arg;
-	const struct conf_hooks hooks = {.to_ascii = to_ascii};
+	const struct conf_hooks hooks = {.normalise = normalise_title};
 	return conf_load(g->config, g->override, g->noverride, &hooks, error, room);
 }
 

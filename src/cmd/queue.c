@@ -122,6 +122,37 @@ static void print_delivery(struct json *j, bool whole)
 	print_tries(j);
 }
 
+/* Names, and a mark when there are more. */
+static void print_examples(struct json *j, const char *list, const char *key, int64_t count)
+{
+	size_t n = json_get_count(j, list);
+	for (size_t i = 0; i < n; i++) {
+		struct json *x = json_get_item(j, list, i);
+		printf("%s %s", i > 0 ? "," : "", or_dash(json_get_str(x, key)));
+		if (json_get_str(x, "policy") != NULL)
+			printf(" %s (%s)", json_get_str(x, "policy"),
+			       or_dash(json_get_str(x, "by")));
+	}
+	puts(count > (int64_t)n ? ", ..." : "");
+}
+
+/* Of a policy that was set: what it is about now, and what it does not touch. */
+static void print_reach(struct json *j)
+{
+	int64_t n = json_get_int(j, "matching_destinations"), stay = json_get_int(j, "stay");
+	if (n == 0)
+		puts("matches nothing that waits now");
+	else
+		printf("matches %" PRId64 " deliveries to %" PRId64 " destinations now:",
+		       json_get_int(j, "matching_deliveries"), n);
+	if (n > 0)
+		print_examples(j, "examples", "destination", n);
+	if (stay == 0)
+		return;
+	printf("does not touch %" PRId64 " closer ones:", stay);
+	print_examples(j, "staying", "pattern", stay);
+}
+
 static void print_other(struct json *j)
 {
 	if (json_has_key(j, "messages"))
@@ -143,8 +174,17 @@ static void print_other(struct json *j)
 	else if (json_has_key(j, "pattern")) {
 		printf("%-40s %s", json_get_str(j, "pattern"), or_dash(json_get_str(j, "policy")));
 		print_time("until", json_get_int(j, "expires"));
-		putchar('\n');
+		puts(json_get_bool(j, "never_matches") ? "  NEVER MATCHES, clear it" : "");
+	} else if (json_has_key(j, "matching_deliveries")) {
+		print_reach(j);
 	}
+}
+
+static int code_of_error(const char *error)
+{
+	if (strncmp(error, "no such", 7) == 0)
+		return EX_UNAVAILABLE;
+	return strncmp(error, "no destination", 14) == 0 ? EX_USAGE : EX_TEMPFAIL;
 }
 
 /* The last line says how it went. */
@@ -152,8 +192,7 @@ static int print_end(struct cmd *c, struct json *j, const char *action)
 {
 	if (!json_get_bool(j, "ok")) {
 		const char *error = or_dash(json_get_str(j, "error"));
-		bool missing = strncmp(error, "no such", 7) == 0;
-		return cmd_fail(c, missing ? EX_UNAVAILABLE : EX_TEMPFAIL, "%s", error);
+		return cmd_fail(c, code_of_error(error), "%s", error);
 	}
 	bool changes = strcmp(action, "list") != 0 && strcmp(action, "show") != 0 &&
 		       strcmp(action, "stats") != 0 && strcmp(action, "policies") != 0;

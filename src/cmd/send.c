@@ -64,8 +64,7 @@ static const struct usage usage = {
 /* One next hop and its recipients. */
 struct destination {
 	struct send *send;
-	const char *next_hop;
-	struct ipaddr literal;
+	const char *next_hop; /* in normal form */
 	struct smtpc_message message;
 	size_t room;
 	size_t *order; /* index in the command line of each recipient */
@@ -118,14 +117,18 @@ static const char *wire_address(struct send *s, const char *text, struct address
 			 address_strerror(e));
 		return NULL;
 	}
-	if (out->literal) {
-		*domain = NULL;
-		return arena_strdup(&s->mem, text);
-	}
 	const char *typed = arena_str(&s->mem, out->domain);
 	if (typed == NULL) {
 		cmd_fail(s->cmd, EX_OSERR, "out of memory");
 		return NULL;
+	}
+	if (out->literal && !literal_from_text(typed, ascii, error, sizeof(error))) {
+		cmd_fail(s->cmd, EX_USAGE, "'%s' is not a mail address: %s", text, error);
+		return NULL;
+	}
+	if (out->literal) {
+		*domain = arena_strdup(&s->mem, ascii);
+		return arena_strdup(&s->mem, text);
 	}
 	if (!domain_from_text(typed, ascii, sizeof(ascii), error, sizeof(error))) {
 		cmd_fail(s->cmd, EX_USAGE, "'%s' is not a mail address: %s", text, error);
@@ -152,16 +155,14 @@ static int take_from(struct send *s)
 	return s->from != NULL ? EX_OK : EX_USAGE;
 }
 
-static struct destination *destination_of(struct send *s, const char *next_hop,
-					  const struct address *a)
+static struct destination *destination_of(struct send *s, const char *next_hop)
 {
 	for (size_t i = 0; i < s->ndestination; i++) {
 		if (strcmp(s->destination[i].next_hop, next_hop) == 0)
 			return &s->destination[i];
 	}
 	struct destination *d = &s->destination[s->ndestination++];
-	*d = (struct destination){
-	    .send = s, .next_hop = next_hop, .literal = a->literal ? a->ip : (struct ipaddr){0}};
+	*d = (struct destination){.send = s, .next_hop = next_hop};
 	return d;
 }
 
@@ -226,18 +227,11 @@ static int take_rcpt(struct send *s, size_t nth, const char *text)
 	const char *address = wire_address(s, text, &a, &domain);
 	if (address == NULL)
 		return EX_USAGE;
-	char literal[IPADDR_TEXT_MAX];
-	if (a.literal) {
-		ipaddr_to_text(&a.ip, literal);
-		domain = arena_strdup(&s->mem, literal);
-	}
 	if (domain == NULL)
 		return cmd_fail(s->cmd, EX_OSERR, "out of memory");
-	if (s->submit.server != NULL) { /* one server for all */
+	if (s->submit.server != NULL) /* one server for all */
 		domain = s->submit.host;
-		a.literal = false;
-	}
-	struct destination *d = destination_of(s, domain, &a);
+	struct destination *d = destination_of(s, domain);
 	if (is_double(s, address, nth))
 		return EX_OK;
 	if (!grow(s, d))
@@ -431,7 +425,6 @@ static void start_more(struct send *s)
 		struct destination *d = &s->destination[s->started++];
 		struct delivery_request q = {
 		    .next_hop = d->next_hop,
-		    .literal = d->literal,
 		    .message = &d->message,
 		    .body = {.fd = s->spool.fd},
 		    .submission = s->submit.server != NULL ? &s->submit.submission : NULL,

@@ -124,3 +124,12 @@ bool domain_from_text(const char *text, char *out, size_t room, char *error, siz
 	}
 	return true;
 }
+
+bool literal_from_text(const char *text, char out[static DESTINATION_ROOM], char *error,
+		       size_t error_room)
+{
+	enum destination_error e = destination_normalise(slice_str(text), out);
+	if (e != DESTINATION_OK)
+		snprintf(error, error_room, "'%s': %s", text, destination_strerror(e));
+	return e == DESTINATION_OK;
+}

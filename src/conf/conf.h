@@ -36,9 +36,9 @@ enum {
 
 /* One section: destination "NAME" { ... }. */
 struct conf_destination {
-	const char *name; /* lower case, no trailing dot; without "*." for a wildcard */
-	bool wildcard;    /* matches every name below `name`, not `name` itself */
-	unsigned set;     /* bit n: the n-th OVERRIDE row was given */
+	const char *pattern; /* a pattern in normal form (wire/destination.h) */
+	const char *title;   /* as the file has it; NULL: it comes from -o alone */
+	unsigned set;        /* bit n: the n-th OVERRIDE row was given */
 #define OVERRIDE(key, field, type, doc) type field;
 #include "conf/options.tbl"
 };
@@ -62,9 +62,10 @@ struct conf {
 
 /* What conf needs from other rooms; the pointer may be NULL. */
 struct conf_hooks {
-	/* Turns a destination's title into A-labels (src/idn). NULL return: fine; else why not.
-	   Without the hook titles must be A-labels already. */
-	const char *(*to_ascii)(const char *name, char *out, size_t room);
+	/* The normal form of a destination's title (DESTINATION_ROOM octets;
+	   idn_destination_pattern). NULL return: fine; else why not. Without the hook titles must
+	   be ASCII. */
+	const char *(*normalise)(const char *title, char *out);
 };
 
 /*
@@ -79,16 +80,24 @@ struct conf *conf_load(const char *path, const char *const *overrides, size_t n,
 		       const struct conf_hooks *hooks, char *error, size_t room);
 void conf_free(struct conf **c);
 
-/* What holds for one next-hop domain (A-labels, either case, a trailing dot is ignored): policy.*,
- * overridden by the most specific matching destination section (the name itself, else the longest
- * wildcard). One section counts, they do not add up. NULL domain: the general policy. */
-void conf_policy_for(const struct conf *c, const char *domain, struct dane_policy *out);
+/* What holds for one destination (wire/destination.h, in any ASCII form): policy.*, overridden by
+ * the most specific matching section (the destination itself, else the longest wildcard). One
+ * section counts, they do not add up. NULL: the general policy. A text that is no destination at
+ * all gets level dane-only: nobody has allowed anything weaker for it. */
+void conf_policy_for(const struct conf *c, const char *destination, struct dane_policy *out);
 
-/* The configured next hop of a domain (wire/route.h), as written; NULL: none. Matching as above. */
-const char *conf_route_for(const struct conf *c, const char *domain);
+/* Does this section say something of the level? */
+bool conf_destination_has_level(const struct conf_destination *d);
 
-/* Is the route of this domain a submission server (S1)? NULL domain: is any route? */
-bool conf_has_submission(const struct conf *c, const char *domain);
+/* The pattern of the section that the level comes from; NULL: it is policy.level. */
+const char *conf_level_pattern(const struct conf *c, const char *destination);
+
+/* The configured next hop of a destination (wire/route.h), as written; NULL: none. Matching as
+ * above. */
+const char *conf_route_for(const struct conf *c, const char *destination);
+
+/* Is the route of this destination a submission server (S1)? NULL: is any route? */
+bool conf_has_submission(const struct conf *c, const char *destination);
 
 /* For `danelaw --help-options`: name, default, unit, documentation of every option. */
 bool conf_print_options(FILE *f);

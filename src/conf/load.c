@@ -7,7 +7,7 @@
  */
 #include "conf/room.h"
 
-#include "wire/dname.h"
+#include "wire/destination.h"
 
 #include <unistd.h>
 
@@ -50,22 +50,16 @@ static bool find_anchor(struct loader *l)
 
 /* --- destinations ---------------------------------------------------------------------------- */
 
-static bool normalise(struct loader *l, const char *title, char *out, size_t room)
+static bool normalise(struct loader *l, const char *title, char out[static DESTINATION_ROOM])
 {
-	int n = snprintf(out, room, "%s", title);
-	if (n <= 0 || (size_t)n >= room)
-		return false;
-	if (l->hooks && l->hooks->to_ascii && title[0] != '[') {
-		const char *why = l->hooks->to_ascii(title, out, room);
-		if (why)
-			return loader_fail(l, "destination \"%.80s\": %s", title, why);
+	const char *why = NULL;
+	if (l->hooks && l->hooks->normalise) {
+		why = l->hooks->normalise(title, out);
+	} else {
+		enum destination_error e = destination_normalise_pattern(slice_str(title), out);
+		why = e == DESTINATION_OK ? NULL : destination_strerror(e);
 	}
-	size_t len = strlen(out);
-	if (len > 1 && out[len - 1] == '.')
-		out[--len] = '\0';
-	for (size_t i = 0; i < len; i++)
-		out[i] = (char)ascii_lower((uint8_t)out[i]);
-	return out[0] == '[' || hostname_is_valid(slice_str(out));
+	return !why || loader_fail(l, "destination \"%.80s\": %s", title, why);
 }
 
 static struct conf_destination *add_destination(struct loader *l)
@@ -87,29 +81,48 @@ static struct conf_destination *add_destination(struct loader *l)
 	return d;
 }
 
-struct conf_destination *loader_destination(struct loader *l, const char *title)
+static struct conf_destination *find_destination(struct loader *l, const char *pattern)
 {
-	char name[DNAME_TEXT_MAX];
-	bool wildcard = strncmp(title, "*.", 2) == 0;
-	if (!normalise(l, wildcard ? title + 2 : title, name, sizeof name)) {
-		loader_fail(l,
-			    "destination \"%.80s\": expected a domain name in A-labels, "
-			    "if need be after \"*.\"",
-			    title);
-		return NULL;
-	}
 	for (size_t i = l->ndestination; i-- > 0;) /* most often it is the last one */
-		if (l->destination[i].wildcard == wildcard &&
-		    strcmp(l->destination[i].name, name) == 0)
+		if (strcmp(l->destination[i].pattern, pattern) == 0)
 			return &l->destination[i];
-	const char *copy = arena_strdup(&l->mem, name);
-	struct conf_destination *d = copy ? add_destination(l) : NULL;
+	return NULL;
+}
+
+/* Whoever wrote two sections for one destination has two answers to one question, and the weaker
+ * one must not win by standing below. */
+static bool is_second_section(struct loader *l, const struct conf_destination *d, const char *title)
+{
+	if (!d || !title || !d->title || strcmp(d->title, title) == 0)
+		return false;
+	loader_fail(
+	    l,
+	    "destination \"%.80s\" is the same as destination \"%.80s\" above: write one section",
+	    title, d->title);
+	return true;
+}
+
+struct conf_destination *loader_destination(struct loader *l, const char *text, bool in_file)
+{
+	char pattern[DESTINATION_ROOM];
+	const char *title = in_file ? text : NULL;
+	if (!normalise(l, text, pattern))
+		return NULL;
+	struct conf_destination *d = find_destination(l, pattern);
+	if (is_second_section(l, d, title))
+		return NULL;
+	if (d)
+		return d;
+	const char *copy = arena_strdup(&l->mem, pattern);
+	const char *kept = title ? arena_strdup(&l->mem, title) : NULL;
+	if (copy && (kept || !title))
+		d = add_destination(l);
 	if (!d) {
 		loader_fail(l, "out of memory");
 		return NULL;
 	}
-	d->name = copy;
-	d->wildcard = wildcard;
+	d->pattern = copy;
+	d->title = kept;
 	return d;
 }
 
@@ -133,7 +146,7 @@ static bool override_destination(struct loader *l, char *rest, const char *value
 	const struct option *o = option_find(conf_overrides(), "destination", key);
 	if (!o)
 		return no_such(l, "destination", key);
-	struct conf_destination *d = loader_destination(l, rest);
+	struct conf_destination *d = loader_destination(l, rest, false);
 	if (!d || !option_set(l, o, d, value))
 		return false;
 	d->set |= 1u << (o - conf_overrides().row);

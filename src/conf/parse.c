@@ -123,7 +123,7 @@ static int on_override(cfg_t *cfg, cfg_opt_t *opt)
 {
 	struct loader *l = loader_of(cfg);
 	set_where(l, cfg);
-	struct conf_destination *d = loader_destination(l, cfg->title);
+	struct conf_destination *d = loader_destination(l, cfg->title, true);
 	const struct option *o = option_find(conf_overrides(), cfg->name, opt->name);
 	if (!d || !o || !store(l, o, d, opt))
 		return -1;
@@ -137,7 +137,7 @@ static int on_destination(cfg_t *cfg, cfg_opt_t *opt)
 	struct loader *l = loader_of(cfg);
 	set_where(l, cfg);
 	const cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
-	return section && loader_destination(l, section->title) ? 0 : -1;
+	return section && loader_destination(l, section->title, true) ? 0 : -1;
 }
 
 /* --- the arrays that libconfuse wants -------------------------------------------------------- */

@@ -6,6 +6,7 @@
  */
 #include "conf/room.h"
 
+#include "wire/destination.h"
 #include "wire/route.h"
 
 static struct dane_policy general(const struct conf *c)
@@ -20,30 +21,17 @@ static struct dane_policy general(const struct conf *c)
 	};
 }
 
-static bool matches(const struct conf_destination *d, struct slice domain)
-{
-	struct slice name = slice_str(d->name);
-	if (!d->wildcard)
-		return slice_eq_nocase(domain, name);
-	if (domain.n < name.n + 2 || domain.p[domain.n - name.n - 1] != '.')
-		return false;
-	return slice_eq_nocase(slice_from(domain, domain.n - name.n), name);
-}
-
-static bool more_specific(const struct conf_destination *a, const struct conf_destination *b)
-{
-	if (a->wildcard != b->wildcard)
-		return !a->wildcard;
-	return strlen(a->name) > strlen(b->name);
-}
-
-static const struct conf_destination *best_match(const struct conf *c, struct slice domain)
+static const struct conf_destination *best_match(const struct conf *c, const char *destination)
 {
 	const struct conf_destination *best = NULL;
+	unsigned most = DESTINATION_ANY;
 	for (size_t i = 0; i < c->ndestination; i++) {
 		const struct conf_destination *d = &c->destination[i];
-		if (matches(d, domain) && (!best || more_specific(d, best)))
+		unsigned much = destination_specificity(d->pattern);
+		if (much > most && destination_matches(d->pattern, destination)) {
 			best = d;
+			most = much;
+		}
 	}
 	return best;
 }
@@ -53,18 +41,35 @@ enum override_bit {
 #include "conf/options.tbl"
 };
 
-static const struct conf_destination *destination_of(const struct conf *c, const char *domain)
+/* False: it is no destination. */
+static bool find_section(const struct conf *c, const char *destination,
+			 const struct conf_destination **d)
 {
-	struct slice name = slice_str(domain);
-	if (name.n > 1 && name.p[name.n - 1] == '.')
-		name.n--;
-	return best_match(c, name);
+	char normal[DESTINATION_ROOM];
+	*d = NULL;
+	if (destination_normalise(slice_str(destination), normal) != DESTINATION_OK)
+		return false;
+	*d = best_match(c, normal);
+	return true;
 }
 
-const char *conf_route_for(const struct conf *c, const char *domain)
+bool conf_destination_has_level(const struct conf_destination *d)
 {
-	const struct conf_destination *d = destination_of(c, domain);
-	return d ? d->route : NULL;
+	return d->set & (1u << BIT_level);
+}
+
+const char *conf_level_pattern(const struct conf *c, const char *destination)
+{
+	const struct conf_destination *d;
+	if (!find_section(c, destination, &d))
+		return NULL;
+	return d && conf_destination_has_level(d) ? d->pattern : NULL;
+}
+
+const char *conf_route_for(const struct conf *c, const char *destination)
+{
+	const struct conf_destination *d;
+	return find_section(c, destination, &d) && d ? d->route : NULL;
 }
 
 static bool is_submission(const char *text)
@@ -74,20 +79,22 @@ static bool is_submission(const char *text)
 	return text && route_parse(slice_str(text), &r, &at) == ROUTE_OK && route_is_submission(&r);
 }
 
-bool conf_has_submission(const struct conf *c, const char *domain)
+bool conf_has_submission(const struct conf *c, const char *destination)
 {
-	if (domain)
-		return is_submission(conf_route_for(c, domain));
+	if (destination)
+		return is_submission(conf_route_for(c, destination));
 	for (size_t i = 0; i < c->ndestination; i++)
 		if (is_submission(c->destination[i].route))
 			return true;
 	return false;
 }
 
-void conf_policy_for(const struct conf *c, const char *domain, struct dane_policy *out)
+void conf_policy_for(const struct conf *c, const char *destination, struct dane_policy *out)
 {
+	const struct conf_destination *d = NULL;
 	*out = general(c);
-	const struct conf_destination *d = destination_of(c, domain);
+	if (destination && !find_section(c, destination, &d))
+		out->level = LEVEL_DANE_ONLY;
 	if (!d)
 		return;
 #define OVERRIDE_OTHER(key, field, type, doc)

@@ -74,8 +74,9 @@ void option_clear_list(const struct option *o, void *base);
 /* "a number from 1 to 600": what a value has to look like. */
 void option_expected(const struct option *o, char *out, size_t room);
 
-/* The section for a title, made if there is none yet; NULL after loader_fail(). */
-struct conf_destination *loader_destination(struct loader *l, const char *title);
+/* The section for a destination, made if there is none yet; NULL after loader_fail(): it is no
+ * destination, or (in the file) it has a section under another title. */
+struct conf_destination *loader_destination(struct loader *l, const char *text, bool in_file);
 
 bool loader_parse(struct loader *l, const char *path, bool must_exist);
 bool loader_override(struct loader *l, const char *text, bool *seen_list);

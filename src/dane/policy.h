@@ -10,6 +10,9 @@ enum dane_level {
 	LEVEL_DANE,      /* RFC 7672 opportunistic DANE; the default */
 	LEVEL_DANE_ONLY, /* mandatory DANE (M1, RFC 7672 s6) */
 };
+const char *dane_level_name(enum dane_level l); /* "dane-only" */
+bool dane_level_from_name(const char *name, enum dane_level *out);
+
 enum reference_names { REFERENCE_ALL, REFERENCE_BASE }; /* T4 */
 enum insecure_mx { INSECURE_MX_DANE, INSECURE_MX_MAY }; /* D5 */
 enum mx_alias { MX_ALIAS_FOLLOW, MX_ALIAS_REFUSE };     /* D7 */

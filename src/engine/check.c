@@ -33,6 +33,7 @@ struct check_run {
 	check_cb *cb;
 	void *arg;
 	struct dane_policy policy;
+	char address[IPADDR_TEXT_MAX]; /* of a literal */
 	struct arena mem;
 	struct planner *planner;
 	struct running *running;
@@ -282,11 +283,10 @@ struct check *check_start(struct engine *e, const struct check_request *q, check
 				.started_ms = loop_now_ms()};
 	arena_init(&r->mem, CHECK_MEM_MAX);
 	struct plan_config c;
-	engine_plan_config(e, q->next_hop, &c);
-	c.literal = q->literal;
+	engine_plan_config(e, q->next_hop, r->address, &c);
 	r->policy = c.policy;
 	r->check.port = c.policy.port;
-	r->check.route = q->literal.family == 0 ? conf_route_for(e->conf, q->next_hop) : NULL;
+	r->check.route = conf_route_for(e->conf, q->next_hop);
 	r->check.plan = plan_new(&c);
 	if (r->check.plan != NULL)
 		r->planner = planner_start(e, r->check.plan, on_plan, r);

@@ -31,11 +31,10 @@ struct check_host {
 };
 
 struct check_request {
-	const char *domain;    /* as given, for people */
-	const char *next_hop;  /* A-labels */
-	struct ipaddr literal; /* family 0: next_hop is a domain */
-	bool connect;          /* false: stop at the plan */
-	bool all_certs;        /* probe for RSA and ECDSA apart as well */
+	const char *domain;   /* as given, for people */
+	const char *next_hop; /* a destination in normal form (wire/destination.h) */
+	bool connect;         /* false: stop at the plan */
+	bool all_certs;       /* probe for RSA and ECDSA apart as well */
 };
 
 struct check {

@@ -14,7 +14,8 @@ struct delivery {
 	void *arg;
 	struct attempt *attempt;
 	struct planner *planner;
-	char route[256]; /* the configured next hop or socket, when there is one */
+	char address[IPADDR_TEXT_MAX]; /* of a literal */
+	char route[256];               /* the configured next hop or socket, when there is one */
 	struct session *session;
 	bool told;
 };
@@ -118,7 +119,7 @@ static bool follow_route(struct delivery *d, struct attempt_config *c)
 	struct route r;
 	size_t at;
 	const char *text = conf_route_for(d->engine->conf, d->request.next_hop);
-	if (text == NULL || d->request.no_mx || d->request.literal.family != 0)
+	if (text == NULL || d->request.no_mx)
 		return true;
 	if (route_parse(slice_str(text), &r, &at) != ROUTE_OK)
 		return false;
@@ -163,8 +164,7 @@ struct delivery *delivery_start(struct engine *e, const struct delivery_request 
 	    .rcpts_max = (size_t)e->conf->smtp_rcpts_max,
 	    .message = r->message,
 	};
-	engine_plan_config(e, r->next_hop, &c.plan);
-	c.plan.literal = r->literal;
+	engine_plan_config(e, r->next_hop, d->address, &c.plan);
 	c.plan.no_mx = r->no_mx;
 	if (r->policy != NULL)
 		c.plan.policy = *r->policy;

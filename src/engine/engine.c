@@ -2,6 +2,8 @@
 /* Making an engine from the configuration. Knows every edge room; decides nothing. */
 #include "engine/engine.h"
 
+#include "wire/destination.h"
+
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,10 +181,11 @@ void engine_free(struct engine **e)
 	*e = NULL;
 }
 
-void engine_plan_config(struct engine *e, const char *next_hop, struct plan_config *out)
+void engine_plan_config(struct engine *e, const char *destination,
+			char address[static IPADDR_TEXT_MAX], struct plan_config *out)
 {
 	*out = (struct plan_config){
-	    .next_hop = next_hop,
+	    .next_hop = destination,
 	    /* T7: who forges the name of this machine must not make a mail loop of somebody's MX */
 	    .own_name = e->helo_from_dns ? NULL : e->helo,
 	    .own_address = e->own_address,
@@ -191,5 +194,9 @@ void engine_plan_config(struct engine *e, const char *next_hop, struct plan_conf
 	    .no_ipv6 = e->no_ipv6,
 	    .seed = e->seed++,
 	};
-	conf_policy_for(e->conf, next_hop, &out->policy);
+	if (destination_address(destination, &out->literal)) {
+		ipaddr_to_text(&out->literal, address);
+		out->next_hop = address;
+	}
+	conf_policy_for(e->conf, destination, &out->policy);
 }

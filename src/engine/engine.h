@@ -86,8 +86,10 @@ void engine_free(struct engine **e);
 
 /* What the configuration says about the resolver, ready for dns_new(). */
 void engine_dns_config(const struct conf *c, struct dns_config *out);
-/* What the configuration says about one next hop (A-labels), ready for plan_new(). */
-void engine_plan_config(struct engine *e, const char *next_hop, struct plan_config *out);
+/* What the configuration says about one destination in normal form, ready for plan_new(). `address`
+ * gets the text of a literal and must live as long as the plan. */
+void engine_plan_config(struct engine *e, const char *destination,
+			char address[static IPADDR_TEXT_MAX], struct plan_config *out);
 
 /* --- Plans --- */
 
@@ -159,8 +161,7 @@ struct submission {
 };
 
 struct delivery_request {
-	const char *next_hop;  /* A-labels, lower case; or an address literal without brackets */
-	struct ipaddr literal; /* family 0: next_hop is a domain */
+	const char *next_hop;          /* a destination in normal form (wire/destination.h) */
 	struct smtpc_message *message; /* its recipients are all at this next hop */
 	struct body body;
 	const char *id;                      /* for the log */

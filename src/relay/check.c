@@ -10,7 +10,7 @@
 
 #include "engine/credentials.h"
 #include "users/users.h"
-#include "wire/dname.h"
+#include "wire/destination.h"
 
 #include <libgen.h>
 #include <limits.h>
@@ -112,17 +112,19 @@ static bool check_routes(const struct conf *c)
 	bool ok = true;
 	for (size_t i = 0; i < c->ndestination; i++) {
 		const struct conf_destination *d = &c->destination[i];
-		char name[DNAME_TEXT_MAX + 2];
+		char name[DESTINATION_ROOM];
 		struct dane_policy p;
-		snprintf(name, sizeof(name), "%s%s", d->wildcard ? "x." : "", d->name);
+		snprintf(name, sizeof(name), "%s", d->pattern);
+		if (name[0] == '*')
+			name[0] = 'x'; /* one of those below */
 		conf_policy_for(c, name, &p);
 		if (p.level != LEVEL_DANE_ONLY || !conf_has_submission(c, name))
 			continue;
 		fprintf(stderr,
-			"danelaw relay: destination \"%s%s\": level dane-only and the route %s "
+			"danelaw relay: destination \"%s\": level dane-only and the route %s "
 			"exclude each other: a submission server is verified by a CA, not by "
 			"DANE; choose another level for this destination\n",
-			d->wildcard ? "*." : "", d->name, d->route);
+			d->pattern, d->route);
 		ok = false;
 	}
 	return ok;

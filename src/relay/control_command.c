@@ -8,6 +8,7 @@
 
 #include "json/json.h"
 #include "relay/control_request.h"
+#include "wire/destination.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct command {
 	char pattern[STORE_NAME_MAX + 1]; /* policies: behind this one */
 	enum part part;                   /* stats */
 	uint64_t count;                   /* lines or deliveries so far */
+	struct policy_reach reach;        /* POLICY */
 	uint64_t done, busy;              /* CHANGE: changed; at a courier, left alone */
 	uid_t uid;                        /* the operator's */
 	bool over;                        /* nothing is left but the last line */
@@ -260,31 +262,49 @@ static enum store_status record_override(struct keeper *k, const struct store_ov
 	return keeper_audit_add(k, &r) ? STORE_OK : STORE_IO;
 }
 
-static enum command_state policy_turn(struct command *c, FILE *out)
+/* False: the command is over. */
+static bool change_policy(struct command *c)
 {
 	struct keeper *k = c->keeper;
 	const struct control_request *r = &c->request;
-	if (c->over)
-		return finish(c, 1, out);
 	int64_t now = keeper_now();
 	struct store_override o = {r->pattern, r->level, now, now + (int64_t)r->seconds * 1000};
 	char seconds[LOG_INT_TEXT], uid[LOG_INT_TEXT];
 	enum store_status s = !keeper_group(k)   ? STORE_BUSY
 			      : r->level == NULL ? store_override_clear(k->store, r->pattern)
 						 : store_override_set(k->store, &o);
+	if (s == STORE_NOT_FOUND) /* of a version that knew no normal form */
+		s = store_override_clear(k->store, r->typed);
 	if (s == STORE_OK)
 		s = record_override(k, &o);
 	log_event(k->process.log, LOG_LEVEL_WARN, "policy-override", "pattern", r->pattern, "level",
 		  r->level != NULL ? r->level : "clear", "for",
 		  r->level != NULL ? log_int(seconds, (int64_t)r->seconds) : NULL, "uid",
 		  log_int(uid, (int64_t)c->uid), "status", store_status_name(s), NULL);
-	c->over = true;
 	if (s == STORE_OK)
 		loop_timer_set(k->policies, 0); /* it may be the first to end */
-	if (s == STORE_OK)
-		return COMMAND_UNCOMMITTED;
-	fail(c, s == STORE_NOT_FOUND ? "no such policy" : store_status_name(s));
-	return finish(c, 0, out);
+	else
+		fail(c, s == STORE_NOT_FOUND ? "no such policy" : store_status_name(s));
+	return s == STORE_OK;
+}
+
+/* First the exception, on the disk; then what it is about, page by page. */
+static enum command_state policy_turn(struct command *c, FILE *out)
+{
+	if (!c->over) {
+		c->over = true;
+		return change_policy(c) ? COMMAND_UNCOMMITTED : finish(c, 0, out);
+	}
+	if (c->request.level == NULL)
+		return finish(c, 1, out);
+	enum store_status s = policy_reach_look(&c->reach, c->keeper, c->request.pattern);
+	if (s == STORE_OK && !c->reach.over)
+		return COMMAND_MORE;
+	if (s != STORE_OK)
+		fail(c, store_status_name(s));
+	struct json *j = policy_reach_json(&c->reach);
+	write_row(c, &j, out);
+	return finish(c, 1, out);
 }
 
 /* The end of the chain as it is in the audit file now. */
@@ -319,6 +339,8 @@ static enum command_state policies_turn(struct command *c, FILE *out)
 		json_set_str(j, "pattern", page[i].pattern);
 		json_set_str(j, "policy", page[i].policy);
 		json_set_int(j, "expires", page[i].expires / 1000);
+		if (!destination_is_normal_pattern(slice_str(page[i].pattern)))
+			json_set_bool(j, "never_matches", true);
 		c->count += write_row(c, &j, out);
 		snprintf(c->pattern, sizeof(c->pattern), "%s", page[i].pattern);
 	}

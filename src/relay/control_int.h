@@ -13,8 +13,27 @@
 
 #include "relay/control.h"
 #include "relay/keeper_int.h"
+#include "wire/destination.h"
 
 #include <stdio.h>
+
+struct json;
+
+/* What an exception matches in the queue now, and what is said of a closer pattern and stays.
+ * Begins as zeros; one page a call, until `over`. */
+enum { POLICY_EXAMPLES = 10 };
+struct policy_example {
+	char name[DESTINATION_ROOM];
+	const char *policy, *by; /* of what stays: "dane-only", "configuration" or "policy" */
+};
+struct policy_reach {
+	int64_t after;
+	bool over;
+	uint64_t deliveries, destinations, stays;
+	struct policy_example match[POLICY_EXAMPLES], stay[POLICY_EXAMPLES];
+};
+enum store_status policy_reach_look(struct policy_reach *r, struct keeper *k, const char *pattern);
+struct json *policy_reach_json(const struct policy_reach *r);
 
 struct command;
 enum command_state { COMMAND_MORE, COMMAND_UNCOMMITTED, COMMAND_DONE };

@@ -7,6 +7,10 @@
  */
 #include "relay/control_request.h"
 
+#include "dane/policy.h"
+#include "idn/idn.h"
+#include "wire/destination.h"
+
 #include <string.h>
 
 enum { FIELDS_MAX = 16, LIMIT_DEFAULT = 1000, LIMIT_MAX = 1000000 };
@@ -61,7 +65,16 @@ static bool set_age(struct slice value, int64_t now, struct store_filter *f)
 	return true;
 }
 
-static bool set_key(const char *field, int64_t now, struct control_request *r)
+/* What is no destination is looked for as it is: nothing, or a row of an older version. */
+static bool set_next_hop(const char *text, struct arena *mem, struct control_request *r)
+{
+	char normal[DESTINATION_ROOM];
+	bool is_one = idn_destination(text, normal, NULL) == IDN_OK;
+	r->filter.next_hop = is_one ? arena_strdup(mem, normal) : text;
+	return r->filter.next_hop != NULL;
+}
+
+static bool set_key(const char *field, int64_t now, struct arena *mem, struct control_request *r)
 {
 	struct slice value;
 	struct slice key = slice_cut(slice_str(field), '=', &value);
@@ -70,7 +83,7 @@ static bool set_key(const char *field, int64_t now, struct control_request *r)
 		return false;
 	text++;
 	if (slice_eq_str(key, "next-hop"))
-		r->filter.next_hop = text;
+		return set_next_hop(text, mem, r);
 	else if (slice_eq_str(key, "sender"))
 		r->filter.sender = text;
 	else if (slice_eq_str(key, "recipient"))
@@ -94,10 +107,11 @@ static bool any_filter(const struct store_filter *f)
 	       f->queue_id != NULL || f->by_state || f->arrived_before != 0;
 }
 
-static const char *parse_filters(const struct line *l, int64_t now, struct control_request *r)
+static const char *parse_filters(const struct line *l, int64_t now, struct arena *mem,
+				 struct control_request *r)
 {
 	for (size_t i = 1; i < l->n; i++) {
-		if (!set_key(l->field[i], now, r))
+		if (!set_key(l->field[i], now, mem, r))
 			return FILTERS;
 	}
 	return r->verb == CONTROL_CHANGE && !any_filter(&r->filter) ? WHICH : NULL;
@@ -113,34 +127,35 @@ static const char *parse_show(const struct line *l, struct control_request *r)
 	return NULL;
 }
 
-/* Names in the queue are in lower case. */
-static const char *lower(struct arena *mem, const char *s)
+/* What is in force under no normal form (written by an older version) can still be ended. */
+static const char *set_pattern(const char *text, bool clear, struct arena *mem,
+			       struct control_request *r)
 {
-	char *copy = arena_strdup(mem, s);
-	for (char *c = copy; c != NULL && *c != '\0'; c++)
-		*c = (char)ascii_lower((uint8_t)*c);
-	return copy;
-}
-
-static bool is_level(const char *s)
-{
-	return strcmp(s, "may") == 0 || strcmp(s, "dane") == 0 || strcmp(s, "dane-only") == 0;
+	char normal[DESTINATION_ROOM];
+	const char *why;
+	enum idn_error e = idn_destination_pattern(text, normal, &why);
+	r->typed = text;
+	r->pattern = e == IDN_OK ? arena_strdup(mem, normal) : text;
+	if (e == IDN_NO_MEMORY || r->pattern == NULL)
+		return "out of memory";
+	if (e == IDN_OK || clear)
+		return NULL;
+	const char *words = arena_printf(mem, "no destination: %s", why);
+	return words != NULL ? words : why;
 }
 
 static const char *parse_policy(const struct line *l, struct arena *mem, struct control_request *r)
 {
+	enum dane_level level;
 	if (l->n < 3 || l->field[1][0] == '\0' || strlen(l->field[1]) > STORE_NAME_MAX)
 		return POLICY_USAGE;
-	r->pattern = lower(mem, l->field[1]);
-	if (r->pattern == NULL)
-		return "out of memory";
-	if (l->n == 3)
-		return strcmp(l->field[2], "clear") == 0 ? NULL : POLICY_USAGE;
+	if (l->n == 3 && strcmp(l->field[2], "clear") == 0)
+		return set_pattern(l->field[1], true, mem, r);
 	r->level = l->field[2];
-	bool good = l->n == 4 && is_level(r->level) &&
+	bool good = l->n == 4 && dane_level_from_name(r->level, &level) &&
 		    slice_to_u64(slice_str(l->field[3]), CONTROL_SECONDS_MAX, &r->seconds) &&
 		    r->seconds > 0;
-	return good ? NULL : POLICY_USAGE;
+	return good ? set_pattern(l->field[1], false, mem, r) : POLICY_USAGE;
 }
 
 static const struct {
@@ -203,9 +218,9 @@ const char *control_parse(struct slice text, int64_t now, struct arena *mem,
 	switch (out->verb) {
 	case CONTROL_LIST:
 		out->limit = LIMIT_DEFAULT;
-		return parse_filters(&l, now, out);
+		return parse_filters(&l, now, mem, out);
 	case CONTROL_CHANGE:
-		return parse_filters(&l, now, out);
+		return parse_filters(&l, now, mem, out);
 	case CONTROL_SHOW:
 		return parse_show(&l, out);
 	case CONTROL_POLICY:

@@ -25,7 +25,8 @@ struct control_request {
 	enum store_op op;           /* CHANGE */
 	struct store_filter filter; /* LIST, SHOW, CHANGE */
 	uint64_t limit;             /* of the same; UINT64_MAX: none */
-	const char *pattern;        /* POLICY; in lower case */
+	const char *pattern;        /* POLICY; in normal form */
+	const char *typed;          /* POLICY: as it was written */
 	const char *level;          /* POLICY: "may", "dane", "dane-only"; NULL: end it */
 	uint64_t seconds;           /* POLICY with a level: at least 1 */
 };

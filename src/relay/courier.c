@@ -12,6 +12,8 @@
 #include "relay/reach.h"
 #include "relay/remote.h"
 
+#include "wire/destination.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,24 +234,26 @@ static bool make_message(struct carry *c)
 	return true;
 }
 
-/* "[192.0.2.1]" and "[ipv6:2001:db8::1]" are addresses, everything else a domain. */
-static void set_next_hop(struct carry *c, struct delivery_request *q)
+/* An operator's exception counts unless the configuration says something of a closer pattern:
+ * *.example may be lowered for a while, and what stands there for gov.example still holds. */
+static void apply_override(struct carry *c)
 {
-	struct slice hop = slice_str(c->job.next_hop);
-	q->next_hop = c->job.next_hop;
-	if (hop.n > 2 && hop.p[0] == '[' && hop.p[hop.n - 1] == ']') {
-		static const char six[] = "ipv6:";
-		struct slice inside = slice_first(slice_from(hop, 1), hop.n - 2);
-		if (slice_starts_nocase(inside, six))
-			inside = slice_from(inside, sizeof(six) - 1);
-		if (ipaddr_from_text(inside, &q->literal))
-			q->next_hop = arena_str(&c->mem, inside);
-	}
+	const struct job *j = &c->job;
+	struct courier *k = c->courier;
+	const char *configured = conf_level_pattern(k->process.birth.conf, j->next_hop);
+	if (j->level == MAIL_LEVEL_NONE ||
+	    destination_specificity(j->pattern) < destination_specificity(configured))
+		return;
+	c->policy.level = (enum dane_level)j->level;
+	log_event(k->process.log, LOG_LEVEL_WARN, "policy-override", "id", j->mail.queue_id,
+		  "next-hop", j->next_hop, "pattern", j->pattern, "level",
+		  dane_level_name(c->policy.level), NULL);
 }
 
 static bool start(struct carry *c)
 {
 	struct delivery_request q = {
+	    .next_hop = c->job.next_hop,
 	    .message = &c->message,
 	    .body = {.bytes = c->fd >= 0 ? (struct slice){0} : c->job.mail.text, .fd = c->fd},
 	    .id = c->job.mail.queue_id,
@@ -258,10 +262,8 @@ static bool start(struct carry *c)
 	};
 	if (!make_message(c))
 		return false;
-	set_next_hop(c, &q);
 	conf_policy_for(c->courier->process.birth.conf, q.next_hop, &c->policy);
-	if (c->job.level != MAIL_LEVEL_NONE)
-		c->policy.level = (enum dane_level)c->job.level;
+	apply_override(c);
 	q.policy = &c->policy;
 	c->delivery = delivery_start(c->courier->engine, &q, on_delivery, c);
 	return c->delivery != NULL;

@@ -8,7 +8,7 @@
 
 #include "idn/idn.h"
 #include "relay/postmaster.h"
-#include "wire/dname.h"
+#include "wire/destination.h"
 #include "wire/origin.h"
 
 #include <errno.h>
@@ -111,29 +111,24 @@ bool client_login(struct client *c, bool check)
 	return v != USERS_NO;
 }
 
-/* Can this address be delivered to at all? Its domain must be a name or an address literal. */
-static bool domain_is_good(const char *path)
+/* What a path's mail goes to (D10). Not OK: it cannot be delivered to at all, or (IDN_NO_MEMORY)
+ * that is not known. */
+static enum idn_error next_hop_of(const char *path, char out[static DESTINATION_ROOM])
 {
 	struct address a;
-	char ascii[256];
-	if (address_parse(slice_str(path), &a) != ADDRESS_OK)
-		return false;
-	if (a.literal)
-		return true;
 	char domain[ADDRESS_DOMAIN_MAX + 1];
+	out[0] = '\0';
+	if (address_parse(slice_str(path), &a) != ADDRESS_OK)
+		return IDN_EMPTY;
 	snprintf(domain, sizeof(domain), "%.*s", (int)a.domain.n, (const char *)a.domain.p);
-	return idn_to_ascii(domain, ascii, sizeof(ascii)) == IDN_OK &&
-	       hostname_is_valid(slice_str(ascii));
+	return idn_destination(domain, out, NULL);
 }
 
 /* Mail for a destination with a route is taken from anybody, on the port for that (P3). */
-static bool has_route(const struct client *c, const char *path)
+static bool has_route(const struct client *c, const char *next_hop)
 {
-	char ascii[256];
-	const char *at = strrchr(path, '@');
-	return !c->listener->submission && at != NULL &&
-	       idn_to_ascii(at + 1, ascii, sizeof(ascii)) == IDN_OK &&
-	       conf_route_for(c->intake->process.birth.conf, ascii) != NULL;
+	return !c->listener->submission && next_hop[0] != '\0' &&
+	       conf_route_for(c->intake->process.birth.conf, next_hop) != NULL;
 }
 
 /* P3: how many messages a user, else a client network, hands in. This machine is not counted. */
@@ -169,7 +164,14 @@ static const char *wire_address(struct arena *mem, const char *path)
 {
 	char ascii[256];
 	const char *at = strrchr(path, '@');
-	if (at == NULL || at[1] == '[' || idn_to_ascii(at + 1, ascii, sizeof(ascii)) != IDN_OK)
+	enum idn_error e = IDN_EMPTY;
+	if (at != NULL && at[1] != '[')
+		e = idn_to_ascii(at + 1, ascii, sizeof(ascii));
+	if (e == IDN_NO_MEMORY) {
+		mem->failed = true;
+		return NULL;
+	}
+	if (e != IDN_OK)
 		return arena_strdup(mem, path);
 	return arena_printf(mem, "%.*s@%s", (int)(at - path), path, ascii);
 }
@@ -210,14 +212,19 @@ static void decide_rcpt(struct client *c)
 {
 	const char *rcpt = smtps_rcpt(c->smtp)->address;
 	bool known = c->intake->process.birth.conf->relay_postmaster != NULL;
+	char next_hop[DESTINATION_ROOM];
+	enum idn_error e = next_hop_of(rcpt, next_hop);
 	enum postmaster to = judge_postmaster(c, rcpt);
-	bool elsewhere = to == POSTMASTER_OURS && !known && (may_relay(c) || has_route(c, rcpt));
+	bool open = may_relay(c) || has_route(c, next_hop);
+	bool elsewhere = to == POSTMASTER_OURS && !known && open;
 	if (to != POSTMASTER_NOT && !elsewhere) {
 		decide_postmaster(c);
-	} else if (!may_relay(c) && !has_route(c, rcpt)) {
+	} else if (e == IDN_NO_MEMORY) {
+		smtps_decide(c->smtp, 451, "4.3.0 Out of memory, try again later");
+	} else if (!open) {
 		log_client(c, LOG_LEVEL_INFO, "relay-denied", "to", rcpt);
 		smtps_decide(c->smtp, 550, "5.7.1 Relay access denied");
-	} else if (!domain_is_good(rcpt)) {
+	} else if (e != IDN_OK) {
 		smtps_decide(c->smtp, 550, "5.1.2 Bad destination domain");
 	} else {
 		smtps_decide(c->smtp, 250, "2.1.5 Ok");

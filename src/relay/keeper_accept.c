@@ -3,6 +3,9 @@
  * commit. */
 #include "relay/keeper_int.h"
 
+#include "wire/destination.h"
+
+#include "wire/destination.h"
 #include "wire/origin.h"
 
 #include <stdlib.h>
@@ -18,16 +21,14 @@ static void refuse(struct peer *p, uint64_t token, uint16_t code, const char *te
 	channel_send(p->channel, -1);
 }
 
-/* The domain behind the last @, lower case: an intake hands in A-labels or literals only. */
+/* The destination behind the last @ in its normal form: an intake hands in A-labels or literals. */
 static const char *next_hop_of(struct arena *mem, const char *address)
 {
+	char normal[DESTINATION_ROOM];
 	const char *at = strrchr(address, '@');
-	if (at == NULL || at[1] == '\0')
+	if (at == NULL || destination_normalise(slice_str(at + 1), normal) != DESTINATION_OK)
 		return NULL;
-	char *hop = arena_strdup(mem, at + 1);
-	for (char *c = hop; c != NULL && *c != '\0'; c++)
-		*c = (char)ascii_lower((uint8_t)*c);
-	return hop;
+	return arena_strdup(mem, normal);
 }
 
 struct grouping {

@@ -127,6 +127,9 @@ void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int f
 
 /* Of the timer: exceptions of the policy that are over end. */
 void keeper_end_policies(void *arg);
+/* The exception that holds for a destination now. NOT_FOUND: none; any other error: not known. */
+enum store_status keeper_override_find(struct keeper *k, const char *next_hop, struct arena *mem,
+				       struct store_override *out);
 
 struct flight *keeper_flight(struct keeper *k, int64_t delivery);
 /* No longer under way; NULL: it was not. The caller owns it. */

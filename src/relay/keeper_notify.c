@@ -5,6 +5,9 @@
  */
 #include "relay/keeper_int.h"
 
+#include "idn/idn.h"
+#include "wire/destination.h"
+
 #include "deliver/attempt.h"
 #include "dsn/dsn.h"
 #include "wire/origin.h"
@@ -186,10 +189,14 @@ static bool queue_notification(struct keeper *k, const char *id, const char *to,
 			       uint64_t sender, struct slice text)
 {
 	int64_t now = keeper_now();
+	char next_hop[DESTINATION_ROOM] = "";
 	const char *at = strrchr(to, '@');
+	enum idn_error e = at != NULL ? idn_destination(at + 1, next_hop, NULL) : IDN_EMPTY;
+	if (e == IDN_NO_MEMORY) /* who is to be told is known; only not how */
+		return false;
 	struct store_new_rcpt rcpt = {.address = to, .notify = "NEVER"};
 	struct store_new_delivery delivery = {
-	    .next_hop = at != NULL ? at + 1 : "", .rcpt = &rcpt, .nrcpt = 1, .due = now};
+	    .next_hop = next_hop, .rcpt = &rcpt, .nrcpt = 1, .due = now};
 	struct store_new_message x = {
 	    .envelope = {.queue_id = id,
 			 .arrived = now,
@@ -204,7 +211,7 @@ static bool queue_notification(struct keeper *k, const char *id, const char *to,
 	    .delivery = &delivery,
 	    .ndelivery = 1,
 	};
-	enum store_status s = at != NULL ? store_add(k->store, &x) : STORE_LIMIT;
+	enum store_status s = e == IDN_OK ? store_add(k->store, &x) : STORE_LIMIT;
 	log_event(k->process.log, s == STORE_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "notification",
 		  "id", id, "to", to, "status", store_status_name(s), NULL);
 	sched_destinations_due(k->sched);

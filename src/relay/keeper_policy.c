@@ -7,6 +7,8 @@
  */
 #include "relay/keeper_int.h"
 
+#include "wire/destination.h"
+
 #include <stdio.h>
 
 enum {
@@ -14,6 +16,15 @@ enum {
 	PAGE_MEM_MAX = 1024 * 1024,
 	LOOK_MS = 15000, /* the clock may jump: never sleep until the end */
 };
+
+/* A row from before there was one form of a destination may still have another. */
+enum store_status keeper_override_find(struct keeper *k, const char *next_hop, struct arena *mem,
+				       struct store_override *out)
+{
+	char normal[DESTINATION_ROOM];
+	bool is_one = destination_normalise(slice_str(next_hop), normal) == DESTINATION_OK;
+	return store_override_find(k->store, is_one ? normal : next_hop, keeper_now(), mem, out);
+}
 
 /* False: the store takes no changes now. */
 static bool end_one(struct keeper *k, const struct store_override *o)

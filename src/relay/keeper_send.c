@@ -13,7 +13,6 @@ enum {
 	DUE_MAX = 256,
 	BATCH = 64,
 	FIRST_LOOK = 8,
-	FIRST_JOB_LEVELS = 3,
 	LOOK_BUSY_PER_MS = 16,
 	LOOK_WAIT_MAX_MS = 1000,
 	JOBS_SLACK = 8, /* more than another courier: still about as busy */
@@ -172,22 +171,21 @@ static void wish_destinations(struct keeper *k, const struct sched_wish *w, int6
 
 /* --- Jobs --- */
 
-static uint8_t override_level(struct keeper *k, const char *next_hop, int64_t now,
-			      struct arena *mem)
+/* Only "there is none" is the absence of an exception. Whatever else goes wrong, what it demands is
+ * not known, and nothing is sent by a guess. */
+static enum store_status fill_override(struct keeper *k, struct arena *mem, struct job *j)
 {
-	static const char *const names[] = {
-	    [LEVEL_MAY] = "may", [LEVEL_DANE] = "dane", [LEVEL_DANE_ONLY] = "dane-only"};
 	struct store_override o;
-	if (store_override_find(k->store, next_hop, now, mem, &o) != STORE_OK)
-		return MAIL_LEVEL_NONE;
-	for (uint8_t i = 0; i < FIRST_JOB_LEVELS; i++) {
-		if (strcmp(o.policy, names[i]) == 0) {
-			log_event(k->process.log, LOG_LEVEL_WARN, "policy-override", "next-hop",
-				  next_hop, "pattern", o.pattern, "level", o.policy, NULL);
-			return i;
-		}
-	}
-	return MAIL_LEVEL_NONE;
+	enum dane_level level;
+	j->level = MAIL_LEVEL_NONE;
+	enum store_status s = keeper_override_find(k, j->next_hop, mem, &o);
+	if (s != STORE_OK)
+		return s == STORE_NOT_FOUND ? STORE_OK : s;
+	if (!dane_level_from_name(o.policy, &level))
+		level = LEVEL_DANE_ONLY; /* a word of another version */
+	j->level = (uint8_t)level;
+	j->pattern = o.pattern;
+	return STORE_OK;
 }
 
 static bool fill_mail(struct arena *mem, const struct store_delivery *d, struct mail *m)
@@ -234,9 +232,10 @@ static enum store_status send_job(struct keeper *k, struct flight *f, struct are
 	struct job j = {.delivery = (uint64_t)d->id, .next_hop = d->next_hop};
 	enum store_status s =
 	    fill_mail(mem, d, &j.mail) ? fill_text(k, f, mem, &j.mail) : STORE_NO_MEMORY;
+	if (s == STORE_OK)
+		s = fill_override(k, mem, &j);
 	if (s != STORE_OK)
 		return s;
-	j.level = override_level(k, d->next_hop, keeper_now(), mem);
 	job_put(channel_begin(courier, MSG_JOB), &j);
 	return channel_send(courier, f->text != NULL ? f->text->fd : -1) ? STORE_OK : STORE_LIMIT;
 }
@@ -245,16 +244,20 @@ static enum store_status send_job(struct keeper *k, struct flight *f, struct are
 static void give_back(struct keeper *k, int64_t delivery, bool taken)
 {
 	struct sched_end e = {.class = SCHED_LOCAL_TROUBLE, .pending = true};
-	struct sched_verdict v;
-	if (!sched_ended(k->sched, keeper_now(), delivery, &e, &v) || !taken)
+	struct sched_verdict v = {0};
+	int64_t now = keeper_now();
+	bool again = sched_ended(k->sched, now, delivery, &e, &v) && v.fate == SCHED_FATE_RETRY;
+	if (!taken)
 		return;
 	struct store_recorded recorded;
 	struct store_result r = {.delivery = delivery,
-				 .at = keeper_now(),
-				 .due = v.fate == SCHED_FATE_RETRY ? v.due : keeper_now(),
+				 .at = now,
+				 .due = again ? v.due : now,
 				 .reason = reason_name(REASON_LOCAL_ERROR),
 				 .code = reason_code(REASON_LOCAL_ERROR)};
-	store_record(k->store, &r, &recorded);
+	enum store_status s = store_record(k->store, &r, &recorded);
+	if (s != STORE_OK) /* else it is active, and nobody has it; a successor puts it back */
+		keeper_fatal(k, "give back", s);
 }
 
 /* Its text is not all there: sent it would be another message, and trying again changes nothing.

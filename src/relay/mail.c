@@ -6,6 +6,7 @@
 #include "audit/record.h"
 #include "base/cursor.h"
 #include "deliver/attempt.h"
+#include "wire/destination.h"
 #include "wire/origin.h"
 
 static bool whole(const struct cursor *c, const struct arena *mem)
@@ -124,11 +125,20 @@ bool submitted_get(struct slice payload, struct arena *mem, struct submitted *ou
 	return whole(&c, mem) && out->code >= 200 && out->code <= 599;
 }
 
+static bool is_override(const struct job *j)
+{
+	if (j->level == MAIL_LEVEL_NONE)
+		return j->pattern == NULL;
+	return j->level <= LEVEL_DANE_ONLY && j->pattern != NULL &&
+	       destination_is_normal_pattern(slice_str(j->pattern));
+}
+
 void job_put(struct buf *b, const struct job *j)
 {
 	put_u64(b, j->delivery);
 	put_str(b, j->next_hop);
 	put_u8(b, j->level);
+	put_str(b, j->pattern);
 	mail_put(b, &j->mail);
 }
 
@@ -139,9 +149,9 @@ bool job_get(struct slice payload, struct arena *mem, struct job *out)
 	out->delivery = get_u64(&c);
 	out->next_hop = get_some(&c, mem);
 	out->level = cursor_u8(&c);
+	out->pattern = get_str(&c, mem);
 	mail_get(&c, mem, &out->mail);
-	return whole(&c, mem) && out->mail.nrcpt > 0 &&
-	       (out->level <= LEVEL_DANE_ONLY || out->level == MAIL_LEVEL_NONE);
+	return whole(&c, mem) && out->mail.nrcpt > 0 && is_override(out);
 }
 
 /* --- What became of it --- */

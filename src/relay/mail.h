@@ -51,7 +51,8 @@ struct submitted {
 struct job {
 	uint64_t delivery;
 	const char *next_hop;
-	uint8_t level; /* enum dane_level by an operator's override, or MAIL_LEVEL_NONE */
+	uint8_t level;       /* enum dane_level by an operator's override, or MAIL_LEVEL_NONE */
+	const char *pattern; /* of that override; NULL without one */
 	struct mail mail;
 };
 

@@ -7,6 +7,8 @@
  */
 #include "store/room.h"
 
+#include "wire/destination.h"
+
 void destination_row(sqlite3_stmt *st, struct arena *mem, struct store_destination *out)
 {
 	*out = (struct store_destination){
@@ -72,7 +74,7 @@ enum store_status store_override_set(struct store *s, const struct store_overrid
 	enum store_status status = store_may_write(s);
 	if (status != STORE_OK)
 		return status;
-	if (!text_fits(o->pattern, STORE_NAME_MAX) || !o->pattern[0] ||
+	if (!destination_is_normal_pattern(slice_str(o->pattern)) ||
 	    !text_fits(o->policy, STORE_NAME_MAX) || o->expires <= o->made)
 		return store_fail(s, STORE_LIMIT, "a bad override");
 	return sql_run(

@@ -2,6 +2,7 @@
 /* conf: every kind of error, overrides, and which destination section counts. */
 #include "base/nearest.h"
 #include "conf/conf.h"
+#include "wire/destination.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -146,8 +147,23 @@ static const struct {
     {"dns { stub = \"127.0.0.1 }", NULL, "%s:"},
     {"dns { timeout 3 }", NULL, "missing equal sign"},
     {"destination \"a b\" { level = may }", NULL, "destination \"a b\": expected a domain name"},
-    {"destination \"*\" { level = may }", NULL, "expected a domain name"},
-    {"destination \"b\xc3\xbc.example\" { level = may }", NULL, "in A-labels"},
+    {"destination \"*\" { level = may }", NULL,
+     "%s:1: destination \"*\": a * stands for all names below a domain"},
+    {"destination \"*test\" { level = may }", NULL, "a * stands for all names"},
+    {"destination \"127.0.0.77\" { level = may }", NULL, "an address stands in brackets"},
+    {"destination \"[127.0.0.77]:25\" { }", NULL, "expected the IP address of a host"},
+    {"destination \"[mx.example]\" { level = may }", NULL, "expected the IP address of a host"},
+    {"destination \"*.[127.0.0.1]\" { level = may }", NULL, "a * stands for all names"},
+    {"destination \"u@a.example\" { level = may }", NULL, "expected a domain name"},
+    {"destination \"\" { level = may }", NULL, "nothing is given"},
+    {"destination gov.x { level = dane-only }\ndestination GOV.x. {\n\tlevel = may\n}", NULL,
+     "%s:3: destination \"GOV.x.\" is the same as destination \"gov.x\" above"},
+    {"destination gov.x {}\ndestination Gov.x {}", NULL, "is the same as"},
+    {"destination \"*.x\" {}\ndestination \"*.X.\" {}", NULL, "is the same as"},
+    {"destination \"[::1]\" {}\ndestination \"[IPv6:0::1]\" {}", NULL, "is the same as"},
+    {"destination \"[127.0.0.7]\" {}\ndestination \"[::ffff:127.0.0.7]\" {}", NULL,
+     "is the same as"},
+    {"destination \"b\xc3\xbc.example\" { level = may }", NULL, "expected A-labels"},
     {"destination a.example { level = x }", NULL, "destination.level: expected one of"},
     {"destination a.example { lvel = may }", NULL,
      "unknown option destination.lvel; did you mean level?"},
@@ -224,7 +240,8 @@ static const char destinations[] = "policy { level = may reference-names = base 
 				   "destination \"*.a.gov.example\" { level = dane }\n"
 				   "destination x.gov.example { clear-fallback = no }\n"
 				   "destination empty.gov.example { }\n"
-				   "destination \"[192.0.2.1]\" { level = dane }\n";
+				   "destination \"[192.0.2.1]\" { level = dane }\n"
+				   "destination \"[fd00:77::0:77]\" { level = dane-only }\n";
 
 static void the_most_specific_destination_counts(void **state)
 {
@@ -250,13 +267,19 @@ static void the_most_specific_destination_counts(void **state)
 	    {"x.gov.example", LEVEL_MAY, 25, false}, /* one section counts, not the sum */
 	    {"empty.gov.example", LEVEL_MAY, 25, true},
 	    {"[192.0.2.1]", LEVEL_DANE, 25, true},
+	    {"[::ffff:192.0.2.1]", LEVEL_DANE, 25, true},
+	    {"[192.0.2.2]", LEVEL_MAY, 25, true},
+	    {"[IPv6:fd00:77::77]", LEVEL_DANE_ONLY, 25, true},
+	    {"[ipv6:fd00:77:0::0:77]", LEVEL_DANE_ONLY, 25, true},
+	    {"[x]", LEVEL_DANE_ONLY, 25, true}, /* nobody has said anything of such a thing */
+	    {"b\xc3\xbc.example", LEVEL_DANE_ONLY, 25, true},
 	    {"over.example", LEVEL_DANE, 26, true},
-	    {".gov.example", LEVEL_MAY, 25, true},
+	    {".gov.example", LEVEL_DANE_ONLY, 25, true},
 	};
 	const char *o[] = {"destination.over.example.level=dane",
 			   "destination.over.example.port=26", NULL};
 	struct conf *c = must_load(destinations, o);
-	assert_int_equal(c->ndestination, 7);
+	assert_int_equal(c->ndestination, 8);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct dane_policy p;
 		conf_policy_for(c, rows[i].domain, &p);
@@ -269,25 +292,67 @@ static void the_most_specific_destination_counts(void **state)
 	conf_free(&c);
 }
 
-static const char *fake_idn(const char *name, char *out, size_t room)
+static void a_section_is_found_again_however_it_is_written(void **state)
 {
-	if (strcmp(name, "bad.example") == 0)
+	(void)state;
+	static const struct {
+		const char *o, *destination;
+	} rows[] = {
+	    {"destination.CLEAR.x.level=may", "clear.x"},
+	    {"destination.clear.x..level=may", "clear.x"},
+	    {"destination.*.GOV.x.level=may", "a.gov.x"},
+	    {"destination.[127.0.0.77].level=may", "[127.0.0.77]"},
+	    {"destination.[IPv6:::ffff:127.0.0.77].level=may", "[127.0.0.77]"},
+	    {"destination.[ipv6:FD00::0:1].level=may", "[ipv6:fd00::1]"},
+	};
+	static const char file[] = "destination clear.x { level = dane-only port = 26 }\n"
+				   "destination \"*.gov.x\" { level = dane-only port = 26 }\n"
+				   "destination \"[127.0.0.77]\" { level = dane-only port = 26 }\n"
+				   "destination \"[fd00::1]\" { level = dane-only port = 26 }\n";
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const char *o[] = {rows[i].o, NULL};
+		struct dane_policy p;
+		struct conf *c = must_load(file, o);
+		assert_int_equal(c->ndestination, 4);
+		conf_policy_for(c, rows[i].destination, &p);
+		if (p.level != LEVEL_MAY || p.port != 26)
+			fail_msg("%s: level %d port %u", rows[i].o, (int)p.level, p.port);
+		conf_free(&c);
+	}
+}
+
+static void the_level_has_a_pattern(void **state)
+{
+	(void)state;
+	struct conf *c = must_load("destination a.test { route = \"[h.test]\" }\n"
+				   "destination b.test { level = may }\n"
+				   "destination \"*.test\" { level = dane-only }\n",
+				   NULL);
+	assert_null(conf_level_pattern(c, "a.test")); /* its section counts, and says nothing */
+	assert_string_equal(conf_level_pattern(c, "b.test"), "b.test");
+	assert_string_equal(conf_level_pattern(c, "c.test"), "*.test");
+	assert_null(conf_level_pattern(c, "other"));
+	conf_free(&c);
+}
+
+static const char *fake_idn(const char *title, char *out)
+{
+	if (strcmp(title, "bad.example") == 0)
 		return "a label is bad";
-	snprintf(out, room, "xn--%s", name);
+	snprintf(out, DESTINATION_ROOM, "%sx", title);
 	return NULL;
 }
 
 static void titles_go_through_the_hook(void **state)
 {
 	(void)state;
-	const struct conf_hooks hooks = {.to_ascii = fake_idn};
+	const struct conf_hooks hooks = {.normalise = fake_idn};
 	const char *o[] = {"destination.*.a.level=may"};
 	char error[256];
 	write_file("");
 	struct conf *c = conf_load(path, o, 1, &hooks, error, sizeof error);
 	assert_non_null(c);
-	assert_string_equal(c->destination[0].name, "xn--a");
-	assert_true(c->destination[0].wildcard);
+	assert_string_equal(c->destination[0].pattern, "*.ax");
 	conf_free(&c);
 	o[0] = "destination.bad.example.level=may";
 	assert_null(conf_load(path, o, 1, &hooks, error, sizeof error));
@@ -345,6 +410,8 @@ int main(void)
 	    cmocka_unit_test(overrides_count_more_than_the_file),
 	    cmocka_unit_test(the_most_specific_destination_counts),
 	    cmocka_unit_test(titles_go_through_the_hook),
+	    cmocka_unit_test(a_section_is_found_again_however_it_is_written),
+	    cmocka_unit_test(the_level_has_a_pattern),
 	    cmocka_unit_test(help_names_every_option),
 	    cmocka_unit_test(nearest_words),
 	};

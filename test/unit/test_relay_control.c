@@ -72,7 +72,56 @@ static void every_filter_is_taken(void **state)
 	assert_true(r.seconds == CONTROL_SECONDS_MAX);
 	assert_null(parse("policy\texample.org\tclear", &mem, &r));
 	assert_null(r.level);
+	assert_null(parse("list\tnext-hop=GOV.example.", &mem, &r));
+	assert_string_equal(r.filter.next_hop, "gov.example");
+	assert_null(parse("list\tnext-hop=of old", &mem, &r));
+	assert_string_equal(r.filter.next_hop, "of old");
 	arena_free(&mem);
+}
+
+static void a_policy_has_a_pattern_in_normal_form(void **state)
+{
+	static const struct {
+		const char *typed, *pattern; /* NULL: refused, though it can be ended */
+	} rows[] = {
+	    {"gov.example", "gov.example"},
+	    {"GOV.Example.", "gov.example"},
+	    {"*.TEST", "*.test"},
+	    {"b\xc3\xbc"
+	     "cher.example",
+	     "xn--bcher-kva.example"},
+	    {"gov\xe3\x80\x82"
+	     "example",
+	     "gov.example"},
+	    {"[IPv6:fd00:77:0::77]", "[ipv6:fd00:77::77]"},
+	    {"[::ffff:127.0.0.77]", "[127.0.0.77]"},
+	    {"*", NULL},
+	    {"*test", NULL},
+	    {"x y", NULL},
+	    {"127.0.0.77", NULL},
+	    {"[127.0.0.77", NULL},
+	    {"u@gov.example", NULL},
+	};
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct arena mem;
+		struct control_request r;
+		char line[128];
+		arena_init(&mem, MEM);
+		snprintf(line, sizeof(line), "policy\t%s\tmay\t1", rows[i].typed);
+		const char *wrong = parse(line, &mem, &r);
+		if (rows[i].pattern != NULL) {
+			assert_null(wrong);
+			assert_string_equal(r.pattern, rows[i].pattern);
+		} else if (wrong == NULL || strncmp(wrong, "no destination: ", 16) != 0) {
+			fail_msg("%s: %s", rows[i].typed, wrong);
+		}
+		snprintf(line, sizeof(line), "policy\t%s\tclear", rows[i].typed);
+		assert_null(parse(line, &mem, &r));
+		assert_string_equal(r.typed, rows[i].typed);
+		assert_string_equal(r.pattern, rows[i].pattern ? rows[i].pattern : rows[i].typed);
+		arena_free(&mem);
+	}
 }
 
 static void what_is_refused(void **state)
@@ -164,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_understood),
 	    cmocka_unit_test(every_filter_is_taken),
+	    cmocka_unit_test(a_policy_has_a_pattern_in_normal_form),
 	    cmocka_unit_test(what_is_refused),
 	    cmocka_unit_test(a_nul_does_not_hide_the_rest),
 	    cmocka_unit_test(every_beginning_is_survived),

@@ -124,7 +124,7 @@ static bool get_submitted(struct slice s, struct arena *mem)
 
 static void put_job(struct buf *b)
 {
-	job_put(b, &(struct job){3, "example.org", MAIL_LEVEL_NONE, sample_mail()});
+	job_put(b, &(struct job){3, "example.org", LEVEL_DANE_ONLY, "*.org", sample_mail()});
 }
 
 static bool get_job(struct slice s, struct arena *mem)
@@ -214,8 +214,9 @@ static void what_was_put_comes_out(void **state)
 	buf_reset(&f->b);
 	put_job(&f->b);
 	assert_true(job_get(buf_slice(&f->b), &f->mem, &j));
-	assert_true(j.delivery == 3 && j.level == MAIL_LEVEL_NONE);
+	assert_true(j.delivery == 3 && j.level == LEVEL_DANE_ONLY);
 	assert_same(j.next_hop, "example.org");
+	assert_same(j.pattern, "*.org");
 	assert_same_mail(&j.mail, &m);
 	buf_reset(&f->b);
 	put_result(&f->b);
@@ -322,12 +323,21 @@ static void a_string_has_no_nul_inside(void **state)
 static void values_outside_their_range_fail(void **state)
 {
 	struct fixture *f = *state;
-	static const struct job bad_level = {1, "x", 77, {0}};
+	static const struct job bad_jobs[] = {
+	    {1, "x", 77, "x", {0}},
+	    {1, "x", LEVEL_MAY, NULL, {0}},
+	    {1, "x", MAIL_LEVEL_NONE, "x", {0}},
+	    {1, "x", LEVEL_MAY, "X.", {0}},
+	};
 	static const uint16_t codes[] = {0, 199, 600, 65535};
-	struct job j = bad_level;
-	j.mail = sample_mail();
-	job_put(&f->b, &j);
-	assert_false(get_job(buf_slice(&f->b), &f->mem));
+	for (size_t i = 0; i < ROWS(bad_jobs); i++) {
+		struct job j = bad_jobs[i];
+		j.mail = sample_mail();
+		arena_free(&f->mem);
+		buf_reset(&f->b);
+		job_put(&f->b, &j);
+		assert_false(get_job(buf_slice(&f->b), &f->mem));
+	}
 	for (size_t i = 0; i < ROWS(codes); i++) {
 		arena_free(&f->mem);
 		buf_reset(&f->b);
