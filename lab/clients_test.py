@@ -8,13 +8,16 @@ Run as: lab/lab run lab/clients_test.py [GROUP...] [-v].  Groups: the functions 
 import argparse
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
 
 sys.dont_write_bytecode = True
 
+import certs        # noqa: E402
 import daemon       # noqa: E402
+import report       # noqa: E402
 from daemon import Relay, Score, wait_until     # noqa: E402
 
 PORT = 4100
@@ -83,6 +86,119 @@ def test_texts(score):
     gone = wait_until(lambda: not memory_files(relay), 20)
     score.add("texts: it is gone with the last delivery", [] if gone else [memory_files(relay)])
     score.add("texts: end", [] if relay.stop() == 0 else ["exit"])
+
+
+# -- sessions that do nothing, drip, or are cut off --------------------------------------------------------------
+
+def test_sessions(score):
+    relay = Relay("clients-sessions", PORT).start()
+    for name, words in (("RSET", b"RSET\r\n"), ("NOOP", b"NOOP\r\n"), ("EHLO", b"EHLO x\r\n"), ("VRFY", b"VRFY x\r\n"),
+                        ("transactions", b"MAIL FROM:<>\r\nRSET\r\n")):
+        said, replies = converse(relay.port, words, 1000)
+        score.add(f"sessions: {name} without end ends early",
+                  [] if replies <= 102 and said.startswith(b"421 4.7.0") else [replies, said])
+    with socket.create_connection(("127.0.0.1", relay.port)) as s:
+        s.settimeout(20)
+        s.recv(4096)
+        s.sendall(b"EHLO x\r\n")
+        s.recv(4096)
+        s.sendall(f"MAIL FROM:<a@{BACK}>\r\nRCPT TO:<u@{BACK}>\r\nDATA\r\n".encode())
+        wait_until(lambda: b"354" in s.recv(4096))
+        threading.Timer(1, relay.process.terminate).start()
+        said = b""
+        try:
+            while not said:
+                s.sendall(b"x" * 998 + b"\r\n")
+                time.sleep(0.001)
+                said = said_by(s)
+            for _ in range(50):         # who is told late goes on: this must not cost the reply
+                s.sendall(b"x" * 998 + b"\r\n")
+                time.sleep(0.002)
+            said += s.recv(4096)
+        except OSError as e:
+            said += repr(e).encode()
+        score.add("sessions: a text that a drain cuts off hears 421 and no reset",
+                  [] if said.startswith(b"421 4.3.2") and b"Error" not in said else [said])
+    score.add("sessions: end", [] if relay.stop() == 0 else ["exit"])
+
+
+def said_by(s):
+    """What is there to read now."""
+    try:
+        return s.recv(4096, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return b""
+
+
+def converse(port, words, times):
+    """Says these lines, each behind the reply to the one before; the last reply and how many there were."""
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        f, last, n = s.makefile("rb"), b"", 0
+        s.settimeout(20)
+        f.readline()
+        for line in [b"EHLO x\r\n"] + [l + b"\r\n" for l in words.split(b"\r\n")[:-1]] * times:
+            try:
+                s.sendall(line)
+                reply = f.readline()
+                while reply[3:4] == b"-":
+                    reply = f.readline()
+            except OSError:
+                break
+            if not reply:
+                break
+            last, n = reply, n + 1
+        return last, n
+
+
+def test_handshake(score):
+    """TLS that drips has a minute, on 465 and behind STARTTLS."""
+    folder = report.state() / "relay" / "clients-tls"
+    folder.mkdir(parents=True, exist_ok=True)
+    maker = certs.Certs()
+    maker.add_ca({"name": "clients"})
+    maker.make({"ca": "clients", "key": "ec", "names": ["mx.lab.test"]}, "mx.lab.test").write(folder / "mx.pem")
+    relay = Relay("clients-handshake", PORT, **{
+        "relay.submissions": f"127.0.0.1:{PORT + 2}", "relay.certificate": folder / "mx.chain.pem",
+        "relay.key": folder / "mx.pem"}).start()
+    took = {}
+
+    def drip(name, port, starttls):
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            if starttls:
+                for line in (b"EHLO x\r\n", b"STARTTLS\r\n"):
+                    wait_until(lambda: s.recv(4096))
+                    s.sendall(line)
+                wait_until(lambda: s.recv(4096).startswith(b"220"))
+            s.settimeout(1)
+            began = time.monotonic()
+            for octet in client_hello():
+                try:
+                    s.sendall(bytes([octet]))
+                    if s.recv(4096) == b"":
+                        break
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+            took[name] = time.monotonic() - began
+
+    threads = [threading.Thread(target=drip, args=a) for a in (("465", PORT + 2, False), ("STARTTLS", PORT, True))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for name, seconds in took.items():
+        score.add(f"handshake: one that drips ends after a minute: {name}", [] if 55 < seconds < 66 else [seconds])
+    score.add("handshake: end", [] if relay.stop() == 0 else ["exit"])
+
+
+def client_hello():
+    out = ssl.MemoryBIO()
+    try:
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="mx.lab.test").do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return out.read()
 
 
 # -- all ---------------------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ enum {
 	REPLY_ROOM = 512,
 	LINGER_MS = 1000,
 	TRACE_ROOM = 512, /* of nearly all trace fields */
+	ERRORS_MAX = 20,  /* stops scanners */
+	JUNK_MAX = 100,   /* as many as Postfix takes: stops sessions that do nothing */
 };
 
 static void pump(struct client *c);
@@ -83,6 +85,7 @@ static void decide_connect(struct client *c)
 		smtps_decide(c->smtp, 421, no);
 		return;
 	}
+	c->welcome = true;
 	snprintf(text, sizeof(text), "%s ESMTP Danelaw", c->intake->host);
 	smtps_decide(c->smtp, 220, text);
 }
@@ -518,7 +521,7 @@ static void say_goodbye(struct client *c)
 	 * a word is still read for a moment: closing with unread octets would make the kernel drop
 	 * the reply that says why. */
 	enum smtps_end how = smtps_result(c->smtp);
-	bool linger = how == SMTPS_SMUGGLING || how == SMTPS_EARLY || how == SMTPS_ERRORS;
+	bool linger = c->welcome && how != SMTPS_QUIT && how != SMTPS_CLOSED;
 	loop_io_want(c->io, linger ? LOOP_READ : 0);
 	loop_timer_set(c->timer, linger ? LINGER_MS : 0);
 }
@@ -537,16 +540,24 @@ static void discard(struct client *c)
 static void arm(struct client *c)
 {
 	uint64_t now = loop_now_ms();
-	if (c->armed != 0 && c->armed <= c->deadline)
+	uint64_t deadline = c->patience.deadline;
+	if (c->armed != 0 && c->armed <= deadline)
 		return;
-	c->armed = c->deadline;
-	loop_timer_set(c->timer, (uint32_t)(c->deadline > now ? c->deadline - now : 0));
+	c->armed = deadline;
+	loop_timer_set(c->timer, (uint32_t)(deadline > now ? deadline - now : 0));
 }
 
-static void renew_patience(struct client *c)
+/* A handshake has its time as a whole, at 465 too, where the machine knows of none. Its end is
+ * progress. */
+static struct patience_facts facts_of(const struct client *c)
 {
-	c->deadline = loop_now_ms() + smtps_timeout_ms(c->smtp);
-	arm(c);
+	return (struct patience_facts){
+	    .now = loop_now_ms(),
+	    .timeout = c->handshaking ? c->config.timeouts->handshake : smtps_timeout_ms(c->smtp),
+	    .progress = smtps_progress(c->smtp) + c->tls_up,
+	    .in_text = smtps_in_text(c->smtp),
+	    .octets = smtps_text_octets(c->smtp),
+	};
 }
 
 static void wait_on(struct client *c)
@@ -556,10 +567,9 @@ static void wait_on(struct client *c)
 	c->unread = c->unread && is_asked(c);
 	unsigned read = !c->unread && buf_len(&c->wire) < WIRE_ENOUGH ? LOOP_READ : 0;
 	loop_io_want(c->io, read | (buf_len(&c->wire) > 0 ? LOOP_WRITE : 0));
-	if (smtps_progress(c->smtp) != c->progress) {
-		c->progress = smtps_progress(c->smtp);
-		renew_patience(c);
-	}
+	struct patience_facts now = facts_of(c);
+	if (patience_look(&c->patience, &now))
+		arm(c);
 }
 
 /* Fulfils the machine's wishes until it has to wait. */
@@ -619,9 +629,10 @@ static void on_timer(void *arg)
 		return;
 	}
 	c->armed = 0;
+	struct patience_facts now = facts_of(c);
 	if (is_asked(c)) /* we are slow: that is not the client's fault */
-		renew_patience(c);
-	if (loop_now_ms() < c->deadline) {
+		patience_renew(&c->patience, &now);
+	if (loop_now_ms() < c->patience.deadline) {
 		arm(c);
 		return;
 	}
@@ -659,7 +670,8 @@ struct client *client_new(struct intake *t, const struct listener *l, int fd,
 					  .tls_implicit = l->implicit_tls,
 					  .size_max = (uint64_t)f->relay_size_max,
 					  .rcpts_max = (uint32_t)f->relay_rcpts_max,
-					  .errors_max = 20,
+					  .errors_max = ERRORS_MAX,
+					  .junk_max = JUNK_MAX,
 					  .timeouts = &SMTPS_TIMEOUTS_RFC};
 	buf_init(&c->wire, WIRE_MAX);
 	buf_init(&c->plain, 2 * READ_CHUNK);

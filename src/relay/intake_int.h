@@ -6,6 +6,7 @@
 
 #include "relay/mail.h"
 #include "relay/network.h"
+#include "relay/patience.h"
 #include "relay/process.h"
 #include "relay/rate.h"
 #include "smtp/server.h"
@@ -39,9 +40,10 @@ struct client {
 	struct smtps_config config;
 	struct tlss *tls;
 	bool tls_up, handshaking, over;
-	uint64_t progress;
-	uint64_t deadline, armed; /* ms: patience ends then; the timer fires then, not later */
-	bool unread; /* it spoke while it had to wait: nobody listens until the answer */
+	bool welcome; /* the greeting was a 220 */
+	struct patience patience;
+	uint64_t armed; /* ms: the timer fires then, not later */
+	bool unread;    /* it spoke while it had to wait: nobody listens until the answer */
 	struct buf wire, plain;
 	struct mailtext text;
 	char queue_id[QUEUE_ID_LEN + 1];

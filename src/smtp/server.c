@@ -179,6 +179,7 @@ void smtps_reset_transaction(struct smtps *s)
 	s->vrfy = NULL;
 	s->mail = false;
 	s->rcpt_tried = false;
+	s->rcpt_commands = 0;
 	s->chunking = false;
 	s->chunk_failed = false;
 }
@@ -267,6 +268,7 @@ static bool step_text(struct smtps *s)
 	if (in.n == 0)
 		return false;
 	enum text_status status = smtps_text_feed(s, in, &used);
+	s->text_octets += used;
 	take(s, used);
 	if (status == TEXT_MORE && is_flood(s, used))
 		return false;
@@ -392,15 +394,21 @@ void smtps_shutdown(struct smtps *s)
 	smtps_pump(s);
 }
 
-void smtps_shutdown_now(struct smtps *s)
+bool smtps_send_away(struct smtps *s, const char *text)
 {
-	smtps_shutdown(s);
 	if (s->phase == PHASE_ENDED || s->asked)
-		return;
+		return false;
 	if (s->phase == PHASE_HANDSHAKE)
 		smtps_finish(s, SMTPS_SHUTDOWN);
 	else
-		smtps_reply(s, 421, "4.3.2 Shutting down");
+		smtps_reply(s, 421, text);
+	return true;
+}
+
+void smtps_shutdown_now(struct smtps *s)
+{
+	smtps_shutdown(s);
+	smtps_send_away(s, "4.3.2 Shutting down");
 }
 
 /* ---- what the driver may know ---- */
@@ -440,9 +448,19 @@ uint32_t smtps_timeout_ms(const struct smtps *s)
 	case PHASE_COMMAND:
 	case PHASE_AUTH:
 	case PHASE_ENDED:
-		return t->command;
+		return smtps_in_text(s) ? t->text : t->command;
 	}
 	return t->command;
+}
+
+bool smtps_in_text(const struct smtps *s)
+{
+	return s->phase == PHASE_TEXT || s->phase == PHASE_CHUNK || s->chunking;
+}
+
+uint64_t smtps_text_octets(const struct smtps *s)
+{
+	return s->text_octets;
 }
 
 uint64_t smtps_progress(const struct smtps *s)

@@ -24,7 +24,7 @@
 
 struct smtps_timeouts {   /* milliseconds */
 	uint32_t command; /* between commands; RFC 5321 s4.5.3.2.7: at least 5 minutes */
-	uint32_t text;    /* between blocks of text */
+	uint32_t text;    /* between blocks of text, and between its chunks */
 	uint32_t handshake;
 };
 extern const struct smtps_timeouts SMTPS_TIMEOUTS_RFC;
@@ -39,7 +39,10 @@ struct smtps_config {
 	uint32_t rcpts_max; /* per transaction; at least 100 (RFC 5321 s4.5.3.1.8) */
 	/* 5yz replies before 421: stops scanners and dictionary attacks; 0: none */
 	uint32_t errors_max;
-	uint32_t commands_max; /* of one session; 0: none */
+	/* Commands without a message that was taken: stops who says RSET and NOOP for ever, begins
+	 * transactions and ends none, or cuts a text into crumbs. Recipients and chunks of a proper
+	 * size do not count. 421 beyond it; 0: none */
+	uint32_t junk_max;
 	const struct smtps_timeouts *timeouts;
 };
 
@@ -111,6 +114,10 @@ struct buf *smtps_text(struct smtps *s);
 void smtps_drained(struct smtps *s);
 uint32_t smtps_timeout_ms(const struct smtps *s);
 uint64_t smtps_progress(const struct smtps *s); /* when it changes, the timeout starts anew */
+/* From 354, or the first chunk, until the whole text is there. Then commands are no progress, and
+ * how fast the text comes is the driver's to judge. */
+bool smtps_in_text(const struct smtps *s);
+uint64_t smtps_text_octets(const struct smtps *s); /* read so far, of all texts of the session */
 
 /* Takes all of the bytes. Read only at SMTPS_WANT_READ, and at most SMTPS_RECV_MAX at once: far
  * more ends the session. */
@@ -123,6 +130,9 @@ void smtps_shutdown(
     struct smtps *s); /* 421 at the next command border; a text under way is taken */
 void smtps_shutdown_now(
     struct smtps *s); /* 421 wherever the client is, unless a decision is out: then after it */
+/* 421 with this text wherever the client is. False: a decision is out, or it has ended: nothing was
+ * done. */
+bool smtps_send_away(struct smtps *s, const char *text);
 
 enum smtps_question smtps_question(const struct smtps *s);
 /* code 2yz/3yz: yes; the machine writes the code that the command asks for. 4yz, 5yz: no; 421

@@ -31,6 +31,8 @@ static void begin_chunk(struct smtps *s, struct slice args, struct refusal r)
 	}
 	s->chunk_left = s->chunk_size;
 	s->chunk_refusal = r;
+	if (r.code == 0 && (s->chunk_last || s->chunk_size >= CHUNK_PROPER_MIN))
+		smtps_not_junk(s);
 	s->phase = PHASE_CHUNK;
 }
 
@@ -96,9 +98,12 @@ size_t smtps_chunk_feed(struct smtps *s, struct slice in)
 {
 	size_t used;
 
-	if (s->chunk_refusal.code != 0)
+	if (s->chunk_refusal.code != 0) {
+		s->text_octets += in.n;
 		return swallow(s, in.n);
+	}
 	enum text_status status = smtps_text_feed(s, in, &used);
+	s->text_octets += used;
 	s->chunk_left -= used;
 	s->full = status == TEXT_FULL;
 	if (status == TEXT_BAD)

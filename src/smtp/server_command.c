@@ -91,6 +91,11 @@ static void run_verb(struct smtps *s, const struct verb *v, struct slice args)
 		smtps_reply(s, r.code, r.text);
 }
 
+void smtps_not_junk(struct smtps *s)
+{
+	s->junk--;
+}
+
 /* Control characters have no place in any command. Octets that are no UTF-8 are for the argument's
  * reader to judge. */
 static bool has_control(struct slice line)
@@ -109,8 +114,9 @@ void smtps_command(struct smtps *s, const struct cmdline *c)
 {
 	const struct verb *v = find_verb(c->verb);
 
-	if (s->config.commands_max > 0 && ++s->commands > s->config.commands_max) {
-		smtps_say(s, 421, "4.7.0 Too many commands");
+	s->junk++;
+	if (s->config.junk_max > 0 && s->junk > s->config.junk_max) {
+		smtps_say(s, 421, "4.7.0 Too many commands without a message");
 		smtps_finish(s, SMTPS_ERRORS);
 	} else if (v == NULL || has_control(c->verb)) {
 		smtps_reply(s, 500, "5.5.2 Command unrecognized");

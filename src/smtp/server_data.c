@@ -62,6 +62,8 @@ void smtps_text_done(struct smtps *s)
 
 void smtps_on_message(struct smtps *s, uint16_t code, const char *text)
 {
+	if (smtps_is_yes(code))
+		s->junk = 0;
 	smtps_reset_transaction(s);
 	smtps_reply(s, code, text);
 }

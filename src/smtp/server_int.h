@@ -49,6 +49,11 @@ enum {
 	/* Envelope: one recipient with its parameters and what the arena rounds up. */
 	ENVELOPE_RCPT_MAX = 1024,
 	ENVELOPE_BASE = 65536,
+	/* RCPT commands of one transaction beyond rcpts_max that are only told "too many": a list
+	 * server says all of them. More are junk, as everything else is. */
+	RCPT_OVERSHOOT = 1000,
+	/* Chunks below this are crumbs, and junk. */
+	CHUNK_PROPER_MIN = 512,
 };
 
 /* Where the scanner of the text stands; the states of the grammar in server_text.c. */
@@ -95,7 +100,10 @@ struct smtps {
 	uint64_t written;   /* octets of output so far */
 	uint64_t sync_mark; /* of them before that reply */
 	uint64_t progress;
-	uint32_t errors, commands;
+	uint32_t errors;
+	uint32_t junk;           /* commands that count since the last message was taken */
+	uint32_t rcpt_commands;  /* of this transaction */
+	uint64_t text_octets;    /* read, of all texts */
 	char helo[HELO_MAX + 1]; /* "": none yet */
 	bool esmtp;
 	/* The transaction */
@@ -156,6 +164,8 @@ void smtps_pump(struct smtps *s);
 
 /* ---- server_command.c ---- */
 void smtps_command(struct smtps *s, const struct cmdline *c);
+/* The command that is being done was no junk. */
+void smtps_not_junk(struct smtps *s);
 
 /* ---- server_decide.c ---- */
 

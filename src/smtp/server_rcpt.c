@@ -112,6 +112,8 @@ void smtps_rcpt_to(struct smtps *s, struct slice args)
 
 	/* Of a refused recipient nothing is kept: thousands may be tried. */
 	arena_free(&s->scratch);
+	if (s->mail && s->rcpt_commands++ < s->config.rcpts_max + RCPT_OVERSHOOT)
+		smtps_not_junk(s);
 	s->pending = (struct smtps_rcpt){0};
 	s->rcpt_tried = s->mail;
 	if (r.code == 0)

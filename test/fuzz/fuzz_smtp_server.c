@@ -34,7 +34,7 @@ static const struct smtps_config configs[] = {
     {.host = "h", .tls_available = true, .rcpts_max = 3},
     {.host = "h", .submission = true, .tls_available = true, .rcpts_max = 3},
     {.host = "h", .submission = true, .tls_implicit = true, .rcpts_max = 3},
-    {.host = "h", .size_max = 16, .rcpts_max = 2, .errors_max = 5, .commands_max = 20},
+    {.host = "h", .size_max = 16, .rcpts_max = 2, .errors_max = 5, .junk_max = 20},
 };
 
 /* Is every CR before an LF, every LF behind a CR, no NUL, and the last line whole? */

@@ -9,6 +9,8 @@
 #define USER EHLO, S("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n") /* user, secret */
 #define MAIL "MAIL FROM:<a@b.example>\r\n"
 #define RCPT "RCPT TO:<c@d.example>\r\n"
+#define PUT_OFF "452 4.5.3, 452 4.5.3, 452 4.5.3"
+#define LATER "MAIL FROM:<later@b.example>\r\n"
 #define ONE ">c@d.example:"
 
 static const struct play_row ehlo_row[] = {
@@ -420,6 +422,64 @@ static const struct play_row small_row[] = {
      {S("RSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\n"),
       S("RSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\n")},
      "220, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, "
+     "250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 421 4.7.0",
+     NULL,
+     SMTPS_ERRORS},
+    {"transactions without an end",
+     PLAY_SMALL,
+     {EHLO, S(MAIL "RSET\r\n" MAIL "RSET\r\n" MAIL "RSET\r\n" MAIL "RSET\r\n" MAIL "RSET\r\n"),
+      S(MAIL MAIL)},
+     "220, 250, 250 2.1.0, 250 2.0.0, 250 2.1.0, 250 2.0.0, 250 2.1.0, 250 2.0.0, 250 2.1.0, 250 "
+     "2.0.0, "
+     "250 2.1.0, 250 2.0.0, 250 2.1.0, 421 4.7.0",
+     NULL,
+     SMTPS_ERRORS},
+    {"greetings without an end",
+     PLAY_SMALL,
+     {EHLO, EHLO, EHLO, EHLO, EHLO, EHLO, EHLO, EHLO, EHLO, EHLO, EHLO, EHLO, EHLO},
+     "220, 250, 250, 250, 250, 250, 250, 250, 250, 250, 250, 250, 250, 421 4.7.0",
+     NULL,
+     SMTPS_ERRORS},
+    {"senders that are put off",
+     PLAY_SMALL,
+     {EHLO, S(LATER LATER LATER LATER LATER LATER LATER LATER LATER LATER LATER LATER)},
+     "220, 250, 450 4.3.0, 450 4.3.0, 450 4.3.0, 450 4.3.0, 450 4.3.0, 450 4.3.0, 450 4.3.0, 450 "
+     "4.3.0, "
+     "450 4.3.0, 450 4.3.0, 450 4.3.0, 421 4.7.0",
+     NULL,
+     SMTPS_ERRORS},
+    {"recipients are no junk, however many",
+     PLAY_SMALL,
+     {EHLO, S(MAIL RCPT RCPT RCPT RCPT RCPT RCPT RCPT RCPT RCPT RCPT RCPT RCPT RCPT "DATA\r\n"),
+      S("x\r\n.\r\n")},
+     "220, 250, 250 2.1.0, 250 2.1.5, 250 2.1.5, " PUT_OFF ", " PUT_OFF ", " PUT_OFF
+     ", 452 4.5.3, 452 4.5.3, "
+     "354, 250 2.0.0",
+     "a@b.example>c@d.example,c@d.example:x\r\n"},
+    {"a message that was taken begins a new count",
+     PLAY_SMALL,
+     {EHLO, S("RSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\n" MAIL RCPT "DATA\r\n"),
+      S("x\r\n.\r\n"
+	"RSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\n")},
+     "220, 250, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.1.0, 250 "
+     "2.1.5, 354, "
+     "250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0",
+     "a@b.example>c@d.example:x\r\n"},
+    {"a text in crumbs",
+     PLAY_SMALL,
+     {EHLO, S(MAIL RCPT "BDAT 1\r\na"
+			"BDAT 1\r\na"
+			"BDAT 1\r\na"
+			"BDAT 1\r\na"
+			"BDAT 1\r\na"
+			"BDAT 0\r\n"
+			"BDAT 0\r\n"
+			"BDAT 0\r\n"
+			"BDAT 0\r\n"
+			"BDAT 0\r\n"
+			"BDAT 0\r\n")},
+     "220, 250, 250 2.1.0, 250 2.1.5, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250 "
+     "2.0.0, "
      "250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 421 4.7.0",
      NULL,
      SMTPS_ERRORS},

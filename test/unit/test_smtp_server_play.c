@@ -37,7 +37,7 @@ static const struct smtps_config configs[] = {
 		       .tls_implicit = true,
 		       .rcpts_max = 100},
     [PLAY_SMALL] =
-	{.host = "mx.example", .size_max = 20, .rcpts_max = 2, .errors_max = 3, .commands_max = 12},
+	{.host = "mx.example", .size_max = 20, .rcpts_max = 2, .errors_max = 3, .junk_max = 12},
 };
 
 /* ---- the driver's decisions ---- */
