@@ -10,6 +10,8 @@ import pathlib
 import tomllib
 from dataclasses import dataclass, field
 
+import peers
+
 FILE = pathlib.Path(__file__).resolve().parent / "domains.toml"
 
 ROOT_NS, TLD_NS, ZONE_NS, FAKE_NS = "127.0.0.53", "127.0.0.61", "127.0.0.62", "127.0.0.63"
@@ -176,10 +178,13 @@ def repeated(notations):
 HOST_KEYS = {"name", "pref", "ip", "dead", "server", "fake", "postfix", "cert", "cert2", "sni", "tlsa",
              "tlsa_at", "records", "options"}
 DOMAIN_KEYS = {"name", "about", "rule", "mx", "hosts", "records", "expect", "send", "zones", "level",
-               "rcpt", "message", "sender", "slow", "group", "clear", "never_asked"} | HOST_KEYS
+               "rcpt", "message", "sender", "slow", "group", "clear", "never_asked", "opensmtpd_7"} | HOST_KEYS
 
 
 def add_domain(world, spec):
+    """`opensmtpd_7`: keys that hold instead where the server is OpenSMTPD 7 or later."""
+    if "opensmtpd_7" in spec and peers.there() and peers.opensmtpd_signs():
+        spec = {**spec, **spec["opensmtpd_7"]}
     for key in spec:
         if key not in DOMAIN_KEYS:
             raise ListError(f"{spec['name']}: unknown key {key}")

@@ -25,6 +25,7 @@ NAME = "mx.ee-311.test"         # some host of the lab; Postfix has port 25 only
 USER, PASSWORD = "relay@submit.test", "correct horse"
 FROM = "tester@ee-311.test"
 
+# Dovecot 2.3; DOVECOT_24 says the same in the words of 2.4.
 DOVECOT = """protocols = lmtp
 base_dir = {run}
 state_dir = {run}/state
@@ -50,6 +51,47 @@ service lmtp {{
   }}
   inet_listener lmtp {{
     address = 127.0.0.1
+    port = 2003
+  }}
+}}
+service stats {{
+  chroot =
+}}
+"""
+
+DOVECOT_24 = """dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+protocols = lmtp
+base_dir = {run}
+state_dir = {run}/state
+log_path = {folder}/dovecot.log
+listen = 127.0.0.1
+ssl = no
+mail_driver = maildir
+mail_path = {folder}/mail/%{{user|username}}
+first_valid_uid = 0
+first_valid_gid = 0
+default_internal_user = dovecot
+default_login_user = dovenull
+passdb static {{
+  fields {{
+    nopassword = yes
+  }}
+}}
+userdb static {{
+  fields {{
+    uid = {uid}
+    gid = {gid}
+    home = {folder}/home/%{{user|username}}
+  }}
+  allow_all_users = yes
+}}
+service lmtp {{
+  unix_listener {folder}/lmtp {{
+    mode = 0600
+  }}
+  inet_listener lmtp {{
+    listen = 127.0.0.1
     port = 2003
   }}
 }}
@@ -100,7 +142,9 @@ def dovecot(test):
     run = folder / "run"
     run.mkdir()
     conf = folder / "dovecot.conf"
-    conf.write_text(DOVECOT.format(folder=folder, run=run, uid=os.getuid() or 65534, gid=os.getgid() or 65534))
+    version = subprocess.run(["dovecot", "--version"], capture_output=True, text=True).stdout.split()[0]
+    text = DOVECOT if version.startswith("2.3") else DOVECOT_24
+    conf.write_text(text.format(folder=folder, run=run, uid=os.getuid() or 65534, gid=os.getgid() or 65534))
     for name in ("mail", "home"):
         (folder / name).mkdir()
         os.chmod(folder / name, 0o777)
