@@ -33,6 +33,8 @@ struct attempt {
 	bool done;
 	enum reason worst; /* of the tries so far */
 	int worst_try;
+	enum smtpc_reached reached;
+	int32_t reply_ms;
 };
 
 struct attempt *attempt_new(const struct attempt_config *c)
@@ -47,6 +49,7 @@ struct attempt *attempt_new(const struct attempt_config *c)
 		a->config.addresses_max = ATTEMPT_ADDRESSES_MAX;
 	a->worst = REASON_OK;
 	a->worst_try = -1;
+	a->reply_ms = -1;
 	arena_init(&a->mem, ATTEMPT_MEM_MAX);
 	a->plan = plan_new(&c->plan);
 	a->rcpt = arena_array(&a->mem, c->message->nrcpt, sizeof(*a->rcpt));
@@ -373,6 +376,10 @@ void attempt_session_ended(struct attempt *a, const struct session_outcome *o)
 	if (!a->session_out || a->done)
 		return;
 	a->session_out = false;
+	if (o->reached > a->reached)
+		a->reached = o->reached;
+	if (o->reply_ms >= 0)
+		a->reply_ms = o->reply_ms;
 	record_session(a, o);
 	int by = (int)a->ntry - 1;
 	collect(a, o->reason, by);
@@ -405,6 +412,16 @@ void attempt_abort(struct attempt *a, const char *why)
 	(void)why;
 	a->session_out = false;
 	finish(a, ATTEMPT_DEFERRED, REASON_LOCAL_ERROR, -1);
+}
+
+enum smtpc_reached attempt_phase(const struct attempt *a)
+{
+	return a->reached;
+}
+
+int32_t attempt_reply_ms(const struct attempt *a)
+{
+	return a->reply_ms;
 }
 
 size_t attempt_ntries(const struct attempt *a)

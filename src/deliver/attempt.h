@@ -89,6 +89,11 @@ void attempt_session_ended(struct attempt *a, const struct session_outcome *o);
 /* The driver cannot go on (out of memory, shutdown): everybody who is pending is deferred. */
 void attempt_abort(struct attempt *a, const char *why);
 
+/* The furthest that any of its sessions came: did the destination show that it works? */
+enum smtpc_reached attempt_phase(const struct attempt *a);
+/* As in session_outcome, of the last session that had a reply; -1: none had. */
+int32_t attempt_reply_ms(const struct attempt *a);
+
 size_t attempt_ntries(const struct attempt *a);
 /* Until attempt_want() is called again. */
 const struct attempt_try *attempt_try(const struct attempt *a, size_t i);

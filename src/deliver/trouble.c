@@ -77,7 +77,8 @@ static void describe(const struct session_facts *f, struct session_outcome *out)
 
 void trouble_judge(const struct session_facts *f, struct session_outcome *out)
 {
-	*out = (struct session_outcome){.tls = f->tls, .reused = f->reused};
+	*out =
+	    (struct session_outcome){.tls = f->tls, .reused = f->reused, .reply_ms = f->reply_ms};
 	if (f->local_error != NULL) {
 		out->reason = REASON_LOCAL_ERROR;
 	} else if (!f->connected) {
@@ -88,6 +89,7 @@ void trouble_judge(const struct session_facts *f, struct session_outcome *out)
 		enum smtpc_end end = smtpc_result(f->smtp);
 		out->reason = reason_of_end(end, f->tls);
 		out->tls_failed = end == SMTPC_TLS_FAILED;
+		out->reached = smtpc_reached(f->smtp);
 		out->under_tls = smtpc_under_tls(f->smtp);
 		out->offered_starttls = smtpc_offered_starttls(f->smtp);
 		out->enhanced = smtpc_enhanced(f->smtp);

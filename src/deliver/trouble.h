@@ -17,6 +17,7 @@ struct session_facts {
 	const char *connect_error;   /* not connected: the system's words */
 	const struct smtpc *smtp;    /* connected: ended; NULL if it could not be made */
 	const struct tls_facts *tls; /* NULL: TLS was not tried */
+	int32_t reply_ms;            /* see session_outcome */
 	const char
 	    *local_error; /* something failed on this side; overrides the rest. NULL: nothing */
 };
@@ -33,6 +34,10 @@ struct session_outcome {
 					  */
 	char reply[SMTPC_REPLY_MAX];     /* the SMTP reply that decided; "" if none */
 	const struct tls_facts *tls;     /* as given */
+	enum smtpc_reached reached;
+	/* Milliseconds that the host took for a reply to what it was told, on average; -1: it gave
+	 * none. As given. */
+	int32_t reply_ms;
 };
 void trouble_judge(const struct session_facts *f, struct session_outcome *out);
 

@@ -7,7 +7,7 @@
  * A session that went well may wait in the engine's pool (T9). Then it has no owner and its request
  * is void; session_start() hands it to the next owner.
  */
-#include "engine/dial.h"
+#include "engine/session_int.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,11 +17,8 @@
 #include <unistd.h>
 
 enum {
-	READ_CHUNK = 32768,
-	WIRE_MAX = 512 * 1024,    /* ciphertext or clear text waiting for the socket */
 	WIRE_ENOUGH = 64 * 1024,  /* more is made only below this */
 	TOGETHER_MAX = 16 * 1024, /* a text up to this goes out in one piece with its final dot */
-	ERROR_MAX = 256,
 	/* Many hosts count; and a certificate that expires, or a host that is taken out of
 	   service, must not live on in an old connection. */
 	CARRIED_MAX = 100,   /* messages over one connection */
@@ -30,57 +27,8 @@ enum {
 	REST_AFTER_MS = 500,
 };
 
-/* The permission to end the message. */
-enum dot { DOT_UNASKED, DOT_ASKED, DOT_ALLOWED };
-
-enum stage {
-	STAGE_CONNECTING,
-	STAGE_CLEAR,
-	STAGE_HANDSHAKE,
-	STAGE_TLS,
-	STAGE_OVER,
-};
-
-/* Whom the timer and the socket serve. */
-enum duty {
-	DUTY_MESSAGE, /* the owner's message, up to its report */
-	DUTY_REPORT,  /* the message ended well and the connection stays: the owner will be told */
-	DUTY_IDLE,    /* nobody: in the pool */
-};
-
-struct session {
-	struct engine *engine;
-	enum duty duty;
-	struct pool_place place;
-	bool reused;       /* not the first message of this connection */
-	bool awake;        /* idle, with its buffers */
-	unsigned carried;  /* messages so far, without the present one */
-	uint64_t since_ms; /* of the connection */
-	struct session_request request;
-	session_cb *cb;
-	void *arg;
-	enum stage stage;
-	bool connected;
-	bool eof;
-	enum dot dot;
-	bool together;     /* the text waits for the permission to end it */
-	uint64_t progress; /* of the machine when the timer was set */
-	int fd;
-	void *reaching; /* of engine_reach: not NULL while it is asked */
-	struct loop_io *io;
-	struct loop_timer *timer;
-	struct smtpc *smtp;
-	struct tls_conn *tls;
-	struct buf wire;       /* to the socket */
-	struct buf plain;      /* decrypted, for the machine */
-	char error[ERROR_MAX]; /* of the connection, or local */
-	bool local_error;
-};
-
-static void pump(struct session *s);
 static void read_socket(struct session *s);
 static void part(struct session *s);
-static void open_connection(struct session *s);
 
 /* --- The end --- */
 
@@ -91,7 +39,7 @@ static void stop_reaching(struct session *s)
 	s->reaching = NULL;
 }
 
-static void release(struct session *s)
+void session_release(struct session *s)
 {
 	stop_reaching(s);
 	loop_io_free(&s->io);
@@ -108,7 +56,7 @@ static void release(struct session *s)
 void session_free(struct session **s)
 {
 	if (*s != NULL)
-		release(*s);
+		session_release(*s);
 	*s = NULL;
 }
 
@@ -146,12 +94,12 @@ static void wait_idle(struct session *s)
 }
 
 /* Out of the pool for good. */
-static void leave(struct pool_place *p)
+void session_leave(struct pool_place *p)
 {
 	struct session *s = p->owner;
 	smtpc_quit(s->smtp);
 	part(s);
-	release(s);
+	session_release(s);
 }
 
 static void report(struct session *s)
@@ -163,6 +111,7 @@ static void report(struct session *s)
 	    .smtp = s->smtp,
 	    .tls = s->tls != NULL ? tls_facts(s->tls) : NULL,
 	    .local_error = s->local_error ? s->error : NULL,
+	    .reply_ms = reply_clock_ms(&s->clock),
 	};
 	struct session_outcome o;
 	trouble_judge(&f, &o);
@@ -176,13 +125,13 @@ static void report(struct session *s)
 	if (may_wait(s))
 		wait_idle(s);
 	else if (s->duty == DUTY_REPORT)
-		leave(&s->place);
+		session_leave(&s->place);
 	else
-		release(s);
+		session_release(s);
 }
 
 /* The callback must not run inside the caller's call: the end is told from the loop. */
-static void finish(struct session *s)
+void session_finish(struct session *s)
 {
 	if (s->stage == STAGE_OVER)
 		return;
@@ -193,14 +142,14 @@ static void finish(struct session *s)
 	loop_timer_set(s->timer, 0); /* see on_timer: the timer needs no memory */
 }
 
-static void fail_local(struct session *s, const char *what)
+void session_fail_local(struct session *s, const char *what)
 {
 	s->local_error = true;
 	if (s->error[0] == '\0' || what != NULL)
 		snprintf(s->error, sizeof(s->error), "%s", what != NULL ? what : "out of memory");
 	if (s->smtp != NULL)
 		smtpc_abort(s->smtp, SMTPC_LOCAL);
-	finish(s);
+	session_finish(s);
 }
 
 /* --- Output --- */
@@ -223,6 +172,7 @@ static void flush(struct session *s)
 		ssize_t n = send(s->fd, w.p, w.n, MSG_NOSIGNAL);
 		if (n > 0) {
 			buf_consume(&s->wire, (size_t)n);
+			reply_clock_sent(&s->clock, loop_now_ms());
 		} else if (n < 0 && errno == EINTR) {
 			continue;
 		} else if (n < 0 && errno == EAGAIN) {
@@ -257,7 +207,7 @@ static void move_output(struct session *s)
 		tls_pending(s->tls, &s->wire);
 	}
 	if (!buf_ok(&s->wire))
-		fail_local(s, "out of memory");
+		session_fail_local(s, "out of memory");
 }
 
 /* Text from the machine's offset on: a slice of memory, or of `chunk`. False: it cannot be read. */
@@ -300,7 +250,7 @@ static void feed_body(struct session *s)
 	uint8_t chunk[SMTPC_BODY_CHUNK / 2];
 	struct slice text;
 	if (!body_at(s, chunk, sizeof(chunk), &text)) {
-		fail_local(s, NULL);
+		session_fail_local(s, NULL);
 		return;
 	}
 	if (text.n == 0 && s->request.before_dot != NULL && s->dot == DOT_UNASKED) {
@@ -325,7 +275,7 @@ static void start_tls(struct session *s)
 				.peer = s->place.peer};
 	s->tls = tls_connect(s->engine->tls, s->request.terms, &o, s->error, sizeof(s->error));
 	if (s->tls == NULL) { /* T10 */
-		fail_local(s, NULL);
+		session_fail_local(s, NULL);
 		return;
 	}
 	s->stage = STAGE_HANDSHAKE;
@@ -344,6 +294,12 @@ static void handshake_state(struct session *s, enum tls_state state)
 	}
 }
 
+static void hear(struct session *s, struct slice text)
+{
+	smtpc_recv(s->smtp, text);
+	reply_clock_heard(&s->clock, smtpc_replies(s->smtp), loop_now_ms());
+}
+
 static void take_cipher(struct session *s, struct slice bytes)
 {
 	do {
@@ -356,7 +312,7 @@ static void take_cipher(struct session *s, struct slice bytes)
 				lost(s);
 			return;
 		}
-		smtpc_recv(s->smtp, text);
+		hear(s, text);
 		buf_reset(&s->plain);
 	} while (s->stage == STAGE_TLS);
 }
@@ -365,14 +321,14 @@ static void take_cipher(struct session *s, struct slice bytes)
 
 static void read_socket(struct session *s)
 {
-	uint8_t bytes[READ_CHUNK];
+	uint8_t bytes[SESSION_READ_CHUNK];
 	ssize_t n = recv(s->fd, bytes, sizeof(bytes), 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0)
 		lost(s);
 	else if (s->stage == STAGE_CLEAR)
-		smtpc_recv(s->smtp, slice_make(bytes, (size_t)n));
+		hear(s, slice_make(bytes, (size_t)n));
 	else
 		take_cipher(s, slice_make(bytes, (size_t)n));
 }
@@ -404,7 +360,8 @@ static void start_afresh(struct session *s)
 	s->connected = s->eof = s->reused = false;
 	s->progress = 0;
 	s->carried = 0;
-	open_connection(s);
+	s->clock = (struct reply_clock){0};
+	session_connect(s);
 }
 
 /* The machine is done with the message. */
@@ -418,12 +375,12 @@ static void message_ended(struct session *s)
 		loop_timer_set(s->timer, 0);
 	} else {
 		part(s);
-		finish(s);
+		session_finish(s);
 	}
 }
 
 /* Does what the machine wishes until it has to wait. */
-static void pump(struct session *s)
+void session_pump(struct session *s)
 {
 	while (s->stage != STAGE_OVER) {
 		if (smtpc_result(s->smtp) != SMTPC_RUNNING) {
@@ -464,17 +421,17 @@ static void on_connected(struct session *s)
 		error = errno;
 	if (error != 0) {
 		snprintf(s->error, sizeof(s->error), "%s", strerror(error));
-		finish(s);
+		session_finish(s);
 		return;
 	}
 	s->smtp = smtpc_new(&s->request.smtp);
 	if (s->smtp == NULL) {
-		fail_local(s, "out of memory");
+		session_fail_local(s, "out of memory");
 		return;
 	}
 	s->connected = true;
 	s->stage = STAGE_CLEAR;
-	pump(s);
+	session_pump(s);
 }
 
 /* Tickets and the like may come; any word ends it. */
@@ -486,10 +443,10 @@ static void on_idle_io(struct session *s)
 	if (smtpc_want(s->smtp) == SMTPC_WANT_IDLE && !s->eof)
 		return;
 	pool_remove(&s->engine->pool, &s->place);
-	leave(&s->place);
+	session_leave(&s->place);
 }
 
-static void on_io(void *arg, unsigned ready)
+void session_on_io(void *arg, unsigned ready)
 {
 	struct session *s = arg;
 	if (s->duty == DUTY_REPORT) /* heard when it waits, in a moment */
@@ -504,7 +461,7 @@ static void on_io(void *arg, unsigned ready)
 	}
 	if (ready & LOOP_READ)
 		read_socket(s);
-	pump(s);
+	session_pump(s);
 }
 
 static void on_idle_timer(struct session *s)
@@ -516,10 +473,10 @@ static void on_idle_timer(struct session *s)
 		return;
 	}
 	pool_remove(&s->engine->pool, &s->place);
-	leave(&s->place);
+	session_leave(&s->place);
 }
 
-static void on_timer(void *arg)
+void session_on_timer(void *arg)
 {
 	struct session *s = arg;
 	if (s->duty == DUTY_IDLE) {
@@ -537,13 +494,13 @@ static void on_timer(void *arg)
 	case STAGE_CONNECTING:
 		snprintf(s->error, sizeof(s->error), "no connection within %u s",
 			 s->engine->connect_ms / 1000);
-		finish(s);
+		session_finish(s);
 		return;
 	case STAGE_CLEAR:
 	case STAGE_HANDSHAKE:
 	case STAGE_TLS:
 		smtpc_timed_out(s->smtp);
-		pump(s);
+		session_pump(s);
 		return;
 	}
 }
@@ -554,134 +511,12 @@ void session_finish_text(struct session *s, bool go)
 		return;
 	s->dot = DOT_ALLOWED;
 	if (!go) {
-		fail_local(s, "the attempt could not be recorded before the end of the message");
+		session_fail_local(
+		    s, "the attempt could not be recorded before the end of the message");
 		return;
 	}
 	if (s->together)
 		feed_body(s);
 	s->together = false;
-	pump(s);
-}
-
-/* --- The start --- */
-
-static void on_reached(void *arg, int fd, int errnum)
-{
-	struct session *s = arg;
-	s->reaching = NULL;
-	s->fd = fd;
-	if (fd < 0) { /* as if connect(2) had said so */
-		snprintf(s->error, sizeof(s->error), "%s", strerror(errnum));
-		finish(s);
-		return;
-	}
-	s->io = loop_io_new(s->engine->loop, fd, on_io, s);
-	if (s->io != NULL)
-		loop_io_want(s->io, LOOP_WRITE);
-	else
-		fail_local(s, "out of memory");
-}
-
-static void reach(struct session *s)
-{
-	const struct engine_reach *r = &s->engine->reach;
-	s->reaching = r->ask(r->self, s->request.socket, on_reached, s);
-	if (s->reaching == NULL)
-		fail_local(s, "nobody connects to the socket of the route");
-	else
-		loop_timer_set(s->timer, s->engine->connect_ms);
-}
-
-static void open_connection(struct session *s)
-{
-	s->since_ms = loop_now_ms();
-	s->fd = -1;
-	if (s->request.socket != NULL && s->engine->reach.ask != NULL) {
-		reach(s);
-		return;
-	}
-	enum dial d = dial_start(&s->request, &s->fd, s->error, sizeof(s->error));
-	s->io = d == DIAL_UNDER_WAY ? loop_io_new(s->engine->loop, s->fd, on_io, s) : NULL;
-	if (s->io != NULL) {
-		loop_io_want(s->io, LOOP_WRITE);
-		loop_timer_set(s->timer, s->engine->connect_ms);
-		return;
-	}
-	s->local_error = d != DIAL_REFUSED;
-	if (d == DIAL_UNDER_WAY)
-		snprintf(s->error, sizeof(s->error), "out of memory");
-	finish(s);
-}
-
-/* Where the request would wait, and with whom it shares. false: it neither waits nor shares. */
-static bool make_place(const struct engine *e, const struct session_request *r,
-		       struct pool_place *out)
-{
-	char address[IPADDR_TEXT_MAX];
-	const char *protocol = r->smtp.lmtp ? "lmtp " : "";
-	ipaddr_to_text(&r->address, address);
-	*out = (struct pool_place){.tls = r->smtp.tls, .leave = leave};
-	if (r->socket != NULL)
-		snprintf(out->peer, sizeof(out->peer), "%sunix:%s", protocol, r->socket);
-	else
-		snprintf(out->peer, sizeof(out->peer), "%s%s:%u", protocol, address, r->port);
-	if (r->smtp.auth != NULL)
-		snprintf(out->user, sizeof(out->user), "%s", r->smtp.auth->user);
-	struct tls_options o = {.kind = r->kind, .peer = out->peer};
-	return e->keep_ms > 0 && r->smtp.message != NULL && !r->no_resumption &&
-	       tls_terms_key_make(r->terms, &o, &out->key);
-}
-
-static struct session *take_kept(struct engine *e, const struct pool_place *like)
-{
-	struct pool_place *p = pool_take(&e->pool, like);
-	if (p == NULL)
-		return NULL;
-	struct session *s = p->owner;
-	s->reused = true;
-	s->duty = DUTY_MESSAGE;
-	s->dot = DOT_UNASKED;
-	s->together = false;
-	return s;
-}
-
-static struct session *session_new(struct engine *e)
-{
-	struct session *s = calloc(1, sizeof(*s));
-	if (s == NULL)
-		return NULL;
-	*s = (struct session){.engine = e, .fd = -1};
-	buf_init(&s->wire, WIRE_MAX);
-	buf_init(&s->plain, READ_CHUNK * 2);
-	s->timer = loop_timer_new(e->loop, on_timer, s);
-	if (s->timer == NULL) {
-		release(s);
-		return NULL;
-	}
-	return s;
-}
-
-struct session *session_start(struct engine *e, const struct session_request *r, session_cb *cb,
-			      void *arg)
-{
-	struct pool_place place;
-	bool keep = make_place(e, r, &place);
-	struct session *s = keep ? take_kept(e, &place) : NULL;
-	if (s == NULL)
-		s = session_new(e);
-	if (s == NULL)
-		return NULL;
-	place.owner = s;
-	s->place = place;
-	s->request = *r;
-	s->request.smtp.keep = keep;
-	s->cb = cb;
-	s->arg = arg;
-	if (s->reused) {
-		smtpc_next_message(s->smtp, r->smtp.message);
-		pump(s);
-	} else {
-		open_connection(s);
-	}
-	return s;
+	session_pump(s);
 }

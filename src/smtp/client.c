@@ -152,6 +152,12 @@ void smtpc_abort(struct smtpc *c, enum smtpc_end why)
 	c->phase = PHASE_ENDED;
 }
 
+void smtpc_reach(struct smtpc *c, enum smtpc_reached r)
+{
+	if (r > c->reached)
+		c->reached = r;
+}
+
 void smtpc_keep_reply(struct smtpc *c, const struct reply *r)
 {
 	reply_to_text(r, c->reply, sizeof(c->reply));
@@ -230,6 +236,7 @@ static void dispatch(struct smtpc *c, const struct reply *r)
 	enum phase before = c->phase;
 	c->expected--;
 	c->progress++;
+	c->replies++;
 	/* 421 may answer anything: the host is closing (RFC 5321 s3.8). */
 	bool is_fate = c->config.lmtp && before == PHASE_DATA_DONE;
 	if (r->code == 421 && before != PHASE_QUIT && !is_fate) {
@@ -357,6 +364,16 @@ struct enhanced_code smtpc_enhanced(const struct smtpc *c)
 uint64_t smtpc_progress(const struct smtpc *c)
 {
 	return c->progress;
+}
+
+enum smtpc_reached smtpc_reached(const struct smtpc *c)
+{
+	return c->reached;
+}
+
+uint64_t smtpc_replies(const struct smtpc *c)
+{
+	return c->replies;
 }
 
 const char *smtpc_phase(const struct smtpc *c)

@@ -112,6 +112,19 @@ enum smtpc_end {
 	SMTPC_LOCAL,        /* out of memory, message text failed, bad argument */
 };
 
+/* How far the session came with its present message: what the host has shown that it does. A
+ * further message of a kept session begins at HELLO. */
+enum smtpc_reached {
+	SMTPC_REACHED_NOTHING,
+	SMTPC_REACHED_GREETING, /* 220 */
+	SMTPC_REACHED_HELLO,    /* all that comes before the mail, TLS and AUTH too */
+	SMTPC_REACHED_MAIL,     /* 2yz to MAIL */
+	SMTPC_REACHED_RCPT,     /* somebody was accepted */
+	SMTPC_REACHED_TEXT,     /* the text was asked for */
+	SMTPC_REACHED_DOT,      /* the end of the text was given to the driver */
+	SMTPC_REACHED_VERDICT,  /* and answered */
+};
+
 enum smtpc_want {
 	SMTPC_WANT_READ,     /* bytes from the peer */
 	SMTPC_WANT_STARTTLS, /* output is flushed first; then hand the connection to TLS:
@@ -165,6 +178,8 @@ smtpc_reply(const struct smtpc *c); /* the reply that decided, on one line; "" i
 struct enhanced_code smtpc_enhanced(const struct smtpc *c);
 /* Grows with every reply, phase and chunk of text: when it changes, the timeout starts anew. */
 uint64_t smtpc_progress(const struct smtpc *c);
+enum smtpc_reached smtpc_reached(const struct smtpc *c);
+uint64_t smtpc_replies(const struct smtpc *c);  /* that have come, in all */
 const char *smtpc_phase(const struct smtpc *c); /* "EHLO", "RCPT" ...: for people */
 bool smtpc_under_tls(const struct smtpc *c);
 bool smtpc_offered_starttls(const struct smtpc *c);

@@ -26,6 +26,7 @@ void smtpc_on_data(struct smtpc *c, const struct reply *r)
 		c->body_offset = 0;
 		c->told = 0;
 		dotstuff_init(&c->stuff);
+		smtpc_reach(c, SMTPC_REACHED_TEXT);
 		c->phase = PHASE_BODY;
 		return;
 	}
@@ -92,6 +93,7 @@ void smtpc_body(struct smtpc *c, struct slice text)
 	} else {
 		dotstuff_end(&c->stuff, &c->out);
 		c->final_dot = true;
+		smtpc_reach(c, SMTPC_REACHED_DOT);
 		smtpc_enter(c, PHASE_DATA_DONE);
 		if (c->config.lmtp)
 			smtpc_expect_fates(c);
@@ -116,6 +118,7 @@ void smtpc_on_data_done(struct smtpc *c, const struct reply *r)
 		return;
 	}
 	c->final_dot = false;
+	smtpc_reach(c, SMTPC_REACHED_VERDICT);
 	if (smtpc_is_our_lack(c, r)) {
 		smtpc_end(c, SMTPC_AUTH_WAITS);
 		return;

@@ -17,6 +17,7 @@ void smtpc_on_greeting(struct smtpc *c, const struct reply *r)
 		return;
 	}
 	c->spoke_smtp = true;
+	smtpc_reach(c, SMTPC_REACHED_GREETING);
 	smtpc_enter(c, PHASE_EHLO);
 }
 

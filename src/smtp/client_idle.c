@@ -29,6 +29,7 @@ void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message)
 	c->reply[0] = '\0';
 	c->further = true;
 	c->heard = false;
+	c->reached = SMTPC_REACHED_HELLO;
 	smtpc_next_transaction(c);
 }
 

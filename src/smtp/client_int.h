@@ -70,6 +70,8 @@ struct smtpc {
 	bool odd;            /* it answered in a way that no sound host does: not to be kept */
 	bool further;        /* the message is not the first of this session */
 	bool heard;          /* a reply has come since the message began, 421 apart */
+	enum smtpc_reached reached;
+	uint64_t replies;
 	struct enhanced_code enhanced;
 	char reply[SMTPC_REPLY_MAX];
 };
@@ -78,6 +80,8 @@ struct smtpc {
 void smtpc_enter(struct smtpc *c, enum phase p);
 /* Ends the session for this reason; says QUIT first when the peer still listens to SMTP. */
 void smtpc_end(struct smtpc *c, enum smtpc_end why);
+/* The session has come so far with its message. */
+void smtpc_reach(struct smtpc *c, enum smtpc_reached r);
 /* Keeps the reply as the one that decided. */
 void smtpc_keep_reply(struct smtpc *c, const struct reply *r);
 

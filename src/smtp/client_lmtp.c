@@ -50,6 +50,7 @@ void smtpc_on_fate(struct smtpc *c, const struct reply *r)
 		smtpc_end(c, SMTPC_PROTOCOL);
 		return;
 	}
+	smtpc_reach(c, SMTPC_REACHED_VERDICT);
 	c->taken = c->taken && r->code == 250;
 	bool more = next_accepted(c) < c->nbatch;
 	if (r->code == 421) {

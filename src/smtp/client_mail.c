@@ -40,6 +40,7 @@ static void start_transaction(struct smtpc *c)
 	    .ret = c->cap.dsn ? m->ret : NULL,
 	    .envid = c->cap.dsn ? m->envid : NULL,
 	};
+	smtpc_reach(c, SMTPC_REACHED_HELLO);
 	c->taken = false;
 	c->data_out = false;
 	command_mail(&c->out, m->reverse_path, &p);
@@ -78,6 +79,7 @@ void smtpc_on_rset(struct smtpc *c, const struct reply *r)
 void smtpc_on_mail(struct smtpc *c, const struct reply *r)
 {
 	if (reply_is_ok(r)) {
+		smtpc_reach(c, SMTPC_REACHED_MAIL);
 		c->phase = PHASE_RCPT;
 		if (!c->cap.pipelining)
 			smtpc_send_rcpts(c);

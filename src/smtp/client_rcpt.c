@@ -63,6 +63,7 @@ static bool is_too_many(const struct smtpc *c, const struct reply *r)
 static void take_rcpt_reply(struct smtpc *c, struct smtpc_rcpt *rcpt, const struct reply *r)
 {
 	if (reply_is_ok(r)) {
+		smtpc_reach(c, SMTPC_REACHED_RCPT);
 		rcpt->state = RCPT_ACCEPTED;
 		c->accepted++;
 	} else if (!is_too_many(c, r)) {

@@ -285,6 +285,17 @@ static bool expect_tries(struct judge *j, struct slice rest)
 	return is(slice_trim(rest), got) || wrong(j, "got", got);
 }
 
+static bool expect_reached(struct judge *j, struct slice rest)
+{
+	static const char *const names[] = {
+	    [SMTPC_REACHED_NOTHING] = "nothing", [SMTPC_REACHED_GREETING] = "greeting",
+	    [SMTPC_REACHED_HELLO] = "hello",     [SMTPC_REACHED_MAIL] = "mail",
+	    [SMTPC_REACHED_RCPT] = "rcpt",       [SMTPC_REACHED_TEXT] = "text",
+	    [SMTPC_REACHED_DOT] = "dot",         [SMTPC_REACHED_VERDICT] = "verdict"};
+	const char *got = names[attempt_phase(j->w->attempt)];
+	return is(slice_trim(rest), got) || wrong(j, "got", got);
+}
+
 static bool judge_line(struct judge *j)
 {
 	struct slice rest = slice_str(j->text);
@@ -303,6 +314,8 @@ static bool judge_line(struct judge *j)
 		return expect_hosts(j, rest);
 	if (is(word, "try"))
 		return expect_try(j, rest);
+	if (is(word, "reached"))
+		return expect_reached(j, rest);
 	if (is(word, "tries"))
 		return expect_tries(j, rest);
 	return expect_rcpt(j, word, rest);
