@@ -58,6 +58,13 @@ torture-asan: build $(ASAN)/build.ninja
 	@$(NINJA) -C $(ASAN)
 	@DANELAW=$(CURDIR)/$(ASAN)/danelaw UBSAN_OPTIONS=print_stacktrace=1 lab/lab run -- lab/torture.py --short
 
+# The relay against hostile clients, hosts, DNS and operators, with the sanitizers. SECONDS and SEED as wanted:
+# `make fuzz-relay SECONDS=600 SEED=7`.
+fuzz-relay: build $(ASAN)/build.ninja
+	@$(NINJA) -C $(ASAN) danelaw
+	@DANELAW=$(CURDIR)/$(ASAN)/danelaw UBSAN_OPTIONS=print_stacktrace=1 \
+		lab/lab run -- test/live/fuzz_relay.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
 # The relay for real destinations, with its store in the current folder; nothing outside of it is touched.
 run: build
 	@echo "SMTP on 127.0.0.1:2525, submission on 127.0.0.1:2587 (needs relay.certificate and relay.users); Ctrl-C ends"
@@ -100,4 +107,4 @@ check: build
 clean:
 	@rm -rf $(BUILD) $(ASAN) $(FUZZ)
 
-.PHONY: run all deps build test test-plain test-asan peers test-live demo torture torture-asan bench bench-relay fuzz install deb test-deb man fmt check clean
+.PHONY: run all deps build test test-plain test-asan peers test-live demo torture torture-asan fuzz-relay bench bench-relay fuzz install deb test-deb man fmt check clean

@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -618,6 +619,30 @@ static void the_reserve_is_left_free(void **state)
 	assert_int_equal(totals(f).messages, 0);
 }
 
+/* A text is written twice, to the log and to the file: so much must be free beside the reserve. */
+static void a_text_needs_room_twice(void **state)
+{
+	static const struct {
+		uint64_t size;
+		enum store_status status;
+	} rows[] = {{10, STORE_OK}, {96 << 20, STORE_FULL}};
+	struct fixture *f = *state;
+	struct statvfs fs;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct store_recovery r;
+		char error[256];
+		assert_int_equal(statvfs(f->path, &fs), 0);
+		uint64_t free_octets = (uint64_t)fs.f_bavail * fs.f_frsize;
+		if (free_octets < 256 << 20)
+			skip();
+		/* with room for such a text once, but not twice; others use the disk meanwhile */
+		struct store_config c = {.path = f->path, .reserve = free_octets - (144 << 20)};
+		store_close(&f->s);
+		OK(store_open(&c, T0, &f->s, &r, error, sizeof error));
+		IS(store_check_room(f->s, rows[i].size), rows[i].status);
+	}
+}
+
 /* --- opening --------------------------------------------------------------------------------- */
 
 static void a_second_keeper_is_refused(void **state)
@@ -737,6 +762,38 @@ static void a_missing_part_is_damage_of_one_message(void **state)
 	OK(store_commit(s));
 	store_close(&s);
 	help_clean(path);
+}
+
+/* Nor is a text sent with a hole in it. */
+static void a_part_that_is_too_short_is_damage(void **state)
+{
+	static const char *const breaks[] = {
+	    "UPDATE body SET part = substr(part, 1, 1000) WHERE id % 4096 = 0",
+	    "DELETE FROM body WHERE id % 4096 = 0",
+	};
+	(void)state;
+	for (size_t i = 0; i < ROWS(breaks); i++) {
+		char path[256];
+		help_path(path);
+		struct store *s = help_open(path, NULL);
+		OK(store_begin(s));
+		OK(help_add(s, 6));
+		OK(store_commit(s));
+		store_close(&s);
+		raw(path, "DROP TRIGGER body_fixed");
+		raw(path, breaks[i]);
+		s = help_open(path, NULL);
+		uint8_t out[400000];
+		size_t n;
+		OK(store_begin(s));
+		IS(store_text_read(s, 1, 0, out, sizeof out, &n), STORE_DAMAGED);
+		IS(store_text_read(s, 1, 1000, out, 1000, &n), STORE_DAMAGED);
+		assert_int_equal(n, 0);
+		OK(store_health(s));
+		OK(store_commit(s));
+		store_close(&s);
+		help_clean(path);
+	}
 }
 
 /* A queue of the first version, with mail in it, goes on: senders get their keys. */
@@ -1052,10 +1109,12 @@ int main(void)
 	    T(one_bad_mail_does_not_spoil_the_group),
 	    T(limits),
 	    T(the_reserve_is_left_free),
+	    T(a_text_needs_room_twice),
 	    T(a_second_keeper_is_refused),
 	    cmocka_unit_test(strange_files_are_refused),
 	    cmocka_unit_test(damage_is_found),
 	    cmocka_unit_test(a_missing_part_is_damage_of_one_message),
+	    cmocka_unit_test(a_part_that_is_too_short_is_damage),
 	    cmocka_unit_test(an_older_queue_is_migrated),
 	    cmocka_unit_test(no_state_is_lost_by_a_migration),
 	    T(an_older_queue_becomes_like_a_new_one),

@@ -168,11 +168,16 @@ static void test_files(void **state)
 	put(f->folder, "chain.pem", f->good.chain, 0644, chain);
 	put(f->folder, "key.pem", f->good.key, 0600, key);
 	struct tls_server_cert c = {.chain_file = chain, .key_file = key};
+	int next = dup(STDIN_FILENO); /* the lowest number that is free */
+	close(next);
 	struct tls_server *s = load(&c, 1, f->now, error);
 	if (s == NULL)
 		fail_msg("%s", error);
 	assert_int_equal(tls_server_warnings(s, &line), 0);
 	tls_server_free(&s);
+	int after = dup(STDIN_FILENO); /* no file was left open: a reload a day for years */
+	close(after);
+	assert_int_equal(after, next);
 
 	chmod(key, 0644);
 	s = load(&c, 1, f->now, error);

@@ -6,6 +6,8 @@
  */
 #include "test_tls_fixture.h"
 
+#include "tls/room.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -86,6 +88,77 @@ static void test_trust_anchor(void **state)
 	assert_int_equal(tls_facts(p.t)->x509_error, X509_V_ERR_HOSTNAME_MISMATCH);
 	pair_close(&p);
 	server_free(&s);
+}
+
+/* What a connection was told it keeps: the caller's memory may be gone before the server answers.
+ */
+static void test_terms_are_copied(void **state)
+{
+	struct fixture *f = *state;
+	struct server s;
+	struct pair p;
+	char sni[] = "mx2.example.org", names[2][32] = {"mx2.example.org", "mx3.example.org"};
+	struct tls_terms terms = terms_dane(&f->ta);
+	terms.sni = sni;
+	terms.reference_names[0] = names[0];
+	terms.reference_names[1] = names[1];
+	server_make(&s, &f->lab, &(struct server_options){0});
+	struct tls_conn *t = connect_with(f->client, &terms, &plain_options);
+	memset(sni, 'x', sizeof(sni) - 1);
+	memset(names, 'x', sizeof(names));
+	memset(&terms, 0xff, sizeof(terms));
+	pair_open(&p, t, &s);
+	assert_int_equal(pair_run(&p), TLS_FAILED);
+	assert_string_equal(tls_facts(p.t)->detail, "certificate names " LAB_BASE " " LAB_NEXT_HOP
+						    ", wanted mx2.example.org or mx3.example.org");
+	assert_string_equal(SSL_get_servername(p.ssl, TLSEXT_NAMETYPE_host_name),
+			    "mx2.example.org");
+	pair_close(&p);
+	server_free(&s);
+}
+
+/* T7: no verification is no success, whatever error it left; nor is one that ran out of memory. */
+static void test_no_verification(void **state)
+{
+	static const struct {
+		bool ran;
+		int error;
+		enum reason reason;
+	} rows[] = {
+	    {true, X509_V_OK, REASON_OK},
+	    {false, X509_V_OK, REASON_LOCAL_ERROR},
+	    {true, X509_V_ERR_OUT_OF_MEM, REASON_LOCAL_ERROR},
+	    {false, X509_V_ERR_OUT_OF_MEM, REASON_LOCAL_ERROR},
+	    {false, X509_V_ERR_CERT_HAS_EXPIRED, REASON_LOCAL_ERROR},
+	};
+	struct fixture *f = *state;
+	struct tls_terms terms = terms_dane(&f->ee);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct chain_check k = {.ran = rows[i].ran, .error = rows[i].error};
+		assert_int_equal(tls_verdict_reason(&k, &terms), rows[i].reason);
+	}
+}
+
+/* RFC 6066 s3: a name of one letter is one; none at all is not sent. */
+static void test_short_server_names(void **state)
+{
+	static const char *const names[] = {"m", "", NULL};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < 3; i++) {
+		struct server s;
+		struct pair p;
+		struct tls_terms terms = terms_without(HOST_ENCRYPT);
+		terms.sni = names[i];
+		server_make(&s, &f->lab, &(struct server_options){0});
+		assert_int_equal(handshake(f, &p, &s, &terms, &plain_options), TLS_UP);
+		const char *seen = SSL_get_servername(p.ssl, TLSEXT_NAMETYPE_host_name);
+		if (i == 0)
+			assert_string_equal(seen, "m");
+		else
+			assert_null(seen);
+		pair_close(&p);
+		server_free(&s);
+	}
 }
 
 static void test_groups(void **state)
@@ -442,6 +515,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_facts),
 	    cmocka_unit_test(test_trust_anchor),
+	    cmocka_unit_test(test_terms_are_copied),
+	    cmocka_unit_test(test_short_server_names),
+	    cmocka_unit_test(test_no_verification),
 	    cmocka_unit_test(test_groups),
 	    cmocka_unit_test(test_odd_names),
 	    cmocka_unit_test(test_encrypt_and_may),

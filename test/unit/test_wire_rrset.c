@@ -203,6 +203,75 @@ static void test_bounds(void **state)
 	(void)state;
 }
 
+/* As many records as an RRset may have, and one more. */
+static void test_most_records(void **state)
+{
+	(void)state;
+	for (unsigned many = RRSET_RECORDS_MAX; many <= RRSET_RECORDS_MAX + 1; many++) {
+		struct rrset out;
+		uint8_t room[SIG_ROOM];
+		struct buf b;
+		buf_init(&b, RRSET_OCTETS_MAX);
+		for (unsigned i = 0; i < many; i++) {
+			buf_add(&b, "\7example\0\0\1\0\1\0\0\16\20\0\4\0\0", 21);
+			buf_add_u16(&b, (uint16_t)i);
+		}
+		struct slice s = sig(room, DNS_A, 1, TTL, SLICE_LIT("\0"), "x");
+		buf_add(&b, "\7example\0\0\56\0\1\0\0\16\20", 17);
+		buf_add_u16(&b, (uint16_t)s.n);
+		buf_add_slice(&b, s);
+		assert_true(buf_ok(&b));
+		assert_int_equal(rrset_parse(buf_slice(&b), &out), many == RRSET_RECORDS_MAX);
+		buf_free(&b);
+	}
+}
+
+/* What stands before the names and the rest of a type's RDATA (RFC 1035 s3.3, RFC 4034 s2, s5,
+ * RFC 5155 s3): with an octet less it is malformed. */
+static const struct {
+	uint16_t type;
+	struct slice least;
+} least_rows[] = {
+    {DNS_A, {(const uint8_t *)"\1\2\3\4", 4}},
+    {DNS_AAAA, {(const uint8_t *)"\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20", 16}},
+    {DNS_CNAME, {(const uint8_t *)"\1a\0", 3}},
+    {DNS_DNAME, {(const uint8_t *)"\1a\0", 3}},
+    {DNS_MX, {(const uint8_t *)"\0\12\1a\0", 5}},
+    {DNS_DS, {(const uint8_t *)"\1\2\15\2", 4}},
+    {DNS_DNSKEY, {(const uint8_t *)"\1\1\3\15", 4}},
+    {DNS_NSEC, {(const uint8_t *)"\1b\0", 3}},
+    {DNS_NSEC3, {(const uint8_t *)"\1\0\0\1\0", 5}},
+};
+
+static void test_least_rdata(void **state)
+{
+	struct rrset out[RRSET_OF_PACKET_MAX];
+	(void)state;
+	for (size_t i = 0; i < ROWS(least_rows); i++) {
+		for (size_t less = 0; less < 2; less++) {
+			uint8_t room[SIG_ROOM];
+			uint16_t type = least_rows[i].type;
+			bool denial = type == DNS_NSEC || type == DNS_NSEC3;
+			int section = denial ? PACKET_AUTHORITY : PACKET_ANSWER;
+			struct slice rdata = least_rows[i].least;
+			struct arena mem;
+			struct buf b;
+			size_t n = 0;
+			arena_init(&mem, MEM);
+			packet_begin(&b, "example", type, 0);
+			packet_add(&b, section, "example", type,
+				   slice_first(rdata, rdata.n - less));
+			packet_add(&b, section, "example", DNS_RRSIG,
+				   sig(room, type, 1, TTL, SLICE_LIT("\0"), "x"));
+			bool ok = rrset_extract(buf_slice(&b), &mem, out, &n) && n == 1;
+			if (ok != (less == 0))
+				fail_msg("type %u, %zu octets", type, rdata.n - less);
+			buf_free(&b);
+			arena_free(&mem);
+		}
+	}
+}
+
 static const struct {
 	const char *name, *above;
 	bool is;
@@ -236,6 +305,7 @@ int main(void)
 	    cmocka_unit_test(test_one_spelling), cmocka_unit_test(test_parser),
 	    cmocka_unit_test(test_cut_packets),  cmocka_unit_test(test_names_in_rdata),
 	    cmocka_unit_test(test_bounds),       cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_most_records), cmocka_unit_test(test_least_rdata),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
