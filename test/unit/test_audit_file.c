@@ -842,6 +842,26 @@ static void evidence_goes_with_its_last_record(void **state)
 	IS(kept(f, 1), STORE_NOT_FOUND);
 }
 
+/* What is undone leaves nothing, and the next change can begin. */
+static void a_change_that_is_undone_leaves_nothing(void **state)
+{
+	struct fixture *f = *state;
+	add_with_evidence(f, 1);
+	IS(kept(f, 1), STORE_OK);
+	struct audit_head second = {.n = 2};
+	for (int turn = 0; turn < 2; turn++) {
+		IS(store_audit_begin(f->file.store), STORE_OK);
+		IS(store_audit_set_start(f->file.store, &second), STORE_OK);
+		IS(store_audit_evidence_forget(f->file.store, 100), STORE_OK);
+		store_audit_rollback(f->file.store);
+		IS(kept(f, 1), STORE_OK);
+	}
+	IS(store_audit_begin(f->file.store), STORE_OK);
+	IS(store_audit_evidence_forget(f->file.store, 100), STORE_OK);
+	IS(store_audit_commit(f->file.store), STORE_OK);
+	IS(kept(f, 1), STORE_OK); /* record 1 is still there and names it */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -849,6 +869,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(rows_become_records_in_order),
 	    TEST(a_group_that_is_undone_leaves_no_record),
+	    TEST(a_change_that_is_undone_leaves_nothing),
 	    TEST(nothing_is_moved_twice),
 	    TEST(two_queues_are_told_apart),
 	    TEST(a_reader_only_delays),

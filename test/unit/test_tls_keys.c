@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* An operator's own keys: what records are made of, and new keys. What the records should be is
- * computed here with OpenSSL directly; certificates are tested by test/cli/test_tlsa.py. */
+ * computed here with OpenSSL directly; records of certificates are tested by test/cli/test_tlsa.py.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -190,6 +191,64 @@ static void test_records(void **state)
 	tls_source_free(&request);
 }
 
+/* A certificate of this key, with itself as its issuer, as PEM. */
+static void add_certificate(struct buf *out, EVP_PKEY *key)
+{
+	X509 *cert = X509_new();
+	BIO *pem = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	X509_set_version(cert, X509_VERSION_3);
+	X509_gmtime_adj(X509_getm_notBefore(cert), 0);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 86400);
+	X509_set_pubkey(cert, key);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	assert_int_equal(PEM_write_bio_X509(pem, cert), 1);
+	size_t n = (size_t)BIO_get_mem_data(pem, &text);
+	buf_add(out, text, n);
+	BIO_free(pem);
+	X509_free(cert);
+}
+
+/* RFC 7671 s5.1, s5.2: a DANE-EE record is about the leaf, a DANE-TA record about any of the chain,
+ * and one of another key about none of it. */
+static void test_matches_of_a_chain(void **state)
+{
+	struct fixture *f = *state;
+	EVP_PKEY *leaf = EVP_EC_gen("P-256"), *above = EVP_EC_gen("P-256"),
+		 *other = EVP_EC_gen("P-256");
+	struct {
+		uint8_t usage;
+		EVP_PKEY *key;
+		bool matches;
+	} rows[] = {{3, leaf, true},  {2, leaf, true},   {3, above, false},
+		    {2, above, true}, {3, other, false}, {2, other, false}};
+	struct buf pem, single;
+	buf_init(&pem, TEXT_MAX);
+	buf_init(&single, TEXT_MAX);
+	add_certificate(&pem, leaf);
+	add_certificate(&pem, above);
+	struct tls_source *chain = source(f, buf_slice(&pem));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct tlsa like = {.usage = 3, .selector = 1, .mtype = 1}, rr;
+		buf_reset(&single);
+		add_certificate(&single, rows[i].key);
+		struct tls_source *one = source(f, buf_slice(&single));
+		assert_true(
+		    tls_source_record(one, 0, &like, &f->mem, &rr, f->error, sizeof(f->error)));
+		rr.usage = rows[i].usage;
+		assert_int_equal(tls_source_matches(chain, &rr), rows[i].matches);
+		rr.short_rdata = true;
+		assert_false(tls_source_matches(chain, &rr));
+		tls_source_free(&one);
+	}
+	tls_source_free(&chain);
+	buf_free(&pem);
+	buf_free(&single);
+	EVP_PKEY_free(leaf);
+	EVP_PKEY_free(above);
+	EVP_PKEY_free(other);
+}
+
 static void test_record_refusals(void **state)
 {
 	static const struct tlsa bad[] = {{.usage = 3, .selector = 0, .mtype = 1},
@@ -239,6 +298,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_request_refusals, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_records, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_record_refusals, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_matches_of_a_chain, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_every_prefix, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
