@@ -31,14 +31,21 @@ struct fixture {
 	struct dnssec_anchors *anchors;
 };
 
-static void zone_make(struct zone *z, const char *name)
+static ldns_key *key_make(ldns_signing_algorithm algorithm, const char *name, uint32_t until)
 {
-	ldns_key *k = ldns_key_new_frm_algorithm(LDNS_SIGN_ECDSAP256SHA256, 256);
+	ldns_key *k = ldns_key_new_frm_algorithm(
+	    algorithm, algorithm == LDNS_SIGN_ECDSAP256SHA256 ? 256 : 384);
 	assert_non_null(k);
-	z->name = name;
 	ldns_key_set_pubkey_owner(k, ldns_dname_new_frm_str(name));
 	ldns_key_set_inception(k, NOW - DAY);
-	ldns_key_set_expiration(k, NOW + DAY);
+	ldns_key_set_expiration(k, until);
+	return k;
+}
+
+static void zone_make(struct zone *z, const char *name)
+{
+	ldns_key *k = key_make(LDNS_SIGN_ECDSAP256SHA256, name, NOW + DAY);
+	z->name = name;
 	z->dnskey = ldns_key2rr(k);
 	ldns_rr_set_ttl(z->dnskey, 3600);
 	ldns_key_set_keytag(k, ldns_calc_keytag(z->dnskey));
@@ -100,8 +107,8 @@ static void add_set(struct made *m, ldns_rr_list *set, const struct zone *z, con
 	size_t used = 0;
 	ldns_rr_list_sort(set);
 	ldns_rr_list *sigs = ldns_sign_public(set, z->keys);
-	assert_non_null(sigs);
-	assert_int_equal(ldns_rr_list_rr_count(sigs), 1);
+	assert_int_equal(ldns_rr_list_rr_count(sigs), ldns_key_list_key_count(z->keys));
+	ldns_rr_list_sort(sigs);
 	ldns_rr_list *const lists[] = {set, sigs};
 	for (size_t k = 0; k < 2; k++) {
 		for (size_t i = 0; i < ldns_rr_list_rr_count(lists[k]); i++) {
@@ -295,11 +302,46 @@ static void nsec3_rows(void **state)
 	}
 }
 
+/* --- How long it proves something --- */
+
+/* The first signature that ends, whichever it is of an RRset and wherever that stands. */
+static void ends_with_the_first(void **state)
+{
+	static const struct {
+		int days[2]; /* of the signatures of one RRset, in its order */
+		int other;   /* of the signature of a second one; 0: none */
+		int ends;
+	} rows[] = {{{2, 3}, 0, 2}, {{3, 2}, 0, 2}, {{3, 2}, 1, 1}, {{2, 3}, 4, 2}};
+	static const ldns_signing_algorithm algorithms[] = {LDNS_SIGN_ECDSAP256SHA256,
+							    LDNS_SIGN_ECDSAP384SHA384};
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct made m = {0};
+		struct zone one = {.keys = ldns_key_list_new()},
+			    two = {.keys = ldns_key_list_new()};
+		for (size_t k = 0; k < 2; k++)
+			ldns_key_list_push_key(one.keys,
+					       key_make(algorithms[k], "example.",
+							(uint32_t)(NOW + rows[i].days[k] * DAY)));
+		ldns_key_list_push_key(two.keys, key_make(algorithms[0], "example.",
+							  (uint32_t)(NOW + rows[i].other * DAY)));
+		add_text(&m, "a.example. 3600 IN A 192.0.2.1", NULL, &one, NULL, false);
+		if (rows[i].other > 0)
+			add_text(&m, "b.example. 3600 IN A 192.0.2.2", NULL, &two, NULL, false);
+		assert_int_equal(evidence_until(&m.e, NOW), NOW + rows[i].ends * DAY);
+		for (size_t k = 0; k < m.e.nrrset; k++)
+			free(m.octets[k]);
+		ldns_key_list_free(one.keys);
+		ldns_key_list_free(two.keys);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(nsec_rows),
 	    cmocka_unit_test(nsec3_rows),
+	    cmocka_unit_test(ends_with_the_first),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -44,6 +44,8 @@ static const struct field_row {
     {S(": x\r\n"), HEADER_NOT_A_FIELD},
     {S(" : x\r\n"), HEADER_NOT_A_FIELD},
     {S(" folded\r\n"), HEADER_NOT_A_FIELD},
+    {S(" "), HEADER_NOT_A_FIELD},
+    {S("\t\t"), HEADER_NOT_A_FIELD},
     {S("T\xc3\xb6: x\r\n"), HEADER_NOT_A_FIELD},
     {S("T\0: x\r\n"), HEADER_NOT_A_FIELD},
     {S("word\r\n"), HEADER_NOT_A_FIELD},

@@ -226,6 +226,42 @@ static void test_most_records(void **state)
 	}
 }
 
+/* RFC 4034 s6.2: names in RDATA are signed in lower case, and that is how they are kept, those of
+ * NSEC apart (RFC 6840 s5.1): another spelling is another RRset to whoever compares octets. */
+static void test_names_are_in_lower_case(void **state)
+{
+	static const struct {
+		uint16_t type;
+		struct slice rdata;
+		bool kept;
+	} rows[] = {
+	    {DNS_MX, {(const uint8_t *)"\0\12\1a\0", 5}, true},
+	    {DNS_MX, {(const uint8_t *)"\0\12\1A\0", 5}, false},
+	    {DNS_CNAME, {(const uint8_t *)"\2aZ\0", 4}, false},
+	    {DNS_DNAME, {(const uint8_t *)"\2Za\0", 4}, false},
+	    {DNS_NSEC, {(const uint8_t *)"\1A\0", 3}, true},
+	};
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct rrset out;
+		uint8_t room[SIG_ROOM];
+		struct buf b;
+		buf_init(&b, RRSET_OCTETS_MAX);
+		struct slice s = sig(room, rows[i].type, 1, TTL, SLICE_LIT("\0"), "x");
+		for (size_t k = 0; k < 2; k++) {
+			struct slice rdata = k == 0 ? rows[i].rdata : s;
+			buf_add(&b, "\7example\0", 9);
+			buf_add_u16(&b, k == 0 ? rows[i].type : DNS_RRSIG);
+			buf_add(&b, "\0\1\0\0\16\20", 6);
+			buf_add_u16(&b, (uint16_t)rdata.n);
+			buf_add_slice(&b, rdata);
+		}
+		if (rrset_parse(buf_slice(&b), &out) != rows[i].kept)
+			fail_msg("row %zu", i);
+		buf_free(&b);
+	}
+}
+
 /* What stands before the names and the rest of a type's RDATA (RFC 1035 s3.3, RFC 4034 s2, s5,
  * RFC 5155 s3): with an octet less it is malformed. */
 static const struct {
@@ -302,10 +338,15 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_one_spelling), cmocka_unit_test(test_parser),
-	    cmocka_unit_test(test_cut_packets),  cmocka_unit_test(test_names_in_rdata),
-	    cmocka_unit_test(test_bounds),       cmocka_unit_test(test_names),
-	    cmocka_unit_test(test_most_records), cmocka_unit_test(test_least_rdata),
+	    cmocka_unit_test(test_one_spelling),
+	    cmocka_unit_test(test_parser),
+	    cmocka_unit_test(test_cut_packets),
+	    cmocka_unit_test(test_names_in_rdata),
+	    cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_most_records),
+	    cmocka_unit_test(test_least_rdata),
+	    cmocka_unit_test(test_names_are_in_lower_case),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
