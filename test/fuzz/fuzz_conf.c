@@ -1,30 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * conf: any file and any -o: an error that says something on one line, or a configuration whose
- * every destination has a name and a policy. An exit() of the library's scanner is a finding.
+ * every destination has one pattern in normal form and a policy. An exit() of the library's scanner
+ * is a finding.
  *
  * Input: the file, and after a NUL an argument of -o.
  */
 #include "fuzz.h"
 
 #include "conf/conf.h"
+#include "wire/destination.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
 enum { ERROR_MAX = 512, OVERRIDE_TEXT_MAX = 1024 };
 
+/* The policy of a destination that the pattern means: below it where it begins with "*." */
+static void check_policy(const struct conf *c, const char *pattern)
+{
+	char name[DESTINATION_ROOM + 2];
+	struct dane_policy p;
+	bool wildcard = pattern[0] == '*';
+	snprintf(name, sizeof(name), "%s%s", wildcard ? "x" : "", pattern + wildcard);
+	conf_policy_for(c, name, &p);
+	FUZZ_CHECK(p.level == LEVEL_MAY || p.level == LEVEL_DANE || p.level == LEVEL_DANE_ONLY);
+	(void)conf_route_for(c, name);
+	(void)conf_has_submission(c, name);
+}
+
 static void check_conf(const struct conf *c)
 {
-	struct dane_policy p;
+	char normal[DESTINATION_ROOM];
 	for (size_t i = 0; i < c->ndestination; i++) {
-		const char *name = c->destination[i].name;
-		FUZZ_CHECK(name != NULL && name[0] != '\0');
-		conf_policy_for(c, name, &p);
-		FUZZ_CHECK(p.level == LEVEL_MAY || p.level == LEVEL_DANE ||
-			   p.level == LEVEL_DANE_ONLY);
-		(void)conf_route_for(c, name);
-		(void)conf_has_submission(c, name);
+		const char *pattern = c->destination[i].pattern;
+		FUZZ_CHECK(pattern != NULL &&
+			   destination_normalise_pattern(slice_str(pattern), normal) ==
+			       DESTINATION_OK &&
+			   strcmp(pattern, normal) == 0);
+		for (size_t k = 0; k < i; k++) /* one section for one destination */
+			FUZZ_CHECK(strcmp(pattern, c->destination[k].pattern) != 0);
+		check_policy(c, pattern);
 	}
 }
 
