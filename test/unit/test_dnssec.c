@@ -6,6 +6,8 @@
  */
 #include "unit.h"
 
+#include "base/arena.h"
+#include "base/buf.h"
 #include "dnssec/dnssec.h"
 
 #include <ldns/ldns.h>
@@ -336,12 +338,41 @@ static void ends_with_the_first(void **state)
 	}
 }
 
+/* Files that were written stay readable: the form has a mark and a version, and no other is read.
+ */
+static void the_form_is_the_first(void **state)
+{
+	const struct fixture *f = *state;
+	struct made m;
+	struct evidence again;
+	struct arena mem;
+	struct buf b;
+	begin(&m, f, "*._tcp.mx.example.");
+	arena_init(&mem, 1 << 20);
+	buf_init(&b, EVIDENCE_BODY_MAX);
+	assert_true(evidence_encode(&m.e, &b));
+	uint8_t *p = b.p + b.start;
+	assert_int_equal(p[0], 'E');
+	assert_int_equal(p[1], 1);
+	assert_true(evidence_decode(buf_slice(&b), &mem, &again));
+	p[1] = 2;
+	assert_false(evidence_decode(buf_slice(&b), &mem, &again));
+	p[1] = 1;
+	p[0] = 'F';
+	assert_false(evidence_decode(buf_slice(&b), &mem, &again));
+	buf_free(&b);
+	arena_free(&mem);
+	for (size_t i = 0; i < m.e.nrrset; i++)
+		free(m.octets[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(nsec_rows),
 	    cmocka_unit_test(nsec3_rows),
 	    cmocka_unit_test(ends_with_the_first),
+	    cmocka_unit_test(the_form_is_the_first),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -510,6 +510,10 @@ static void overrides(void **state)
 		IS(got, rows[i].policy ? STORE_OK : STORE_NOT_FOUND);
 		if (rows[i].policy)
 			assert_string_equal(o.policy, rows[i].policy);
+		for (size_t k = 0; rows[i].policy && k < ROWS(set); k++) {
+			if (strcmp(set[k].pattern, o.pattern) == 0)
+				assert_true(set[k].made == o.made && set[k].expires == o.expires);
+		}
 	}
 	struct store_override all[4];
 	size_t n;

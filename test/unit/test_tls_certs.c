@@ -208,6 +208,43 @@ static void test_files(void **state)
 	unlink(chain);
 }
 
+/* --- Issuers that this machine knows --- */
+
+/* A CA of the machine's store, and what it has issued, now; not the leaf, and nobody else's. */
+static void test_known_issuers(void **state)
+{
+	static const struct {
+		bool ours; /* is our root in the store? */
+		int depth;
+		int64_t later;
+		bool known;
+	} rows[] = {{true, 1, 0, true},  {true, 2, 0, true},   {true, 0, 0, false},
+		    {true, 3, 0, false}, {false, 1, 0, false}, {true, 1, 40000 * LAB_DAY, false}};
+	struct fixture *f = *state;
+	char root[SERVE_PEM_MAX], stranger[SERVE_PEM_MAX], whole[2 * SERVE_PEM_MAX], path[128],
+	    error[256];
+	pem_of_cert(f->lab.root, root);
+	pem_of_cert(f->lab.other, stranger);
+	snprintf(whole, sizeof(whole), "%s%s", f->good.chain, root);
+	struct tls_chain *chain = tls_chain_from_pem(slice_str(whole), error, sizeof(error));
+	assert_non_null(chain);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		put(f->folder, "cas.pem", rows[i].ours ? root : stranger, 0644, path);
+		setenv("SSL_CERT_FILE", path, 1);
+		setenv("SSL_CERT_DIR", f->folder, 1);
+		struct tls_cas *cas = tls_cas_load();
+		assert_non_null(cas);
+		assert_int_equal(tls_cas_know(cas, chain, rows[i].depth, f->now + rows[i].later),
+				 rows[i].known);
+		tls_cas_free(&cas);
+		assert_false(tls_cas_know(NULL, chain, rows[i].depth, f->now));
+		unlink(path);
+	}
+	unsetenv("SSL_CERT_FILE");
+	unsetenv("SSL_CERT_DIR");
+	tls_chain_free(&chain);
+}
+
 /* --- Warnings --- */
 
 static void warned(const struct tls_server_cert *c, int64_t now, size_t n, const char *words)
@@ -245,9 +282,9 @@ static void test_warnings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_texts),    cmocka_unit_test(test_names_refused),
-	    cmocka_unit_test(test_config),   cmocka_unit_test(test_files),
-	    cmocka_unit_test(test_warnings),
+	    cmocka_unit_test(test_texts),  cmocka_unit_test(test_names_refused),
+	    cmocka_unit_test(test_config), cmocka_unit_test(test_known_issuers),
+	    cmocka_unit_test(test_files),  cmocka_unit_test(test_warnings),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
