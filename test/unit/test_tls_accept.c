@@ -262,6 +262,34 @@ static void test_group(void **state)
 	tlss_free(&t);
 }
 
+/* Of a certificate with more names than may choose it the rest does not: anybody may issue one, and
+ * each name costs memory. The certificate itself is good. */
+static void test_too_many_names(void **state)
+{
+	static char san[16 * (TLS_SERVER_NAMES_MAX + 2)];
+	static struct pem pem;
+	struct fixture *f = *state;
+	size_t used = 0;
+	for (int i = 1; i <= TLS_SERVER_NAMES_MAX + 1; i++)
+		used += (size_t)snprintf(san + used, sizeof(san) - used, "%sDNS:n%d.t",
+					 i > 1 ? "," : "", i);
+	pem_make(&pem, &f->lab, f->lab.ec_key, "many", san, f->now - LAB_DAY, f->now + LAB_DAY);
+	struct tls_server_cert cert = pem_cert(&pem);
+	struct tls_server *s = make(&(struct tls_server_config){.cert = &cert, .ncert = 1}, f->now);
+	for (int i = 0; i < 2; i++) {
+		char sni[32];
+		struct peer p;
+		struct tlss *t = accept_one(s, f->now);
+		snprintf(sni, sizeof(sni), "n%d.t", TLS_SERVER_NAMES_MAX + i);
+		peer_open(&p, &(struct peer_options){.sni = sni});
+		assert_int_equal(peer_run(&p, t, NULL, 0), TLS_UP);
+		assert_int_equal(tlss_facts(t)->sni_matched, i == 0);
+		peer_close(&p);
+		tlss_free(&t);
+	}
+	tls_server_free(&s);
+}
+
 static void test_no_renegotiation(void **state)
 {
 	struct fixture *f = *state;
@@ -531,8 +559,8 @@ int main(void)
 	    cmocka_unit_test(test_given_names),  cmocka_unit_test(test_policy),
 	    cmocka_unit_test(test_group),        cmocka_unit_test(test_no_renegotiation),
 	    cmocka_unit_test(test_resumption),   cmocka_unit_test(test_shared_tickets),
-	    cmocka_unit_test(test_ticket_names), cmocka_unit_test(test_reload),
-	    cmocka_unit_test(test_our_client),
+	    cmocka_unit_test(test_ticket_names), cmocka_unit_test(test_too_many_names),
+	    cmocka_unit_test(test_reload),       cmocka_unit_test(test_our_client),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
