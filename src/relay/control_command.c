@@ -267,12 +267,13 @@ static bool change_policy(struct command *c)
 {
 	struct keeper *k = c->keeper;
 	const struct control_request *r = &c->request;
-	int64_t now = keeper_now();
-	struct store_override o = {r->pattern, r->level, now, now + (int64_t)r->seconds * 1000};
+	struct store_override o = {.pattern = r->pattern};
 	char seconds[LOG_INT_TEXT], uid[LOG_INT_TEXT];
-	enum store_status s = !keeper_group(k)   ? STORE_BUSY
-			      : r->level == NULL ? store_override_clear(k->store, r->pattern)
-						 : store_override_set(k->store, &o);
+	enum store_status s =
+	    !keeper_group(k) ? STORE_BUSY
+	    : r->level == NULL
+		? store_override_clear(k->store, r->pattern)
+		: keeper_override_set(k, r->pattern, r->level, (int64_t)r->seconds * 1000, &o);
 	if (s == STORE_NOT_FOUND) /* of a version that knew no normal form */
 		s = store_override_clear(k->store, r->typed);
 	if (s == STORE_OK)

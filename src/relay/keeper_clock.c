@@ -3,25 +3,54 @@
  * A wall clock that makes steps. Mail does not age by a wrong clock, and waits for no time that a
  * wrong clock has written.
  *
- * Knows the two clocks. Refuses to know why one of them moved.
+ * Both clocks are compared with one moment that stays, in the store: so small steps cannot hide one
+ * by one, and a step while no keeper runs is seen by the next. Only a start of the machine begins
+ * anew, for then nothing but the wall clock is left. Knows the two clocks; refuses to know why one
+ * moved.
  */
 #include "relay/keeper_int.h"
 
-enum { STEP_MIN_MS = 60000 }; /* a clock that is set right by less delays nothing that matters */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { STEP_MIN_MS = 60000 }; /* a clock that is off by less delays nothing that matters */
+
+/* Without its number a start of the machine is as short as that of this process. */
+static void read_boot(char out[static STORE_BOOT_MAX + 1])
+{
+	uint8_t random[16];
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, out, STORE_BOOT_MAX) : -1;
+	if (fd >= 0)
+		close(fd);
+	out[n > 0 ? n : 0] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+	if (out[0] == '\0' && getrandom(random, sizeof(random), 0) == (ssize_t)sizeof(random))
+		hex_encode(slice_make(random, sizeof(random)), out);
+}
+
+static void set_anchor(struct keeper *k)
+{
+	k->clock.wall = keeper_now();
+	k->clock.elapsed = (int64_t)loop_elapsed_ms();
+}
 
 void keeper_start_clock(struct keeper *k)
 {
-	k->wall = keeper_now();
-	k->elapsed = loop_elapsed_ms();
+	read_boot(k->clock.boot);
+	set_anchor(k);
 }
 
 int64_t keeper_clock_step(const struct keeper *k)
 {
-	int64_t by = keeper_now() - k->wall - (int64_t)(loop_elapsed_ms() - k->elapsed);
+	int64_t by = keeper_now() - k->clock.wall - ((int64_t)loop_elapsed_ms() - k->clock.elapsed);
 	return by > STEP_MIN_MS || by < -STEP_MIN_MS ? by : 0;
 }
 
-enum store_status keeper_move_times(struct keeper *k, int64_t by)
+static enum store_status move_times(struct keeper *k, int64_t by)
 {
 	const struct sched_config *c = &k->sched_config;
 	int64_t now = keeper_now(),
@@ -31,20 +60,34 @@ enum store_status keeper_move_times(struct keeper *k, int64_t by)
 	    .due_max = now + wait + wait / 100 * c->jitter,
 	    .expires_max = now + c->lifetime,
 	};
-	return store_shift(k->store, &x);
+	if (by != 0) {
+		char text[LOG_INT_TEXT];
+		log_event(k->process.log, LOG_LEVEL_WARN, "clock-moved", "seconds",
+			  log_int(text, by / 1000), NULL);
+		set_anchor(k);
+	}
+	enum store_status s = store_shift(k->store, &x);
+	return s == STORE_OK ? store_clock_set(k->store, &k->clock) : s;
+}
+
+enum store_status keeper_take_clock(struct keeper *k)
+{
+	struct store_clock last;
+	enum store_status s = store_clock(k->store, &last);
+	if (s != STORE_OK && s != STORE_NOT_FOUND)
+		return s;
+	if (s == STORE_OK && k->clock.boot[0] != '\0' && strcmp(last.boot, k->clock.boot) == 0)
+		k->clock = last;
+	return move_times(k, keeper_clock_step(k));
 }
 
 void keeper_follow_clock(struct keeper *k)
 {
 	int64_t by = keeper_clock_step(k);
-	if (by != 0) {
-		char text[LOG_INT_TEXT];
-		log_event(k->process.log, LOG_LEVEL_WARN, "clock-moved", "seconds",
-			  log_int(text, by / 1000), NULL);
-		sched_clock_moved(k->sched, by);
-		enum store_status s = keeper_move_times(k, by);
-		if (s != STORE_OK)
-			keeper_fatal(k, "clock", s);
-	}
-	keeper_start_clock(k); /* a slow drift must not add up to a step */
+	if (by == 0)
+		return;
+	sched_clock_moved(k->sched, by);
+	enum store_status s = move_times(k, by);
+	if (s != STORE_OK)
+		keeper_fatal(k, "clock", s);
 }

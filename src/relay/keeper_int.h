@@ -94,10 +94,9 @@ struct keeper {
 	struct loop_timer *wake, *maintain, *policies;
 	char policy_after[STORE_NAME_MAX + 1]; /* where the look for ended exceptions goes on */
 	uint32_t policy_wait;                  /* ms, the least of this look so far */
-	int64_t wall;                          /* both clocks as they were when last compared */
-	uint64_t elapsed;
-	int64_t look_after;  /* for destinations that are ready, if there is other work */
-	int64_t alarms_rest; /* a notification could not be queued: no alarms until then */
+	struct store_clock clock; /* as in the store: what both clocks are compared with */
+	int64_t look_after;       /* for destinations that are ready, if there is other work */
+	int64_t alarms_rest;      /* a notification could not be queued: no alarms until then */
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;
 	struct carried_text *text[FLIGHT_BUCKETS];
@@ -114,8 +113,9 @@ void keeper_start_clock(struct keeper *k);
 int64_t keeper_clock_step(const struct keeper *k);
 /* In the open group: after a step all times of the queue move along. */
 void keeper_follow_clock(struct keeper *k);
-/* In a transaction of the store; by 0: only what is due later than anything can be. */
-enum store_status keeper_move_times(struct keeper *k, int64_t by);
+/* In the first transaction of the store: a step while no keeper ran, and what is due later than
+ * anything can be. */
+enum store_status keeper_take_clock(struct keeper *k);
 /* Opens the group if none is open, and sees to it that it is committed soon. A step of the clock is
  * the first thing in it. False: the store does not take changes. */
 bool keeper_group(struct keeper *k);
@@ -130,6 +130,9 @@ void keeper_end_policies(void *arg);
 /* The exception that holds for a destination now. NOT_FOUND: none; any other error: not known. */
 enum store_status keeper_override_find(struct keeper *k, const char *next_hop, struct arena *mem,
 				       struct store_override *out);
+/* In the group: from now on, for so long. *out borrows pattern and policy. */
+enum store_status keeper_override_set(struct keeper *k, const char *pattern, const char *policy,
+				      int64_t ms, struct store_override *out);
 
 struct flight *keeper_flight(struct keeper *k, int64_t delivery);
 /* No longer under way; NULL: it was not. The caller owns it. */

@@ -72,7 +72,7 @@ bool keeper_open(struct keeper *k)
 	report_recovery(k, &r);
 	s = store_begin(k->store);
 	if (s == STORE_OK)
-		s = keeper_move_times(k, 0);
+		s = keeper_take_clock(k);
 	if (s == STORE_OK)
 		s = store_commit(k->store);
 	if (s != STORE_OK) {

@@ -20,6 +20,8 @@ static enum store_status shift_one(struct store *s, int64_t id, const struct sto
 	if (status == STORE_OK)
 		status =
 		    sql_run(s, sql_bind(s, SQL_SHIFT_BACK_OFF, "iii", id, back, x->due_max), NULL);
+	if (status == STORE_OK && x->by != 0)
+		status = sql_run(s, sql_bind(s, SQL_SHIFT_NEWS, "ii", id, x->by), NULL);
 	return status;
 }
 
@@ -36,4 +38,29 @@ enum store_status store_shift(struct store *s, const struct store_shift *x)
 			status = shift_one(s, id, x);
 	}
 	return store_step_end(s, status == STORE_NOT_FOUND ? STORE_OK : status);
+}
+
+enum store_status store_clock(struct store *s, struct store_clock *out)
+{
+	bool row;
+	sqlite3_stmt *st = s->statement[SQL_CLOCK];
+	*out = (struct store_clock){0};
+	enum store_status status = sql_step(s, st, &row);
+	if (!row)
+		return status == STORE_OK ? STORE_NOT_FOUND : status;
+	const char *boot = (const char *)sqlite3_column_text(st, 0);
+	if (boot != NULL)
+		snprintf(out->boot, sizeof out->boot, "%s", boot);
+	out->wall = sqlite3_column_int64(st, 1);
+	out->elapsed = sqlite3_column_int64(st, 2);
+	sql_end(st);
+	return boot != NULL ? STORE_OK : STORE_NO_MEMORY;
+}
+
+enum store_status store_clock_set(struct store *s, const struct store_clock *c)
+{
+	enum store_status status = store_may_write(s);
+	if (status != STORE_OK)
+		return status;
+	return sql_run(s, sql_bind(s, SQL_SET_CLOCK, "tii", c->boot, c->wall, c->elapsed), NULL);
 }

@@ -75,11 +75,13 @@ enum store_status store_override_set(struct store *s, const struct store_overrid
 	if (status != STORE_OK)
 		return status;
 	if (!destination_is_normal_pattern(slice_str(o->pattern)) ||
-	    !text_fits(o->policy, STORE_NAME_MAX) || o->expires <= o->made)
+	    !text_fits(o->policy, STORE_NAME_MAX) || !text_fits(o->boot, STORE_BOOT_MAX) ||
+	    o->expires <= o->made)
 		return store_fail(s, STORE_LIMIT, "a bad override");
-	return sql_run(
-	    s, sql_bind(s, SQL_SET_OVERRIDE, "ttii", o->pattern, o->policy, o->made, o->expires),
-	    NULL);
+	return sql_run(s,
+		       sql_bind(s, SQL_SET_OVERRIDE, "ttiiti", o->pattern, o->policy, o->made,
+				o->expires, o->boot ? o->boot : "", o->ends),
+		       NULL);
 }
 
 enum store_status store_override_clear(struct store *s, const char *pattern)
@@ -101,33 +103,44 @@ static void override_row(sqlite3_stmt *st, struct arena *mem, struct store_overr
 	    .policy = sql_text_column(st, 1, mem),
 	    .made = sqlite3_column_int64(st, 2),
 	    .expires = sqlite3_column_int64(st, 3),
+	    .boot = sql_text_column(st, 4, mem),
+	    .ends = sqlite3_column_int64(st, 5),
 	};
 }
 
+struct override_query {
+	store_override_fn *holds;
+	void *arg;
+	struct arena *mem;
+};
+
 /* NOT_FOUND without words. */
-static enum store_status find_pattern(struct store *s, const char *pattern, int64_t now,
-				      struct arena *mem, struct store_override *out)
+static enum store_status find_pattern(struct store *s, const char *pattern,
+				      const struct override_query *q, struct store_override *out)
 {
-	sqlite3_stmt *st = sql_bind(s, SQL_OVERRIDE, "ti", pattern, now);
+	sqlite3_stmt *st = sql_bind(s, SQL_OVERRIDE, "t", pattern);
 	bool row;
 	enum store_status status = sql_step(s, st, &row);
 	if (!row)
 		return status == STORE_OK ? STORE_NOT_FOUND : status;
-	override_row(st, mem, out);
+	override_row(st, q->mem, out);
 	sql_end(st);
-	return arena_status(s, mem);
+	status = arena_status(s, q->mem);
+	return status == STORE_OK && !q->holds(q->arg, out) ? STORE_NOT_FOUND : status;
 }
 
 /* The name itself, then *.PARENT from the longest parent on. */
-enum store_status store_override_find(struct store *s, const char *next_hop, int64_t now,
-				      struct arena *mem, struct store_override *out)
+enum store_status store_override_find(struct store *s, const char *next_hop,
+				      store_override_fn *holds, void *arg, struct arena *mem,
+				      struct store_override *out)
 {
-	enum store_status status = find_pattern(s, next_hop, now, mem, out);
+	const struct override_query q = {holds, arg, mem};
+	enum store_status status = find_pattern(s, next_hop, &q, out);
 	const char *dot = next_hop[0] == '[' ? NULL : strchr(next_hop, '.');
 	for (; dot && status == STORE_NOT_FOUND; dot = strchr(dot + 1, '.')) {
 		char pattern[STORE_NAME_MAX + 2];
 		snprintf(pattern, sizeof pattern, "*%s", dot);
-		status = find_pattern(s, pattern, now, mem, out);
+		status = find_pattern(s, pattern, &q, out);
 	}
 	return status;
 }

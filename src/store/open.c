@@ -12,6 +12,7 @@
  */
 #include "store/room.h"
 
+#include "wire/destination.h"
 #include "wire/origin.h"
 
 #include <errno.h>
@@ -261,6 +262,17 @@ static void sql_old_sender(sqlite3_context *to, int n, sqlite3_value **value)
 		sqlite3_result_int64(to, (int64_t)store_old_sender(origin, path));
 }
 
+/* NULL: it is no pattern. */
+static void sql_normal_pattern(sqlite3_context *to, int n, sqlite3_value **value)
+{
+	char normal[DESTINATION_ROOM];
+	const char *text = n == 1 ? (const char *)sqlite3_value_text(value[0]) : NULL;
+	if (text == NULL)
+		sqlite3_result_error_nomem(to);
+	else if (destination_normalise_pattern(slice_str(text), normal) == DESTINATION_OK)
+		sqlite3_result_text(to, normal, -1, SQLITE_TRANSIENT);
+}
+
 static enum store_status add_function(struct store *s, const char *name, int n,
 				      void (*f)(sqlite3_context *, int, sqlite3_value **))
 {
@@ -278,6 +290,8 @@ static enum store_status migrate(struct store *s, long version)
 	enum store_status status = add_function(s, "sender_key", 1, sql_sender_key);
 	if (status == STORE_OK)
 		status = add_function(s, "old_sender", 2, sql_old_sender);
+	if (status == STORE_OK)
+		status = add_function(s, "normal_pattern", 1, sql_normal_pattern);
 	if (status == STORE_OK)
 		status = run(s, "BEGIN EXCLUSIVE");
 	if (status == STORE_OK && version == 0)

@@ -153,13 +153,25 @@ CREATE TABLE try (
 	PRIMARY KEY (delivery, n)
 ) STRICT, WITHOUT ROWID;
 
--- An operator's policy for a while: NAME, or *.NAME for all names below it.
+-- An operator's policy for a while: NAME, or *.NAME for all names below it. It ends by two clocks: the wall
+-- clock, and the time since the start `boot` of the machine (dane/exception.h).
 CREATE TABLE IF NOT EXISTS override (
 	pattern TEXT PRIMARY KEY,
 	policy TEXT NOT NULL,
 	made INTEGER NOT NULL,
-	expires INTEGER NOT NULL CHECK (expires > made)
+	expires INTEGER NOT NULL CHECK (expires > made),
+	boot TEXT NOT NULL DEFAULT '',
+	ends INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+
+-- Both clocks as they were when the times in here were last set right: whoever finds them further apart knows
+-- how far the wall clock has moved since, also across restarts of the program.
+CREATE TABLE IF NOT EXISTS clock (
+	one INTEGER PRIMARY KEY CHECK (one = 1),
+	boot TEXT NOT NULL,
+	wall INTEGER NOT NULL,
+	elapsed INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE IF NOT EXISTS reason_total (
 	reason TEXT PRIMARY KEY,

@@ -324,6 +324,16 @@ struct store_shift {
 };
 enum store_status store_shift(struct store *s, const struct store_shift *x);
 
+/* Both clocks as they were when the times in here were last right: the wall clock, and the time
+ * since the start `boot` of the machine. */
+enum { STORE_BOOT_MAX = 64 };
+struct store_clock {
+	char boot[STORE_BOOT_MAX + 1];
+	int64_t wall, elapsed;
+};
+enum store_status store_clock(struct store *s, struct store_clock *out); /* NOT_FOUND: never set */
+enum store_status store_clock_set(struct store *s, const struct store_clock *c);
+
 /* --- destinations ---------------------------------------------------------------------------- */
 
 /* A failure that concerns the destination, not one message: nobody tries before `until`. */
@@ -335,16 +345,22 @@ enum store_status store_works(struct store *s, int64_t destination, int64_t now)
 enum store_status store_destination(struct store *s, const char *name, struct arena *mem,
 				    struct store_destination *out);
 
-/* An operator's policy for NAME, or for all names below with *.NAME. Ends by itself. */
+/* An operator's policy for a pattern (wire/destination.h) in normal form. When it has ended is for
+ * the caller to say. */
 struct store_override {
 	const char *pattern, *policy;
 	int64_t made, expires;
+	const char *boot; /* as in dane/exception.h; NULL to store_override_set(): "" */
+	int64_t ends;
 };
 enum store_status store_override_set(struct store *s, const struct store_override *o);
 enum store_status store_override_clear(struct store *s, const char *pattern);
-/* The most specific one that holds for a next hop at `now`. NOT_FOUND: none. */
-enum store_status store_override_find(struct store *s, const char *next_hop, int64_t now,
-				      struct arena *mem, struct store_override *out);
+/* The most specific one for a next hop of which holds(arg, it) is true. NOT_FOUND: none. Any other
+ * error: it is not known whether there is one. */
+typedef bool store_override_fn(void *arg, const struct store_override *o);
+enum store_status store_override_find(struct store *s, const char *next_hop,
+				      store_override_fn *holds, void *arg, struct arena *mem,
+				      struct store_override *out);
 /* In the order of the patterns, those behind `after` (NULL: from the start). */
 enum store_status store_overrides(struct store *s, const char *after, size_t max, struct arena *mem,
 				  struct store_override *out, size_t *n);

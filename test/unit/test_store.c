@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* store: what a keeper does with it on a good day; states, constraints, limits. */
 #include "../store/help.h"
+#include "store/audit.h"
 #include "store/room.h"
 #include "unit.h"
 
@@ -317,6 +318,180 @@ static void shift(struct fixture *f, int64_t by, int64_t now)
 	OK(store_begin(f->s));
 	OK(store_shift(f->s, &x));
 	OK(store_commit(f->s));
+}
+
+/* Every number in the schema: is it a time, and does it move with a step of the wall clock? A new
+ * column is not in here, and the test fails until somebody has thought about it. */
+enum moves { NO_TIME, MOVES, STAYS };
+static const struct {
+	const char *column;
+	enum moves moves;
+} columns[] = {
+    {"audit_head.moved", NO_TIME},
+    {"audit_head.n", NO_TIME},
+    {"audit_head.one", NO_TIME},
+    {"body.id", NO_TIME},
+    {"clock.elapsed", STAYS}, /* the keeper sets the row anew */
+    {"clock.one", NO_TIME},
+    {"clock.wall", STAYS},
+    {"delivery.alarm", MOVES},
+    {"delivery.arrived", STAYS}, /* what the message says; nothing ends by it */
+    {"delivery.attempts", NO_TIME},
+    {"delivery.destination", NO_TIME},
+    {"delivery.dot_sent", NO_TIME},
+    {"delivery.due", MOVES},
+    {"delivery.expires", MOVES},
+    {"delivery.hold_wanted", NO_TIME},
+    {"delivery.id", NO_TIME},
+    {"delivery.in_doubt", NO_TIME},
+    {"delivery.last_attempt", STAYS}, /* for people */
+    {"delivery.message", NO_TIME},
+    {"delivery.pending", NO_TIME},
+    {"delivery.sender", NO_TIME},
+    {"delivery.state", NO_TIME},
+    {"delivery.take", NO_TIME},
+    {"delivery.tries", NO_TIME},
+    {"delivery.warn", MOVES},
+    {"destination.active", NO_TIME},
+    {"destination.backoff_until", MOVES},
+    {"destination.failures", NO_TIME},
+    {"destination.held", NO_TIME},
+    {"destination.id", NO_TIME},
+    {"destination.next_due", MOVES},
+    {"destination.ready", MOVES},
+    {"destination.touched", MOVES},
+    {"destination.waiting", NO_TIME},
+    {"destination.worked", MOVES},
+    {"message.arrived", STAYS},
+    {"message.eight_bit", NO_TIME},
+    {"message.expires", STAYS}, /* as accepted; its deliveries have the one that counts */
+    {"message.id", NO_TIME},
+    {"message.pending", NO_TIME},
+    {"message.size", NO_TIME},
+    {"message.smtputf8", NO_TIME},
+    {"outbox.at", STAYS}, /* a record of what was */
+    {"outbox.id", NO_TIME},
+    {"override.ends", STAYS},    /* by the other clock */
+    {"override.expires", STAYS}, /* beside it */
+    {"override.made", STAYS},
+    {"reason_total.deliveries", NO_TIME},
+    {"recipient.delivery", NO_TIME},
+    {"recipient.n", NO_TIME},
+    {"recipient.state", NO_TIME},
+    {"totals.active", NO_TIME},
+    {"totals.bytes", NO_TIME},
+    {"totals.held", NO_TIME},
+    {"totals.last_delivery", NO_TIME},
+    {"totals.last_message", NO_TIME},
+    {"totals.messages", NO_TIME},
+    {"totals.one", NO_TIME},
+    {"totals.recipients", NO_TIME},
+    {"totals.waiting", NO_TIME},
+    {"try.at", STAYS}, /* for people */
+    {"try.delivery", NO_TIME},
+    {"try.n", NO_TIME},
+};
+
+static void every_number_of_the_schema_is_thought_about(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3_stmt *st;
+	size_t i = 0;
+	OK(sqlite3_prepare_v2(
+	    f->s->db,
+	    "SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_xinfo(m.name) c "
+	    "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' AND c.type <> 'TEXT' "
+	    "AND c.type <> 'BLOB' ORDER BY 1",
+	    -1, &st, NULL));
+	for (; sqlite3_step(st) == SQLITE_ROW; i++) {
+		const char *name = (const char *)sqlite3_column_text(st, 0);
+		if (i == ROWS(columns) || strcmp(name, columns[i].column) != 0)
+			fail_msg("%s: is it a time? does it move with the clock?", name);
+	}
+	assert_int_equal(i, ROWS(columns));
+	sqlite3_finalize(st);
+}
+
+static int64_t value_of(struct fixture *f, const char *column)
+{
+	char sql[128];
+	sqlite3_stmt *st;
+	const char *dot = strchr(column, '.');
+	snprintf(sql, sizeof sql, "SELECT %s FROM \"%.*s\"", dot + 1, (int)(dot - column), column);
+	OK(sqlite3_prepare_v2(f->s->db, sql, -1, &st, NULL));
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	int64_t v = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return v;
+}
+
+/* A queue in which each time is set, and has a value of its own. */
+static void fill_times(struct fixture *f)
+{
+	struct store_override o = {"x.example", "may", T0, T0 + 1000, "b", 77};
+	struct store_clock c = {"b", T0, 33};
+	add_one(f, "A", "a.example", T0 + 500);
+	struct store_delivery d = taken(f, 1);
+	struct store_try t = {.at = T0 + 3, .reason = "timeout"};
+	struct store_result r = {.delivery = 1,
+				 .at = T0 + 3,
+				 .due = T0 + 4000,
+				 .reason = "timeout",
+				 .tries = &t,
+				 .ntries = 1};
+	struct store_outbox_row row = {.id = 1, .at = T0 + 4, .body = SLICE_LIT("a record")};
+	struct store_recorded recorded;
+	OK(store_begin(f->s));
+	OK(store_record(f->s, &r, &recorded));
+	OK(store_back_off(f->s, d.destination, T0 + 5, T0 + 5000, "timeout", "4.4.2", NULL));
+	OK(store_override_set(f->s, &o));
+	OK(store_clock_set(f->s, &c));
+	OK(store_outbox_add(f->s, &row));
+	OK(store_commit(f->s));
+	OK(sqlite3_exec(f->s->db,
+			"UPDATE destination SET worked = 1700000000000; UPDATE delivery SET warn = "
+			"due + 7",
+			NULL, NULL, NULL));
+}
+
+static void each_time_moves_or_stays_as_it_is_written_here(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t by = -90000;
+	int64_t before[ROWS(columns)];
+	fill_times(f);
+	for (size_t i = 0; i < ROWS(columns); i++)
+		before[i] =
+		    strncmp(columns[i].column, "body", 4) ? value_of(f, columns[i].column) : 0;
+	shift(f, by, T0 + by);
+	for (size_t i = 0; i < ROWS(columns); i++) {
+		if (strncmp(columns[i].column, "body", 4) == 0)
+			continue;
+		int64_t now = value_of(f, columns[i].column);
+		if (columns[i].moves == MOVES && before[i] == 0)
+			fail_msg("%s has no time to be moved", columns[i].column);
+		if (now - before[i] != (columns[i].moves == MOVES ? by : 0))
+			fail_msg("%s: moved by %lld", columns[i].column,
+				 (long long)(now - before[i]));
+	}
+}
+
+static void the_clock_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct store_clock c = {"boot", 5, 6}, got;
+	IS(store_clock(f->s, &got), STORE_NOT_FOUND);
+	OK(store_begin(f->s));
+	OK(store_clock_set(f->s, &c));
+	c.wall = 7;
+	OK(store_clock_set(f->s, &c));
+	OK(store_commit(f->s));
+	store_close(&f->s);
+	f->s = help_open(f->path, NULL);
+	OK(store_clock(f->s, &got));
+	assert_string_equal(got.boot, "boot");
+	assert_int_equal(got.wall, 7);
+	assert_int_equal(got.elapsed, 6);
 }
 
 static struct store_delivery shown(struct fixture *f, const char *id)
@@ -927,6 +1102,40 @@ static char *schema_of(struct store *s)
 	return out;
 }
 
+/* Patterns that never matched: what demands more comes into force, what allows less does not. */
+static void patterns_of_an_older_queue_become_normal(void **state)
+{
+	struct fixture *f = *state;
+	char path[256];
+	static const struct {
+		const char *pattern, *policy;
+	} want[] = {
+	    {"*", "dane-only"},           {"*.GOV.example.", "may"}, {"Free.example.", "may"},
+	    {"gov.example", "dane-only"}, {"plain.example", "may"},
+	};
+	help_path(path);
+	raw(path, "PRAGMA auto_vacuum = 2; VACUUM");
+	raw(path, store_schema_1_sql);
+	raw(path, first_version_in_every_state);
+	raw(path, "INSERT INTO override VALUES ('gov.example.', 'dane-only', 1, 9), "
+		  "('gov.example', 'may', 1, 9), ('GOV.example', 'dane-only', 1, 8), "
+		  "('*.GOV.example.', 'may', 1, 9), ('Free.example.', 'may', 1, 9), "
+		  "('plain.example', 'may', 1, 9), ('*', 'dane-only', 1, 9)");
+	struct store *s = help_open(path, NULL);
+	struct store_override all[8];
+	size_t n;
+	OK(store_overrides(s, NULL, 8, &f->mem, all, &n));
+	assert_int_equal(n, ROWS(want));
+	for (size_t i = 0; i < n; i++) {
+		assert_string_equal(all[i].pattern, want[i].pattern);
+		assert_string_equal(all[i].policy, want[i].policy);
+		assert_string_equal(all[i].boot, "");
+	}
+	store_close(&s);
+	help_audit(path);
+	help_clean(path);
+}
+
 /* After its migrations a queue cannot be told from a new one; and no number comes up again. */
 static void an_older_queue_becomes_like_a_new_one(void **state)
 {
@@ -1100,6 +1309,9 @@ int main(void)
 	    T(tries_are_bounded),
 	    T(what_was_active_is_due_again),
 	    T(what_is_carried_stays_active),
+	    T(every_number_of_the_schema_is_thought_about),
+	    T(each_time_moves_or_stays_as_it_is_written_here),
+	    T(the_clock_is_kept),
 	    T(what_waits_moves_back_with_the_clock),
 	    T(a_clock_put_forward_ends_no_lifetime),
 	    T(nothing_waits_for_a_time_that_a_wrong_clock_wrote),
@@ -1117,6 +1329,7 @@ int main(void)
 	    cmocka_unit_test(a_part_that_is_too_short_is_damage),
 	    cmocka_unit_test(an_older_queue_is_migrated),
 	    cmocka_unit_test(no_state_is_lost_by_a_migration),
+	    T(patterns_of_an_older_queue_become_normal),
 	    T(an_older_queue_becomes_like_a_new_one),
 	    T(a_message_leaves_no_rows),
 	    T(a_defect_undoes_the_group),

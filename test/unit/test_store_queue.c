@@ -479,6 +479,12 @@ static void numbers(void **state)
 
 /* --- overrides ------------------------------------------------------------------------------- */
 
+static bool is_before(void *arg, const struct store_override *o)
+{
+	const int64_t *now = arg;
+	return *now < o->expires;
+}
+
 static void overrides(void **state)
 {
 	struct fixture *f = *state;
@@ -501,12 +507,18 @@ static void overrides(void **state)
 	OK(store_begin(f->s));
 	for (size_t i = 0; i < ROWS(set); i++)
 		OK(store_override_set(f->s, &set[i]));
-	struct store_override o = {"example.org", "x", 10, 10};
+	struct store_override o = {"example.org", "x", 10, 10, NULL, 0};
 	IS(store_override_set(f->s, &o), STORE_LIMIT);
+	static const char *const other[] = {"", "*", "EXAMPLE.org", "example.org.", "x y", "*org"};
+	for (size_t i = 0; i < ROWS(other); i++) {
+		struct store_override bad = {other[i], "may", 10, 100, NULL, 0};
+		IS(store_override_set(f->s, &bad), STORE_LIMIT);
+	}
 	OK(store_commit(f->s));
 	for (size_t i = 0; i < ROWS(rows); i++) {
+		int64_t now = rows[i].now;
 		enum store_status got =
-		    store_override_find(f->s, rows[i].name, rows[i].now, &f->mem, &o);
+		    store_override_find(f->s, rows[i].name, is_before, &now, &f->mem, &o);
 		IS(got, rows[i].policy ? STORE_OK : STORE_NOT_FOUND);
 		if (rows[i].policy)
 			assert_string_equal(o.policy, rows[i].policy);
@@ -525,7 +537,8 @@ static void overrides(void **state)
 	OK(store_override_clear(f->s, "example.org"));
 	IS(store_override_clear(f->s, "example.org"), STORE_NOT_FOUND);
 	OK(store_commit(f->s));
-	IS(store_override_find(f->s, "example.org", 20, &f->mem, &o), STORE_NOT_FOUND);
+	int64_t now = 20;
+	IS(store_override_find(f->s, "example.org", is_before, &now, &f->mem, &o), STORE_NOT_FOUND);
 }
 
 /* --- upkeep ---------------------------------------------------------------------------------- */
