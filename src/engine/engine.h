@@ -13,6 +13,7 @@
 #include "deliver/attempt.h"
 #include "dns/dns.h"
 #include "engine/credentials.h"
+#include "engine/no_chunks.h"
 #include "engine/pool.h"
 #include "log/log.h"
 #include "loop/loop.h"
@@ -77,6 +78,7 @@ struct engine {
 	uint32_t keep_ms;
 	const struct credentials *credentials;
 	struct pool pool;
+	struct no_chunks no_chunks;
 	uint64_t seed;
 };
 
@@ -121,7 +123,8 @@ struct session_request {
 	bool no_resumption; /* nor a connection that another session left */
 	bool keep_der;      /* the TLS facts have the certificates themselves */
 	struct body body;
-	/* NULL, or called when the final dot is next: it goes when session_finish_text() is called.
+	/* NULL, or called when the final dot or a chunk that is the whole text is next: it goes
+	 * when session_finish_text() is called.
 	 * Of a small text nothing went out yet, it goes along. So somebody can record first that
 	 * the message may have been delivered. */
 	void (*before_dot)(void *arg);

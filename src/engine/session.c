@@ -82,6 +82,7 @@ static void rest(struct session *s)
 static void wait_idle(struct session *s)
 {
 	s->duty = DUTY_IDLE;
+	s->idle_ms = loop_now_ms();
 	s->awake = s->reused && s->engine->keep_ms > REST_AFTER_MS;
 	s->request = (struct session_request){.body = {.fd = -1}};
 	s->cb = NULL;
@@ -115,6 +116,8 @@ static void report(struct session *s)
 	};
 	struct session_outcome o;
 	trouble_judge(&f, &o);
+	if (s->smtp != NULL && smtpc_chunk_failed(s->smtp))
+		no_chunks_note(&s->engine->no_chunks, s->place.peer, loop_now_ms());
 	struct tls_chain *chain =
 	    s->request.on_chain != NULL && s->tls != NULL ? tls_conn_chain(s->tls) : NULL;
 	if (chain != NULL)
@@ -245,10 +248,19 @@ static bool is_small_and_whole(const struct session *s)
 	       buf_len(&s->wire) == 0;
 }
 
+/* The text goes as a chunk: nothing of the transaction has left, envelope and text go in one piece.
+ */
+static bool asks_before_all(const struct session *s)
+{
+	return smtpc_body_is_chunk(s->smtp) && s->request.before_dot != NULL &&
+	       s->dot == DOT_UNASKED && smtpc_want(s->smtp) == SMTPC_WANT_BODY;
+}
+
 static void feed_body(struct session *s)
 {
 	uint8_t chunk[SMTPC_BODY_CHUNK / 2];
 	struct slice text;
+	bool is_chunk = smtpc_body_is_chunk(s->smtp);
 	if (!body_at(s, chunk, sizeof(chunk), &text)) {
 		session_fail_local(s, NULL);
 		return;
@@ -258,7 +270,7 @@ static void feed_body(struct session *s)
 		return;
 	}
 	smtpc_body(s->smtp, text);
-	if (text.n == 0)
+	if (text.n == 0 || (is_chunk && !smtpc_body_is_chunk(s->smtp)))
 		s->dot = DOT_UNASKED; /* a further transaction of this session asks again */
 	s->together = text.n > 0 && is_small_and_whole(s);
 	if (s->together)
@@ -357,7 +369,7 @@ static void start_afresh(struct session *s)
 	close(s->fd);
 	s->fd = -1;
 	s->stage = STAGE_CONNECTING;
-	s->connected = s->eof = s->reused = false;
+	s->connected = s->eof = s->reused = s->together = false;
 	s->progress = 0;
 	s->carried = 0;
 	s->clock = (struct reply_clock){0};
@@ -386,6 +398,10 @@ void session_pump(struct session *s)
 		if (smtpc_result(s->smtp) != SMTPC_RUNNING) {
 			message_ended(s);
 			return;
+		}
+		if (asks_before_all(s)) {
+			s->together = true;
+			ask_for_dot(s);
 		}
 		if (s->together)
 			break;
@@ -518,5 +534,6 @@ void session_finish_text(struct session *s, bool go)
 	if (s->together)
 		feed_body(s);
 	s->together = false;
-	session_pump(s);
+	if (s->stage != STAGE_CONNECTING)
+		session_pump(s);
 }

@@ -42,6 +42,7 @@ struct session {
 	bool awake;        /* idle, with its buffers */
 	unsigned carried;  /* messages so far, without the present one */
 	uint64_t since_ms; /* of the connection */
+	uint64_t idle_ms;  /* when it began to wait for another message */
 	struct session_request request;
 	session_cb *cb;
 	void *arg;

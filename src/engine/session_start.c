@@ -58,6 +58,13 @@ void session_connect(struct session *s)
 	session_finish(s);
 }
 
+enum {
+	/* Hosts give connections up after seconds of silence. When one that was silent for longer
+	   than this breaks at the next message, it should be certain that the message was not on
+	   its way. */
+	RESTED_MS = 1000,
+};
+
 /* Where the request would wait, and with whom it shares. false: it neither waits nor shares. */
 static bool make_place(const struct engine *e, const struct session_request *r,
 		       struct pool_place *out)
@@ -107,6 +114,18 @@ static struct session *session_new(struct engine *e)
 	return s;
 }
 
+/* Who has to be asked before the text goes is not asked inside the call that gave it to us: the
+ * socket is writable, so the loop comes back at once. */
+static void go_on(struct session *s)
+{
+	if (!smtpc_body_is_chunk(s->smtp) || s->request.before_dot == NULL) {
+		session_pump(s);
+		return;
+	}
+	loop_io_want(s->io, LOOP_READ | LOOP_WRITE);
+	loop_timer_set(s->timer, smtpc_timeout_ms(s->smtp));
+}
+
 struct session *session_start(struct engine *e, const struct session_request *r, session_cb *cb,
 			      void *arg)
 {
@@ -121,11 +140,14 @@ struct session *session_start(struct engine *e, const struct session_request *r,
 	s->place = place;
 	s->request = *r;
 	s->request.smtp.keep = keep;
+	s->request.smtp.chunking =
+	    e->conf->smtp_chunking && !no_chunks_has(&e->no_chunks, place.peer, loop_now_ms());
 	s->cb = cb;
 	s->arg = arg;
 	if (s->reused) {
-		smtpc_next_message(s->smtp, r->smtp.message);
-		session_pump(s);
+		bool rested = loop_now_ms() - s->idle_ms > RESTED_MS;
+		smtpc_next_message(s->smtp, r->smtp.message, rested);
+		go_on(s);
 	} else {
 		session_connect(s);
 	}

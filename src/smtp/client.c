@@ -41,6 +41,7 @@ static const struct step steps[] = {
     [PHASE_DATA] = {"DATA", smtpc_on_data},
     [PHASE_BODY] = {"message text", NULL},
     [PHASE_DATA_DONE] = {"end of data", smtpc_on_data_done},
+    [PHASE_LONE_DOT] = {"end of data", smtpc_on_lone_dot},
     [PHASE_RSET] = {"RSET", smtpc_on_rset},
     [PHASE_IDLE] = {"idle", NULL},
     [PHASE_QUIT] = {"QUIT", smtpc_on_quit},
@@ -123,6 +124,14 @@ static bool ends_silently(enum smtpc_end why)
 	       why == SMTPC_TLS_FAILED;
 }
 
+/* What is written next the host may take for text: it was asked for a text and has not answered, or
+ * a chunk is not complete. */
+static bool reads_text(const struct smtpc *c)
+{
+	bool asked = c->phase == PHASE_MAIL || c->phase == PHASE_RCPT;
+	return c->chunk_open || (c->way == TEXT_DATA_SOON && asked);
+}
+
 /* All of the message has left us and no verdict has come. */
 static bool in_doubt(const struct smtpc *c)
 {
@@ -132,11 +141,13 @@ static bool in_doubt(const struct smtpc *c)
 void smtpc_end(struct smtpc *c, enum smtpc_end why)
 {
 	bool leaving = c->end != SMTPC_RUNNING; /* trouble after QUIT: the result stands, just go */
-	if (why == SMTPC_PROTOCOL && in_doubt(c)) /* it said something, who knows what */
+	if (why == SMTPC_PROTOCOL && in_doubt(c)) { /* it said something, who knows what */
 		why = SMTPC_LOST_AFTER_DATA;
+		smtpc_doubt_unanswered(c);
+	}
 	if (!leaving)
 		c->end = why;
-	if (leaving || ends_silently(why) || !c->spoke_smtp) {
+	if (leaving || ends_silently(why) || !c->spoke_smtp || reads_text(c)) {
 		buf_reset(&c->out);
 		c->phase = PHASE_ENDED;
 	} else {
@@ -172,7 +183,7 @@ enum smtpc_want smtpc_want(const struct smtpc *c)
 		return SMTPC_WANT_IDLE;
 	if (c->phase == PHASE_HANDSHAKE)
 		return SMTPC_WANT_STARTTLS;
-	if (c->phase == PHASE_BODY && buf_len(&c->out) < SMTPC_BODY_CHUNK)
+	if ((c->phase == PHASE_BODY || c->chunk_open) && buf_len(&c->out) < SMTPC_BODY_CHUNK)
 		return SMTPC_WANT_BODY;
 	return SMTPC_WANT_READ;
 }
@@ -207,6 +218,8 @@ uint32_t smtpc_timeout_ms(const struct smtpc *c)
 		return t->data_block;
 	case PHASE_DATA_DONE:
 		return buf_len(&c->out) > 0 ? t->data_block : t->data_done;
+	case PHASE_LONE_DOT:
+		return t->data_done;
 	case PHASE_IDLE: /* how long is the driver's to say */
 	case PHASE_QUIT:
 	case PHASE_ENDED:
@@ -330,7 +343,11 @@ static void broken(struct smtpc *c, enum smtpc_end why)
 {
 	if (c->end == SMTPC_RUNNING) {
 		keep_early_reply(c);
-		c->end = in_doubt(c) ? SMTPC_LOST_AFTER_DATA : why;
+		if (in_doubt(c)) {
+			smtpc_doubt_unanswered(c);
+			why = SMTPC_LOST_AFTER_DATA;
+		}
+		c->end = why;
 	}
 	buf_reset(&c->out);
 	c->phase = PHASE_ENDED;

@@ -85,6 +85,9 @@ struct smtpc_config {
 	/* Wait for another message instead of QUIT when this one ended well: the host took it with
 	 * the last word that it said. Never after a probe. */
 	bool keep;
+	/* RFC 3030: a small text goes along with its envelope where the host offers CHUNKING and
+	 * PIPELINING. */
+	bool chunking;
 };
 
 /* How the session ended: exactly one. */
@@ -154,8 +157,9 @@ void smtpc_abort(struct smtpc *c,
 		 enum smtpc_end why); /* for the driver: SMTPC_LOCAL and the like */
 
 /* SMTPC_WANT_IDLE only. The session runs again, from MAIL on; the result and the replies are the
- * new message's. */
-void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message);
+ * new message's. rested: the host may have given the connection up meanwhile; no text goes out
+ * before it has answered, so that the message can go over another one (smtpc_was_stale()). */
+void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message, bool rested);
 /* Gives back the memory that the message took. */
 void smtpc_rest(struct smtpc *c);
 void smtpc_quit(struct smtpc *c); /* SMTPC_WANT_IDLE only: QUIT */
@@ -166,6 +170,15 @@ void smtpc_quit(struct smtpc *c); /* SMTPC_WANT_IDLE only: QUIT */
  */
 bool smtpc_was_stale(const struct smtpc *c);
 
+/*
+ * SMTPC_WANT_BODY: the text goes out as a chunk whose size was announced: its last octet ends the
+ * message, no empty text is asked for. Who has to do something before a message may arrive does it
+ * before that octet is given.
+ */
+bool smtpc_body_is_chunk(const struct smtpc *c);
+/* After the end: the text was sent as a chunk, and the host did not know the command or was lost
+ * before it answered: it may do better with DATA. */
+bool smtpc_chunk_failed(const struct smtpc *c);
 uint64_t smtpc_body_offset(const struct smtpc *c);
 /* CRLF text from that offset; empty text means the end of the message was reached. Give at most
  * SMTPC_BODY_CHUNK. */

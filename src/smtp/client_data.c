@@ -6,14 +6,26 @@
 #include "smtp/client_int.h"
 
 /* DATA was with the RCPTs and none of them was accepted. Each has its reply; what the host says to
- * DATA changes none. Should it wait for a text now, it waits in vain: without the final dot it has
+ * DATA changes none. Should it wait for a text now, it gets an empty one (RFC 2920 s3.1). Over LMTP
+ * nobody can say how many replies that has: the session ends, and without the dot the host has
  * nothing. */
 static void nobody_to_write_to(struct smtpc *c, const struct reply *r)
 {
-	if (r->code / 100 == 3)
-		smtpc_abort(c, SMTPC_DONE);
-	else
+	if (r->code / 100 != 3) {
 		smtpc_next_transaction(c);
+	} else if (c->config.lmtp || r->code != 354) {
+		smtpc_abort(c, SMTPC_DONE);
+	} else {
+		buf_add_str(&c->out, ".\r\n");
+		c->expected++;
+		smtpc_enter(c, PHASE_LONE_DOT);
+	}
+}
+
+void smtpc_on_lone_dot(struct smtpc *c, const struct reply *r)
+{
+	c->odd = c->odd || !reply_is_permanent(r); /* it took a text for nobody */
+	smtpc_next_transaction(c);
 }
 
 void smtpc_on_data(struct smtpc *c, const struct reply *r)
@@ -62,7 +74,7 @@ static void take_early_reply(struct smtpc *c, const struct reply *r)
 	if (c->config.lmtp)
 		smtpc_settle_next(c, r);
 	else
-		smtpc_settle(c, RCPT_ACCEPTED, r);
+		smtpc_settle_text(c, r);
 	smtpc_abort(c, r->code == 421 ? SMTPC_UNWILLING : SMTPC_DONE);
 }
 
@@ -79,6 +91,8 @@ static bool refused_early(struct smtpc *c)
 
 void smtpc_body(struct smtpc *c, struct slice text)
 {
+	if (c->chunk_open)
+		smtpc_feed_chunk(c, text);
 	if (c->phase != PHASE_BODY || refused_early(c))
 		return;
 	if (text.n > 0) {
@@ -121,6 +135,10 @@ void smtpc_on_data_done(struct smtpc *c, const struct reply *r)
 	smtpc_reach(c, SMTPC_REACHED_VERDICT);
 	if (smtpc_is_our_lack(c, r)) {
 		smtpc_end(c, SMTPC_AUTH_WAITS);
+		return;
+	}
+	if (c->way == TEXT_CHUNK) {
+		smtpc_on_chunk_done(c, r);
 		return;
 	}
 	c->taken = r->code == 250;

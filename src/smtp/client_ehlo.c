@@ -48,6 +48,8 @@ static void parse_keyword(struct slice line, struct capabilities *cap)
 		cap->dsn = true;
 	else if (slice_eq_nocase_str(keyword, "ENHANCEDSTATUSCODES"))
 		cap->enhanced = true;
+	else if (slice_eq_nocase_str(keyword, "CHUNKING"))
+		cap->chunking = true;
 	else if (slice_eq_nocase_str(keyword, "AUTH"))
 		parse_auth(param, cap);
 	else if (slice_eq_nocase_str(keyword, "SIZE")) {

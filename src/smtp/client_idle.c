@@ -17,7 +17,7 @@ void smtpc_end_well(struct smtpc *c)
 	smtpc_enter(c, PHASE_IDLE);
 }
 
-void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message)
+void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message, bool rested)
 {
 	if (c->phase != PHASE_IDLE)
 		return;
@@ -29,6 +29,7 @@ void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message)
 	c->reply[0] = '\0';
 	c->further = true;
 	c->heard = false;
+	c->cautious = rested;
 	c->reached = SMTPC_REACHED_HELLO;
 	smtpc_next_transaction(c);
 }

@@ -25,6 +25,7 @@ enum phase {
 	PHASE_DATA,
 	PHASE_BODY, /* the text goes out; nothing is expected */
 	PHASE_DATA_DONE,
+	PHASE_LONE_DOT, /* a text for nobody was ended at once: waits for what is said of it */
 	PHASE_RSET,
 	PHASE_IDLE, /* ended well and kept: whatever comes now was not asked for */
 	PHASE_QUIT,
@@ -38,8 +39,15 @@ enum {
 	RCPTS_MAX_DEFAULT = 100,
 };
 
+/* How the text of a transaction goes out. */
+enum text_way {
+	TEXT_ASKED,     /* DATA when the RCPTs are answered */
+	TEXT_DATA_SOON, /* DATA is the last of the group (RFC 2920 s3.1) */
+	TEXT_CHUNK,     /* the text itself is, as one chunk (RFC 3030): one round trip for all */
+};
+
 struct capabilities {
-	bool starttls, pipelining, size, eight_bit, smtputf8, dsn, enhanced;
+	bool starttls, pipelining, size, eight_bit, smtputf8, dsn, enhanced, chunking;
 	bool auth_plain, auth_login;
 	uint64_t size_max; /* 0: no limit declared */
 };
@@ -57,7 +65,11 @@ struct smtpc {
 	size_t *batch;      /* the transaction: indices of its recipients */
 	size_t nbatch;
 	size_t answered; /* recipients of the batch whose reply has come */
-	bool data_out;   /* DATA went with its RCPTs */
+	enum text_way way;
+	bool chunk_open;    /* BDAT is written and text of it is missing */
+	bool cautious;      /* the connection has rested: no text before the host has said a word */
+	bool chunk_used;    /* by the present message */
+	bool chunk_refused; /* as a command that the host does not have */
 	size_t accepted;
 	size_t
 	    told; /* LMTP, after the final dot: recipients of the batch before this are settled */
@@ -95,6 +107,7 @@ void smtpc_on_mail(struct smtpc *c, const struct reply *r);
 void smtpc_on_rcpt(struct smtpc *c, const struct reply *r);
 void smtpc_on_data(struct smtpc *c, const struct reply *r);
 void smtpc_on_data_done(struct smtpc *c, const struct reply *r);
+void smtpc_on_lone_dot(struct smtpc *c, const struct reply *r);
 void smtpc_on_rset(struct smtpc *c, const struct reply *r);
 void smtpc_on_quit(struct smtpc *c, const struct reply *r);
 
@@ -111,6 +124,18 @@ void smtpc_wipe_output(struct smtpc *c);
 void smtpc_next_transaction(struct smtpc *c);
 /* client_idle.c: the message ended well: keeps the session if that was asked for, else QUIT. */
 void smtpc_end_well(struct smtpc *c);
+/* client_chunk.c: how the text of this transaction goes. */
+enum text_way smtpc_choose_way(const struct smtpc *c);
+void smtpc_open_chunk(struct smtpc *c);
+void smtpc_feed_chunk(struct smtpc *c, struct slice text);
+/* The last RCPT has its reply. */
+void smtpc_chunk_is_next(struct smtpc *c);
+/* What was said of the text counts for this recipient, for all that were accepted. */
+void smtpc_settle_text_of(struct smtpc *c, struct smtpc_rcpt *rcpt, const struct reply *r);
+void smtpc_settle_text(struct smtpc *c, const struct reply *r);
+void smtpc_on_chunk_done(struct smtpc *c, const struct reply *r);
+/* The whole text has left, and no more replies: who had none to RCPT may have the message. */
+void smtpc_doubt_unanswered(struct smtpc *c);
 /* client_rcpt.c: writes the RCPT commands that may go out now. */
 void smtpc_send_rcpts(struct smtpc *c);
 /* Settles every recipient in this state with this reply: 2xx sent, 4xx deferred, 5xx rejected. */

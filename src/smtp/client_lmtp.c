@@ -22,7 +22,7 @@ bool smtpc_settle_next(struct smtpc *c, const struct reply *r)
 	size_t i = next_accepted(c);
 	if (i == c->nbatch)
 		return false;
-	smtpc_settle_one(&c->config.message->rcpt[c->batch[i]], r);
+	smtpc_settle_text_of(c, &c->config.message->rcpt[c->batch[i]], r);
 	c->told = i + 1;
 	return true;
 }
@@ -53,7 +53,10 @@ void smtpc_on_fate(struct smtpc *c, const struct reply *r)
 	smtpc_reach(c, SMTPC_REACHED_VERDICT);
 	c->taken = c->taken && r->code == 250;
 	bool more = next_accepted(c) < c->nbatch;
-	if (r->code == 421) {
+	if (c->chunk_refused) { /* one reply, not one for each */
+		smtpc_settle_text(c, r);
+		smtpc_abort(c, SMTPC_DONE);
+	} else if (r->code == 421) {
 		closing(c, more);
 	} else if (!more) {
 		c->final_dot = false;

@@ -42,7 +42,8 @@ static void start_transaction(struct smtpc *c)
 	};
 	smtpc_reach(c, SMTPC_REACHED_HELLO);
 	c->taken = false;
-	c->data_out = false;
+	c->way = TEXT_ASKED;
+	c->chunk_open = c->chunk_used = c->chunk_refused = false;
 	command_mail(&c->out, m->reverse_path, &p);
 	c->expected++;
 	smtpc_enter(c, PHASE_MAIL);

@@ -13,19 +13,20 @@ static void send_rcpt(struct smtpc *c, size_t nth)
 }
 
 /*
- * With PIPELINING (RFC 2920) all of the transaction, otherwise the next one. A host that took a
- * message over this connection gets DATA along with them: it is likely to take the next one, too.
- * Where nobody was accepted it refuses DATA (s3.1), or client_data.c ends the session.
+ * With PIPELINING (RFC 2920) all of the transaction, and the text or the wish to send it along with
+ * them: most hosts take most messages. Otherwise the next one.
  */
 void smtpc_send_rcpts(struct smtpc *c)
 {
 	size_t end = c->cap.pipelining ? c->nbatch : c->answered + 1;
 	for (size_t i = c->answered; i < end; i++)
 		send_rcpt(c, i);
-	c->data_out = c->cap.pipelining && c->further;
-	if (c->data_out) {
+	c->way = smtpc_choose_way(c);
+	if (c->way == TEXT_DATA_SOON) {
 		command_data(&c->out);
 		c->expected++;
+	} else if (c->way == TEXT_CHUNK) {
+		smtpc_open_chunk(c);
 	}
 	if (!buf_ok(&c->out))
 		smtpc_abort(c, SMTPC_LOCAL);
@@ -85,7 +86,9 @@ void smtpc_on_rcpt(struct smtpc *c, const struct reply *r)
 	if (c->answered < c->nbatch) {
 		if (!c->cap.pipelining)
 			smtpc_send_rcpts(c);
-	} else if (c->data_out) {
+	} else if (c->way == TEXT_CHUNK) {
+		smtpc_chunk_is_next(c);
+	} else if (c->way == TEXT_DATA_SOON) {
 		c->phase = PHASE_DATA;
 	} else if (c->accepted > 0) {
 		smtpc_enter(c, PHASE_DATA);

@@ -154,6 +154,11 @@ void command_data(struct buf *out)
 	buf_add_str(out, "DATA\r\n");
 }
 
+void command_bdat_last(struct buf *out, uint64_t size)
+{
+	buf_addf(out, "BDAT %llu LAST\r\n", (unsigned long long)size);
+}
+
 void command_rset(struct buf *out)
 {
 	buf_add_str(out, "RSET\r\n");

@@ -34,6 +34,8 @@ void command_starttls(struct buf *out);
 void command_mail(struct buf *out, const char *reverse_path, const struct mail_params *p);
 void command_rcpt(struct buf *out, const char *forward_path, const struct rcpt_params *p);
 void command_data(struct buf *out);
+/* The whole of a message as one chunk (RFC 3030 s2); its octets follow. */
+void command_bdat_last(struct buf *out, uint64_t size);
 void command_rset(struct buf *out);
 void command_quit(struct buf *out);
 

@@ -120,7 +120,7 @@ static bool is_crlf_text(struct slice piece, bool cr)
 	return lf ? at + 2 == piece.n : at + 1 >= piece.n;
 }
 
-void dotstuff_feed(struct dotstuff *d, struct slice in, struct buf *out)
+static void add_text(struct dotstuff *d, struct slice in, bool stuff, struct buf *out)
 {
 	if (slice_find(in, '\0') < in.n)
 		out->failed = true;
@@ -128,12 +128,22 @@ void dotstuff_feed(struct dotstuff *d, struct slice in, struct buf *out)
 		struct slice piece = take_line(&in);
 		if (!is_crlf_text(piece, d->cr))
 			out->failed = true;
-		if (d->line_start && piece.p[0] == '.')
+		if (stuff && d->line_start && piece.p[0] == '.')
 			buf_add_u8(out, '.'); /* RFC 5321 s4.5.2 */
 		buf_add_slice(out, piece);
 		d->line_start = piece.p[piece.n - 1] == '\n';
 		d->cr = piece.p[piece.n - 1] == '\r';
 	}
+}
+
+void dotstuff_feed(struct dotstuff *d, struct slice in, struct buf *out)
+{
+	add_text(d, in, true, out);
+}
+
+void dotstuff_pass(struct dotstuff *d, struct slice in, struct buf *out)
+{
+	add_text(d, in, false, out);
 }
 
 void dotstuff_end(struct dotstuff *d, struct buf *out)

@@ -47,6 +47,9 @@ void dotstuff_init(struct dotstuff *d);
 /* `in` is CRLF text; output is at most in.n + number of lines octets. A bare CR, a bare LF and NUL
  * fail the buffer: linefix refused them before, so that they mean damage. */
 void dotstuff_feed(struct dotstuff *d, struct slice in, struct buf *out);
+/* The same text as it is, for a chunk that was announced with its size (RFC 3030), and the same
+ * errors. */
+void dotstuff_pass(struct dotstuff *d, struct slice in, struct buf *out);
 /* ".\r\n", preceded by CRLF if the text did not end with one. */
 void dotstuff_end(struct dotstuff *d, struct buf *out);
 

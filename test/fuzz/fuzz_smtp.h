@@ -21,7 +21,7 @@ static inline struct slice fuzz_reply(uint8_t which)
 	    "220 mx ESMTP\r\n",
 	    "250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 STARTTLS\r\n",
 	    "250-mx\r\n250 STARTTLS\r\n",
-	    "250-mx\r\n250-SIZE 100\r\n250 PIPELINING\r\n",
+	    "250-mx\r\n250-SIZE 100\r\n250-CHUNKING\r\n250 PIPELINING\r\n",
 	    "354 go\r\n",
 	    "221 bye\r\n",
 	    "421 4.3.2 closing\r\n",
@@ -41,7 +41,7 @@ static inline bool fuzz_has_envelope(struct slice s)
 {
 	return s.n > 0 &&
 	       (memmem(s.p, s.n, "MAIL", 4) != NULL || memmem(s.p, s.n, "RCPT", 4) != NULL ||
-		memmem(s.p, s.n, "DATA", 4) != NULL);
+		memmem(s.p, s.n, "DATA", 4) != NULL || memmem(s.p, s.n, "BDAT", 4) != NULL);
 }
 
 #endif

@@ -46,6 +46,7 @@ static void session_init(struct session *s, struct slice *in)
 	    .rcpts_max = (flags >> 2) % 4,
 	    .message = (flags & 128) != 0 ? NULL : &s->message,
 	    .keep = (flags & 64) != 0,
+	    .chunking = true,
 	    .auth = (flags & 16) != 0 ? &auth : NULL,
 	    /* the last octet says so */
 	    .lmtp = in->n > 0 && in->p[in->n - 1] >= LAST_LMTP,
@@ -98,7 +99,7 @@ static void next_message(struct session *s)
 	}
 	s->further--;
 	s->end = SMTPC_RUNNING;
-	smtpc_next_message(s->c, &s->message);
+	smtpc_next_message(s->c, &s->message, (s->further & 1) != 0);
 	flush(s, SIZE_MAX);
 }
 

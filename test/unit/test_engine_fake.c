@@ -59,6 +59,8 @@ static const char *usual_reply(struct fake_connection *c, const char *verb)
 {
 	if (strcmp(verb, "greeting") == 0)
 		return "220 fake ESMTP\r\n";
+	if (strcmp(verb, "EHLO") == 0 && c->fake->chunks)
+		return "250-fake\r\n250-CHUNKING\r\n250 PIPELINING\r\n";
 	if (strcmp(verb, "EHLO") == 0)
 		return c->fake->tls != NULL && c->tls == NULL
 			   ? "250-fake\r\n250-PIPELINING\r\n250 STARTTLS\r\n"
@@ -95,6 +97,8 @@ static void take_line(struct fake_connection *c, char *line)
 	if (c->text && strcmp(line, ".") != 0)
 		return;
 	sscanf(line, "%15s", verb);
+	if (strcmp(verb, "BDAT") == 0 && sscanf(line, "BDAT %zu LAST", &c->chunk) == 1)
+		return; /* answered when it is there */
 	if (c->text) {
 		c->text = false;
 		c->messages++;
@@ -110,10 +114,26 @@ static void take_line(struct fake_connection *c, char *line)
 	}
 }
 
+/* False: more of it has to come. */
+static bool take_chunk(struct fake_connection *c)
+{
+	struct slice part = slice_first(buf_slice(&c->line), c->chunk);
+	if (c->chunk == 0)
+		return true;
+	c->chunk -= part.n;
+	buf_add_slice(&c->heard, part);
+	buf_consume(&c->line, part.n);
+	if (c->chunk > 0)
+		return false;
+	c->messages++;
+	answer(c, "BDAT");
+	return c->open;
+}
+
 static void take_lines(struct fake_connection *c)
 {
 	char line[4096];
-	while (c->open) {
+	while (c->open && take_chunk(c)) {
 		struct slice all = buf_slice(&c->line);
 		uint8_t *end = all.n > 0 ? memmem(all.p, all.n, "\r\n", 2) : NULL;
 		if (end == NULL)

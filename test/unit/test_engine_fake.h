@@ -25,12 +25,14 @@ struct fake_connection {
 	struct buf line;  /* not yet a whole line */
 	struct buf heard; /* all lines */
 	int messages;     /* whose end was heard */
+	size_t chunk;     /* octets of it that are still to come */
 	int said[FAKE_RULES];
 };
 
 struct fake {
 	struct loop *loop;
 	struct tls_server *tls; /* NULL: no STARTTLS */
+	bool chunks;            /* offers CHUNKING, in clear */
 	int fd;
 	uint16_t port;
 	struct loop_io *io;

@@ -225,6 +225,93 @@ static void send_one(struct fixture *f, struct job *j)
 	assert_int_equal(j->rcpt.state, RCPT_SENT);
 }
 
+/* --- A text in one flight with its envelope (RFC 3030) --- */
+
+struct chunk_row {
+	const char *what;
+	struct fake_rule rule;
+	bool go;
+	enum reason reason;
+	enum rcpt_state state;
+	bool again; /* the next message to this host is a chunk again */
+};
+
+static const struct chunk_row chunk_rows[] = {
+    {"taken", {0}, true, REASON_OK, RCPT_SENT, true},
+    {"refused", {0, 1, "BDAT", "554 no\r\n"}, true, REASON_OK, RCPT_REJECTED, true},
+    {"not known", {0, 1, "BDAT", "502 what\r\n"}, true, REASON_OK, RCPT_DEFERRED, false},
+    {"lost", {0, 1, "BDAT", NULL}, true, REASON_LOST_AFTER_DATA, RCPT_ACCEPTED, false},
+    {"lost at MAIL", {0, 1, "MAIL", NULL}, true, REASON_LOST_AFTER_DATA, RCPT_ACCEPTED, false},
+    {"silence", {0, 1, "BDAT", ""}, true, REASON_LOST_AFTER_DATA, RCPT_ACCEPTED, false},
+    {"not recorded", {0}, false, REASON_LOCAL_ERROR, RCPT_PENDING, true},
+};
+
+static void chunks(void **state)
+{
+	struct fixture *f = *state;
+	for (size_t i = 0; i < ROWS(chunk_rows); i++) {
+		const struct chunk_row *w = &chunk_rows[i];
+		struct job j;
+		begin(f, 0);
+		f->fake.chunks = true;
+		f->fake.rule[0] = w->rule;
+		job_init(f, &j);
+		j.finish_later = true;
+		j.request.before_dot = on_dot;
+		j.request.before_dot_arg = &j;
+		job_start(&j);
+		run_for(f, PATIENCE_MS);
+		run_for(f, 20);
+		assert_false(fake_heard(&f->fake.connection[0], "MAIL"));
+		session_finish_text(j.session, w->go);
+		job_wait(&j);
+		if (j.outcome.reason != w->reason || j.rcpt.state != w->state)
+			fail_msg("%s: %s, %d", w->what, reason_name(j.outcome.reason),
+				 (int)j.rcpt.state);
+		assert_int_equal(j.dots, 1);
+		assert_int_equal(fake_heard(&f->fake.connection[0], "MAIL"), w->go);
+		assert_false(fake_heard(&f->fake.connection[0], "DATA"));
+		f->fake.rule[0] = (struct fake_rule){0};
+		send_one(f, &j);
+		assert_int_equal(fake_heard(&f->fake.connection[1], "BDAT"), w->again);
+		assert_int_equal(fake_heard(&f->fake.connection[1], "DATA"), !w->again);
+		end(f);
+	}
+}
+
+/* Over a kept connection: the question is never asked inside session_start(), and a connection that
+ * dies while it waits for the answer is replaced. */
+static void chunk_over_kept(void **state)
+{
+	struct fixture *f = *state;
+	for (int dies = 0; dies < 2; dies++) {
+		struct job j;
+		begin(f, KEEP_MS);
+		f->fake.chunks = true;
+		send_one(f, &j);
+		job_init(f, &j);
+		j.request.before_dot = on_dot;
+		j.request.before_dot_arg = &j;
+		j.finish_later = true;
+		job_start(&j);
+		assert_int_equal(j.dots, 0);
+		run_for(f, PATIENCE_MS);
+		assert_int_equal(j.dots, 1);
+		if (dies == 1)
+			fake_hang_up(&f->fake.connection[0]);
+		run_for(f, 50);
+		assert_int_equal(f->fake.n, 1 + dies);
+		session_finish_text(j.session, true);
+		job_wait(&j);
+		assert_int_equal(j.outcome.reason, REASON_OK);
+		assert_int_equal(j.outcome.reused, dies == 0);
+		assert_int_equal(j.dots, 1);
+		assert_int_equal(fake_messages(&f->fake), 2);
+		assert_true(fake_heard(&f->fake.connection[dies], "BDAT"));
+		end(f);
+	}
+}
+
 /* --- Ends --- */
 
 static void good_and_closed(void **state)
@@ -292,7 +379,7 @@ static const struct end_row ends[] = {
     {{0, 0, "greeting", ""}, REASON_TIMEOUT},
     {{0, 0, "EHLO", ""}, REASON_TIMEOUT},
     {{0, 0, "MAIL", ""}, REASON_TIMEOUT},
-    {{0, 0, "RCPT", "25"}, REASON_TIMEOUT},
+    {{0, 0, "EHLO", "25"}, REASON_TIMEOUT},
     {{0, 0, "DATA", ""}, REASON_TIMEOUT},
     {{0, 0, ".", ""}, REASON_LOST_AFTER_DATA},
     {{0, 0, "greeting", NULL}, REASON_CONNECTION_LOST},
@@ -688,8 +775,9 @@ static void dead_rows(void **state)
 		assert_int_equal(rejected, d->rule.reply != NULL && d->rule.reply[0] == '5');
 		assert_int_equal(j.rcpt.state == RCPT_SENT, sent);
 		assert_int_equal(j.dots, sent || strcmp(d->rule.verb, ".") == 0);
+		/* who takes DATA for nobody gets an empty text */
 		assert_int_equal(f->fake.connection[0].messages,
-				 1 + (strcmp(d->rule.verb, ".") == 0));
+				 1 + (rejected || strcmp(d->rule.verb, ".") == 0));
 		if (sent)
 			assert_int_equal(f->fake.connection[1].messages, 1);
 		end(f);
@@ -787,7 +875,8 @@ int main(void)
 	    cmocka_unit_test(dead_rows),           cmocka_unit_test(dead_at_once),
 	    cmocka_unit_test(dead_and_refused),    cmocka_unit_test(kept_under_tls),
 	    cmocka_unit_test(dead_under_tls),      cmocka_unit_test(too_old),
-	    cmocka_unit_test(other_user),
+	    cmocka_unit_test(other_user),          cmocka_unit_test(chunks),
+	    cmocka_unit_test(chunk_over_kept),
 	};
 	return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }
