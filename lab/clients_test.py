@@ -7,6 +7,8 @@ Run as: lab/lab run lab/clients_test.py [GROUP...] [-v].  Groups: the functions 
 
 import argparse
 import os
+import resource
+import select
 import socket
 import ssl
 import sys
@@ -125,9 +127,12 @@ def test_sessions(score):
 def said_by(s):
     """What is there to read now."""
     try:
-        return s.recv(4096, socket.MSG_DONTWAIT)
+        s.settimeout(0)         # else Python waits, whatever the flags
+        return s.recv(4096)
     except BlockingIOError:
         return b""
+    finally:
+        s.settimeout(20)
 
 
 def converse(port, words, times):
@@ -199,6 +204,176 @@ def client_hello():
     except ssl.SSLWantReadError:
         pass
     return out.read()
+
+
+# -- idle clients --------------------------------------------------------------------------------------------------
+
+STRANGERS = {"relay.networks": "192.0.2.1/32", "destination.mydomain.test.route": f"[127.3.0.9]:{PORT + 60}"}
+
+
+class Backend:
+    """Takes everything, without a word too much."""
+
+    def __init__(self, address, port):
+        self.listener = socket.create_server((address, port), backlog=100)
+        self.unknown, self.heard = set(), []
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                threading.Thread(target=self.serve, args=(self.listener.accept()[0],), daemon=True).start()
+            except OSError:
+                return
+
+    def serve(self, c):
+        f = c.makefile("rb")
+        text = False
+        try:
+            c.sendall(b"220 back\r\n")
+            for line in f:
+                word = line[:4].upper()
+                if text:
+                    text = line != b".\r\n"
+                    if not text:
+                        c.sendall(b"250 2.0.0 ok\r\n")
+                    continue
+                self.heard.append(line.strip().decode("latin-1"))
+                text = word == b"DATA"
+                c.sendall(b"354 go\r\n" if text else b"221 bye\r\n" if word == b"QUIT" else b"250 2.1.0 ok\r\n")
+        except OSError:
+            pass
+        c.close()
+
+
+def connect(address, port):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((address, 0))
+    s.settimeout(20)
+    s.connect(("127.0.0.1", port))
+    return s
+
+
+def hand_in(address, port, to="u@mydomain.test"):
+    """What becomes of one small message from that address: "250" or the reply that ended it."""
+    try:
+        with connect(address, port) as s:
+            f = s.makefile("rb")
+            steps = (None, b"EHLO x", f"MAIL FROM:<a@{BACK}>".encode(), f"RCPT TO:<{to}>".encode(), b"DATA",
+                     b"Subject: x\r\n\r\nx\r\n.")
+            for line in steps:
+                if line:
+                    s.sendall(line + b"\r\n")
+                reply = f.readline()
+                while reply[3:4] == b"-":
+                    reply = f.readline()
+                if reply[:1] not in b"23" or not reply:
+                    return reply.decode("latin-1").strip() or "closed"
+            return "250"
+    except OSError as e:
+        return repr(e)
+
+
+class Idle:
+    """Clients that connect and say nothing; each that is sent away comes again."""
+
+    def __init__(self, port, addresses, clients, threads=8):
+        self.port, self.over, self.came = port, False, 0
+        self.each = clients // threads
+        self.threads = [threading.Thread(target=self.run, args=(addresses[n::threads],), daemon=True)
+                        for n in range(threads)]
+        for t in self.threads:
+            t.start()
+
+    def run(self, addresses):
+        mine, poll, n = {}, select.poll(), 0
+        while not self.over:
+            while len(mine) < self.each and not self.over:
+                try:
+                    s = connect(addresses[n % len(addresses)], self.port)
+                except OSError:
+                    time.sleep(0.05)
+                    break
+                n += 1
+                self.came += 1
+                mine[s.fileno()] = s
+                poll.register(s, select.POLLIN)
+                if n % 50 == 0:
+                    break
+            for fd, _ in poll.poll(20):
+                try:
+                    word = mine[fd].recv(4096)
+                except OSError:
+                    word = b""
+                if not word:
+                    poll.unregister(fd)
+                    mine.pop(fd).close()
+        for s in mine.values():
+            s.close()
+
+    def stop(self):
+        self.over = True
+        for t in self.threads:
+            t.join()
+
+
+def test_idle(score):
+    """Idle clients that are twice as many as there are places for strangers, from 120 addresses, and mail of others."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    backend = Backend("127.3.0.9", PORT + 60)
+    known = [f"127.9.{n}.1" for n in range(20)]
+    relay = Relay("clients-idle", PORT, **STRANGERS, **{"relay.clients-max": 1000}).start()
+    before = [hand_in(a, relay.port) for a in known]
+    score.add("idle: mail before", [] if set(before) == {"250"} else before)
+    crowd = Idle(relay.port, [f"127.20.{n // 60}.{n % 60 + 1}" for n in range(120)], 2200)
+    wait_until(lambda: crowd.came > 2200, 20)
+    got = []
+    for turn in range(3):
+        got += [hand_in(a, relay.port) for a in known]
+        time.sleep(0.5)
+    score.add("idle: all mail of clients that brought some before", [] if set(got) == {"250"} else [crowd.came, got])
+    strange = [hand_in(f"127.30.{n}.1", relay.port) for n in range(20)]
+    score.add("idle: nearly all mail of strangers from elsewhere",
+              [] if strange.count("250") >= 18 else [crowd.came, strange])
+    score.add("idle: the log says so", [] if relay.event("clients-sent-away") else ["not a word"])
+    crowd.stop()
+    score.add("idle: mail afterwards", [] if hand_in("127.31.0.1", relay.port) == "250" else ["refused"])
+    score.add("idle: end", [] if relay.stop() == 0 else ["exit"])
+    backend.listener.close()
+
+
+def greeting(address, port):
+    s = connect(address, port)
+    return s, s.recv(4096)
+
+
+def is_served(s, word):
+    """Has it a greeting, and nothing more?"""
+    try:
+        s.settimeout(0)
+        s.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return word.startswith(b"220")
+    except OSError:
+        pass
+    return False
+
+
+def test_limits(score):
+    """Of all and of an address, over several intakes."""
+    relay = Relay("clients-limits", PORT, **STRANGERS, **{
+        "relay.clients-max": 16, "relay.clients-per-address": 4, "relay.intakes": 4}).start()
+    held = [greeting("127.20.0.1", relay.port) for _ in range(7)]
+    good = sum(word.startswith(b"220") for _, word in held)
+    refused = [word for _, word in held if not word.startswith(b"220")]
+    score.add("limits: of an address", [] if good == 4 and all(b"421 4.7.0" in w for w in refused) else [held])
+    more = [greeting(f"127.21.{n}.1", relay.port) for n in range(30)]
+    alive = wait_until(lambda: (n := sum(is_served(*x) for x in held + more)) <= 12 and n, 5)
+    score.add("limits: of strangers", [] if alive and 9 <= alive else [sum(is_served(*x) for x in held + more)])
+    for s, _ in held + more:
+        s.close()
+    score.add("limits: end", [] if relay.stop() == 0 else ["exit"])
 
 
 # -- all ---------------------------------------------------------------------------------------------------

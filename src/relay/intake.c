@@ -5,6 +5,7 @@
  */
 #include "relay/intake_int.h"
 
+#include "base/cursor.h"
 #include "loop/loop.h"
 #include "relay/certificates.h"
 
@@ -33,26 +34,6 @@ struct door {
 };
 
 /* --- Clients come and go --- */
-
-static size_t count_address(const struct intake *t, const struct ipaddr *a)
-{
-	size_t n = 0;
-	for (const struct client *c = t->client; c != NULL; c = c->next)
-		n += intake_same_network(&c->address, a);
-	return n;
-}
-
-const char *intake_refusal(const struct intake *t, const struct client *c)
-{
-	const struct conf *f = t->process.birth.conf;
-	if (t->process.draining)
-		return "4.3.2 Shutting down";
-	if (t->nclient > (size_t)f->relay_clients_max)
-		return "4.3.2 Too many connections";
-	if (count_address(t, &c->address) > (size_t)f->relay_clients_per_address)
-		return "4.7.0 Too many connections from your address";
-	return NULL;
-}
 
 void intake_forget(struct client *c)
 {
@@ -86,6 +67,7 @@ static void welcome(struct door *d, int fd, const struct sockaddr_storage *from)
 	struct client *c = client_new(t, d->listener, fd, &address);
 	if (c == NULL)
 		return;
+	c->number = ++t->last_number;
 	c->next = t->client;
 	t->client = c;
 	t->nclient++;
@@ -111,6 +93,7 @@ static void on_accept(void *arg, unsigned ready)
 			welcome(d, fd, &from);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 			   errno == ENOBUFS) {
+			intake_make_room(d->intake, STANDING_OWN, 0);
 			loop_io_want(d->io, 0);
 			loop_timer_set(d->pause, PAUSE_MS);
 			return;
@@ -136,9 +119,11 @@ static void on_message(void *arg, struct channel *ch, enum message type, struct 
 	struct intake *t = arg;
 	struct arena mem;
 	struct submitted s;
-	(void)ch;
 	arena_init(&mem, 8192);
-	if (type == MSG_SUBMITTED && submitted_get(payload, &mem, &s)) {
+	if (type == MSG_ROSTER_OF) {
+		struct cursor k = cursor_make(payload);
+		intake_crowd_other(t, cursor_u32(&k), channel_take_fd(ch));
+	} else if (type == MSG_SUBMITTED && submitted_get(payload, &mem, &s)) {
 		struct client *c = find_waiting(t, s.token);
 		if (c != NULL)
 			client_submitted(c, s.code, s.text);
@@ -235,6 +220,8 @@ static void on_peer(void *self, enum role role, int fd)
 	t->keeper = channel_new(t->process.loop, fd, ROLE_INTAKE, role, on_message, on_gone, t);
 	if (t->keeper == NULL)
 		loop_timer_set(t->lacking, LACKING_MS);
+	else
+		intake_crowd_meet(t);
 }
 
 /* --- Life --- */
@@ -373,8 +360,8 @@ static bool start(struct intake *t)
 	uint32_t limit = (uint32_t)t->process.birth.conf->relay_messages_per_minute;
 	if (limit > 0)
 		t->rate = rate_new(limit);
-	if (t->login_timer == NULL || t->lacking == NULL || t->grace == NULL ||
-	    (limit > 0 && t->rate == NULL))
+	if (!intake_crowd_open(t) || t->login_timer == NULL || t->lacking == NULL ||
+	    t->grace == NULL || (limit > 0 && t->rate == NULL))
 		return false;
 	if (getrandom(&t->last_token, sizeof(t->last_token), 0) != (ssize_t)sizeof(t->last_token))
 		return false;
@@ -413,6 +400,7 @@ int intake_main(const struct birth *b)
 	tls_server_free(&t->tls_submission);
 	users_free(&t->users);
 	rate_free(&t->rate);
+	intake_crowd_close(t);
 	process_free(&t->process);
 	free(t);
 	return code;

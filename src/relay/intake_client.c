@@ -34,10 +34,16 @@ enum {
 
 static void pump(struct client *c);
 
+void client_pump(struct client *c)
+{
+	pump(c);
+}
+
 /* --- Life --- */
 
 void client_free(struct client *c)
 {
+	intake_leave(c);
 	loop_io_free(&c->io);
 	loop_timer_free(&c->timer);
 	smtps_free(&c->smtp);
@@ -80,7 +86,7 @@ static bool may_relay(const struct client *c)
 static void decide_connect(struct client *c)
 {
 	char text[REPLY_ROOM];
-	const char *no = intake_refusal(c->intake, c);
+	const char *no = intake_refusal(c);
 	if (no != NULL) {
 		smtps_decide(c->smtp, 421, no);
 		return;
@@ -110,6 +116,8 @@ bool client_login(struct client *c, bool check)
 		smtps_decide(c->smtp, 535, "5.7.8 Authentication credentials invalid");
 	else
 		smtps_decide(c->smtp, 454, "4.7.0 Temporary authentication failure");
+	if (v == USERS_YES)
+		intake_logged_in(c);
 	pump(c);
 	return v != USERS_NO;
 }
@@ -354,6 +362,8 @@ void client_submitted(struct client *c, uint16_t code, const char *text)
 	char number[LOG_INT_TEXT];
 	c->token = 0;
 	if (code == 250)
+		intake_brought_mail(c);
+	if (code == 250)
 		log_event(c->intake->process.log, LOG_LEVEL_INFO, "accepted", "id", c->queue_id,
 			  "from", smtps_envelope(c->smtp)->reverse_path, NULL);
 	else
@@ -517,11 +527,13 @@ static void say_goodbye(struct client *c)
 	flush(c, MSG_MORE);
 	shutdown(c->fd, SHUT_WR);
 	c->over = true;
+	intake_leave(c);
 	/* Freed from the loop: callers up the stack still hold it. Who was cut off in the middle of
 	 * a word is still read for a moment: closing with unread octets would make the kernel drop
 	 * the reply that says why. */
 	enum smtps_end how = smtps_result(c->smtp);
-	bool linger = c->welcome && how != SMTPS_QUIT && how != SMTPS_CLOSED;
+	bool quiet = (how == SMTPS_SHUTDOWN || how == SMTPS_TIMEOUT) && !c->patience.in_text;
+	bool linger = c->welcome && !quiet && how != SMTPS_QUIT && how != SMTPS_CLOSED;
 	loop_io_want(c->io, linger ? LOOP_READ : 0);
 	loop_timer_set(c->timer, linger ? LINGER_MS : 0);
 }
@@ -661,7 +673,7 @@ struct client *client_new(struct intake *t, const struct listener *l, int fd,
 		return NULL;
 	}
 	const struct conf *f = t->process.birth.conf;
-	*c = (struct client){.intake = t, .listener = l, .address = *address, .fd = fd};
+	*c = (struct client){.intake = t, .listener = l, .address = *address, .fd = fd, .seat = -1};
 	c->config = (struct smtps_config){.host = t->host,
 					  .submission = l->submission,
 					  .tls_available = l->submission ? t->tls_submission != NULL

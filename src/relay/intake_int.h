@@ -9,6 +9,7 @@
 #include "relay/patience.h"
 #include "relay/process.h"
 #include "relay/rate.h"
+#include "relay/roster.h"
 #include "smtp/server.h"
 #include "tls/tls_server.h"
 #include "users/users.h"
@@ -41,6 +42,10 @@ struct client {
 	struct tlss *tls;
 	bool tls_up, handshaking, over;
 	bool welcome; /* the greeting was a 220 */
+	bool brought_mail;
+	enum standing standing;
+	int32_t seat;    /* in the roster; -1: none */
+	uint64_t number; /* in the order of coming */
 	struct patience patience;
 	uint64_t armed; /* ms: the timer fires then, not later */
 	bool unread;    /* it spoke while it had to wait: nobody listens until the answer */
@@ -94,10 +99,26 @@ struct intake {
 	uint64_t last_login, login_after;
 	struct failed_network failed[FAILED_NETWORKS];
 	struct rate *rate; /* NULL: no limit */
+	struct roster *roster;
+	struct loop_timer *crowd_tick;
+	uint32_t seats_max; /* for the clients of all intakes */
+	uint64_t last_number;
 };
 
+/* intake_crowd.c */
+bool intake_crowd_open(struct intake *t); /* before the sandbox closes; false: logged */
+void intake_crowd_close(struct intake *t);
+void intake_crowd_meet(struct intake *t);                           /* there is a new keeper */
+void intake_crowd_other(struct intake *t, uint32_t number, int fd); /* takes fd; -1: it is gone */
+const char *intake_refusal(struct client *c); /* NULL: welcome, it has a seat */
+void intake_leave(struct client *c);
+void intake_brought_mail(struct client *c);
+void intake_logged_in(struct client *c);
+/* For one of this standing, whose network has so many already. Returns how many were sent away. */
+size_t intake_make_room(struct intake *t, enum standing who, uint32_t network);
+void intake_crowd_turn(void *arg); /* of the timer */
+
 /* intake.c */
-const char *intake_refusal(const struct intake *t, const struct client *c); /* NULL: welcome */
 void intake_forget(struct client *c);
 
 /* intake_client.c */
@@ -105,6 +126,7 @@ struct client *client_new(struct intake *t, const struct listener *l, int fd,
 			  const struct ipaddr *address); /* takes fd */
 void client_start(struct client *c);
 void client_submitted(struct client *c, uint16_t code, const char *text); /* the keeper's answer */
+void client_pump(struct client *c);         /* goes on after its machine was told something */
 void client_shutdown(struct client *c);     /* at the end of what it is saying */
 void client_shutdown_now(struct client *c); /* unless we owe it an answer */
 void client_free(struct client *c);         /* without telling anybody */

@@ -189,6 +189,7 @@ static void drop_peer(struct peer *p)
 		courier_stats_add(&k->metrics.gone, &p->stats);
 		keeper_courier_lost(k, p);
 	}
+	keeper_roster_gone(k, p);
 	channel_free(&p->channel);
 	free(p);
 }
@@ -199,6 +200,8 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 	bool sane = true;
 	if (type == MSG_SUBMIT)
 		keeper_submit(p->keeper, p, payload, channel_take_fd(c));
+	else if (type == MSG_ROSTER)
+		keeper_roster_met(p->keeper, p, channel_take_fd(c));
 	else if (type == MSG_DOT)
 		keeper_dot(p->keeper, p, payload);
 	else if (type == MSG_RESULT)
@@ -235,7 +238,11 @@ static void on_peer(void *self, enum role role, int fd)
 	}
 	p->keeper = k;
 	p->role = role;
-	p->number = role == ROLE_COURIER ? ++k->last_courier : 0;
+	if (role == ROLE_COURIER)
+		p->number = ++k->last_courier;
+	else if (role == ROLE_INTAKE)
+		p->number = ++k->last_intake;
+	p->roster = -1;
 	p->channel = channel_new(k->process.loop, fd, ROLE_KEEPER, role, on_message, on_gone, p);
 	if (p->channel == NULL) {
 		free(p);

@@ -27,7 +27,8 @@ struct keeper;
 struct peer {
 	struct keeper *keeper;
 	enum role role;
-	uint32_t number; /* couriers, from 1: the scheduler's */
+	uint32_t number; /* couriers, from 1: the scheduler's; intakes, from 1: their pages' */
+	int roster;      /* intakes: the page of its clients; -1: none */
 	struct channel *channel;
 	uint32_t jobs; /* couriers: under way */
 	struct courier_stats stats;
@@ -85,7 +86,7 @@ struct keeper {
 	struct sched *sched;
 	struct sched_config sched_config;
 	struct peer *peer;
-	uint32_t last_courier;
+	uint32_t last_courier, last_intake;
 	bool group_open;
 	struct ack *ack, **last_ack;
 	struct loop_deferred *commit;
@@ -124,6 +125,10 @@ bool keeper_ack(struct keeper *k, struct peer *p, enum message type, uint64_t to
 void keeper_fatal(struct keeper *k, const char *what, enum store_status s);
 
 void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int fd);
+
+/* keeper_roster.c: intakes get each other's pages. */
+void keeper_roster_met(struct keeper *k, struct peer *p, int fd); /* takes fd; -1: it has none */
+void keeper_roster_gone(struct keeper *k, struct peer *p);
 
 /* Of the timer: exceptions of the policy that are over end. */
 void keeper_end_policies(void *arg);

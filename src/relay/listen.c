@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum {
-	BACKLOG = 1024,
+	BACKLOG = 4096, /* a flood waits there and not in SYNs; net.core.somaxconn cuts it */
 	OPERATORS_BACKLOG = 32,
 	/* After a kill the processes of the relay before end some milliseconds after their parent,
 	   and hold the addresses so long. Who holds one for longer is another program. */

@@ -12,6 +12,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 void patience_renew(struct patience *p, const struct patience_facts *f)
 {
 	p->deadline = f->now + f->timeout;
+	p->since = f->now;
 	p->progress = f->progress;
 	p->octets = f->octets;
 	if (f->in_text && !p->in_text)

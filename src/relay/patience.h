@@ -21,6 +21,7 @@ enum {
 
 struct patience {
 	uint64_t deadline; /* it ends then */
+	uint64_t since;    /* the last that it did, outside of a text */
 	bool in_text;
 	uint64_t text_since;
 	uint64_t octets, progress;
