@@ -90,6 +90,86 @@ def test_texts(score):
     score.add("texts: end", [] if relay.stop() == 0 else ["exit"])
 
 
+def shared_memory(relay):
+    return sum(octets for octets, _ in memory_files(relay).values())
+
+
+class Endless:
+    """Texts that never end: so many clients from that address, each with so many octets."""
+
+    def __init__(self, address, port, clients, octets, to="u@mydomain.test"):
+        self.clients, self.refused, self.taken = [], 0, 0
+        chunk = (b"y" * 998 + b"\r\n") * 100
+        for _ in range(clients):
+            try:
+                s = connect(address, port)
+                f = s.makefile("rb")
+                for line in (None, b"EHLO x", f"MAIL FROM:<a@{BACK}>".encode(), f"RCPT TO:<{to}>".encode(), b"DATA"):
+                    if line:
+                        s.sendall(line + b"\r\n")
+                    reply = f.readline()
+                    while reply[3:4] == b"-":
+                        reply = f.readline()
+                if not reply.startswith(b"354"):
+                    self.refused += 1
+                    s.close()
+                    continue
+                for _ in range(octets // len(chunk) + 1):
+                    s.sendall(chunk)
+                self.taken += 1
+                self.clients.append(s)
+            except OSError:
+                self.refused += 1
+
+    def replies(self):
+        """What those who end their text now hear."""
+        out = []
+        for s in self.clients:
+            try:
+                s.sendall(b"\r\n.\r\n")
+                out.append(s.recv(4096)[:9].decode("latin-1"))
+            except OSError as e:
+                out.append(repr(e))
+        return out
+
+    def close(self):
+        for s in self.clients:
+            s.close()
+
+
+def test_unfinished(score):
+    """Texts without end: bounded memory and disk, and others' large mail comes through."""
+    backend = Backend("127.3.0.9", PORT + 60)
+    relay = Relay("clients-unfinished", PORT, **STRANGERS, **{
+        "relay.text-memory": 8 * MIB, "relay.text-disk": 64 * MIB}).start()
+    first = Endless("127.20.0.1", relay.port, 40, 500000)       # a quarter of the memory, then of the disk
+    peak = shared_memory(relay)
+    score.add("unfinished: memory of one network", [] if first.taken == 40 and peak <= 3 * MIB else [first.taken, peak])
+    second = Endless("127.20.0.2", relay.port, 4, 8 * MIB)      # the same network: no room for all of that
+    peak = max(peak, shared_memory(relay))
+    ends = second.replies()
+    score.add("unfinished: a network has its share", [] if "452 4.3.1" in ends else [ends, second.refused])
+    others = [large(f"127.{n}.0.1", relay.port, 3 * MIB) for n in (30, 31, 32)]
+    score.add("unfinished: large mail of others", [] if others == ["250"] * 3 else others)
+    crowd = [Endless(f"127.{n}.0.1", relay.port, 3, 5 * MIB) for n in range(40, 46)]
+    peak = max(peak, shared_memory(relay))
+    score.add("unfinished: memory", [] if peak <= 8 * MIB else [peak])
+    score.add("unfinished: strangers leave room on the disk", [] if "452 4.3.1" in sum((c.replies() for c in crowd), [])
+              else ["all were taken"])
+    for c in [first, second, *crowd]:
+        c.close()
+    again = wait_until(lambda: large("127.33.0.1", relay.port, 3 * MIB) == "250")
+    score.add("unfinished: room afterwards", [] if again else ["refused"])
+    got = wait_until(lambda: relay.is_empty(), 20)
+    score.add("unfinished: what was taken is delivered", [] if got else [relay.totals()])
+    score.add("unfinished: end", [] if relay.stop() == 0 else ["exit"])
+    backend.listener.close()
+
+
+def large(address, port, octets):
+    return hand_in(address, port, text=letter(octets).encode())
+
+
 # -- sessions that do nothing, drip, or are cut off --------------------------------------------------------------
 
 def test_sessions(score):
@@ -255,13 +335,12 @@ def connect(address, port):
     return s
 
 
-def hand_in(address, port, to="u@mydomain.test"):
+def hand_in(address, port, to="u@mydomain.test", text=b"Subject: x\r\n\r\nx\r\n"):
     """What becomes of one small message from that address: "250" or the reply that ended it."""
     try:
         with connect(address, port) as s:
             f = s.makefile("rb")
-            steps = (None, b"EHLO x", f"MAIL FROM:<a@{BACK}>".encode(), f"RCPT TO:<{to}>".encode(), b"DATA",
-                     b"Subject: x\r\n\r\nx\r\n.")
+            steps = (None, b"EHLO x", f"MAIL FROM:<a@{BACK}>".encode(), f"RCPT TO:<{to}>".encode(), b"DATA", text + b".")
             for line in steps:
                 if line:
                     s.sendall(line + b"\r\n")

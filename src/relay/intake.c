@@ -123,6 +123,8 @@ static void on_message(void *arg, struct channel *ch, enum message type, struct 
 	if (type == MSG_ROSTER_OF) {
 		struct cursor k = cursor_make(payload);
 		intake_crowd_other(t, cursor_u32(&k), channel_take_fd(ch));
+	} else if (type == MSG_SPOOLED) {
+		intake_spooled(t, channel_take_fd(ch));
 	} else if (type == MSG_SUBMITTED && submitted_get(payload, &mem, &s)) {
 		struct client *c = find_waiting(t, s.token);
 		if (c != NULL)
@@ -141,6 +143,7 @@ static void on_gone(void *arg, struct channel *ch, const char *why)
 	loop_timer_set(t->lacking, LACKING_MS);
 	for (struct client *c = t->client, *next; c != NULL; c = next) {
 		next = c->next;
+		c->text.lent = c->token != 0; /* who cut us off may be reading it still */
 		if (c->token != 0)
 			client_submitted(c, 451, "4.3.0 Queue trouble, try again later");
 	}
@@ -222,6 +225,8 @@ static void on_peer(void *self, enum role role, int fd)
 		loop_timer_set(t->lacking, LACKING_MS);
 	else
 		intake_crowd_meet(t);
+	if (t->keeper != NULL)
+		intake_spool_met(t);
 }
 
 /* --- Life --- */
@@ -400,6 +405,7 @@ int intake_main(const struct birth *b)
 	tls_server_free(&t->tls_submission);
 	users_free(&t->users);
 	rate_free(&t->rate);
+	intake_spool_close(t);
 	intake_crowd_close(t);
 	process_free(&t->process);
 	free(t);

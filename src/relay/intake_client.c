@@ -32,6 +32,8 @@ enum {
 	JUNK_MAX = 100,   /* as many as Postfix takes: stops sessions that do nothing */
 };
 
+static const char NO_ROOM[] = "4.3.1 No room for more text, try again later";
+
 static void pump(struct client *c);
 
 void client_pump(struct client *c)
@@ -43,7 +45,6 @@ void client_pump(struct client *c)
 
 void client_free(struct client *c)
 {
-	intake_leave(c);
 	loop_io_free(&c->io);
 	loop_timer_free(&c->timer);
 	smtps_free(&c->smtp);
@@ -51,6 +52,7 @@ void client_free(struct client *c)
 	buf_free(&c->wire);
 	buf_free(&c->plain);
 	mailtext_free(&c->text);
+	intake_leave(c);
 	close(c->fd);
 	free(c);
 }
@@ -271,7 +273,7 @@ static const char *date_text(struct date *d)
 }
 
 /* RFC 5321 s4.4, with-types of RFC 3848, the tls clause of RFC 8314 s4.3 (A4). */
-static bool add_trace_field(struct client *c)
+static enum mailtext_status add_trace_field(struct client *c)
 {
 	struct buf b;
 	char address[IPADDR_TEXT_MAX];
@@ -288,16 +290,27 @@ static bool add_trace_field(struct client *c)
 	if (e->nrcpt == 1 && strchr(e->rcpt[0].address, '@') != NULL)
 		buf_addf(&b, "\r\n\tfor <%s>", e->rcpt[0].address);
 	buf_addf(&b, ";\r\n\t%s\r\n", date_text(&c->intake->date));
-	bool ok = buf_ok(&b) && mailtext_add(&c->text, buf_slice(&b));
+	enum mailtext_status s =
+	    buf_ok(&b) ? mailtext_add(&c->text, buf_slice(&b)) : MAILTEXT_BROKEN;
 	buf_free(&b);
-	return ok;
+	return s;
+}
+
+static void forget_text(struct client *c)
+{
+	mailtext_free(&c->text);
+	mailtext_init(&c->text, &c->room);
 }
 
 static void begin_text(struct client *c)
 {
-	mailtext_free(&c->text);
-	mailtext_init(&c->text);
-	if (c->intake->keeper == NULL || !make_queue_id(c) || !add_trace_field(c))
+	forget_text(c);
+	enum mailtext_status s = MAILTEXT_BROKEN;
+	if (c->intake->keeper != NULL && make_queue_id(c))
+		s = add_trace_field(c);
+	if (s == MAILTEXT_NO_ROOM)
+		smtps_decide(c->smtp, 452, NO_ROOM);
+	else if (s != MAILTEXT_OK)
 		smtps_decide(c->smtp, 451, "4.3.0 Queue trouble, try again later");
 	else
 		smtps_decide(c->smtp, 354, "End data with <CR><LF>.<CR><LF>");
@@ -368,8 +381,7 @@ void client_submitted(struct client *c, uint16_t code, const char *text)
 			  "from", smtps_envelope(c->smtp)->reverse_path, NULL);
 	else
 		log_client(c, LOG_LEVEL_ERROR, "not-accepted", "code", log_int(number, code));
-	mailtext_free(&c->text);
-	mailtext_init(&c->text);
+	forget_text(c);
 	smtps_decide(c->smtp, code, text);
 	pump(c);
 }
@@ -442,9 +454,15 @@ static void move_output(struct client *c)
 static void take_text(struct client *c)
 {
 	struct buf *text = smtps_text(c->smtp);
-	bool ok = mailtext_add(&c->text, buf_slice(text));
+	enum mailtext_status s = mailtext_add(&c->text, buf_slice(text));
 	buf_consume(text, buf_len(text));
-	if (!ok) /* no memory for it: the client will come again */
+	if (s == MAILTEXT_OK)
+		return;
+	log_client(c, LOG_LEVEL_WARN, "no-room-for-text", "id", c->queue_id);
+	forget_text(c);
+	if (s == MAILTEXT_NO_ROOM)
+		smtps_refuse_text(c->smtp, 452, NO_ROOM);
+	else /* no memory: the client will come again */
 		smtps_closed(c->smtp);
 }
 
@@ -527,6 +545,7 @@ static void say_goodbye(struct client *c)
 	flush(c, MSG_MORE);
 	shutdown(c->fd, SHUT_WR);
 	c->over = true;
+	forget_text(c);
 	intake_leave(c);
 	/* Freed from the loop: callers up the stack still hold it. Who was cut off in the middle of
 	 * a word is still read for a moment: closing with unread octets would make the kernel drop
@@ -579,6 +598,8 @@ static void wait_on(struct client *c)
 	c->unread = c->unread && is_asked(c);
 	unsigned read = !c->unread && buf_len(&c->wire) < WIRE_ENOUGH ? LOOP_READ : 0;
 	loop_io_want(c->io, read | (buf_len(&c->wire) > 0 ? LOOP_WRITE : 0));
+	if (c->text.size > 0 && !smtps_in_text(c->smtp) && !is_asked(c))
+		forget_text(c); /* RSET between chunks */
 	struct patience_facts now = facts_of(c);
 	if (patience_look(&c->patience, &now))
 		arm(c);
@@ -687,7 +708,8 @@ struct client *client_new(struct intake *t, const struct listener *l, int fd,
 					  .timeouts = &SMTPS_TIMEOUTS_RFC};
 	buf_init(&c->wire, WIRE_MAX);
 	buf_init(&c->plain, 2 * READ_CHUNK);
-	mailtext_init(&c->text);
+	intake_spool_room(c);
+	mailtext_init(&c->text, &c->room);
 	c->smtp = smtps_new(&c->config);
 	c->io = loop_io_new(t->process.loop, fd, on_io, c);
 	c->timer = loop_timer_new(t->process.loop, on_timer, c);

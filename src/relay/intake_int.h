@@ -14,15 +14,35 @@
 #include "tls/tls_server.h"
 #include "users/users.h"
 
-enum { NETWORKS_MAX = 1024, QUEUE_ID_LEN = 16 };
+enum {
+	NETWORKS_MAX = 1024,
+	QUEUE_ID_LEN = 16,
+	SPOOL_STOCK_MAX = SPOOL_FILES_MAX,
+};
 
 struct intake;
 struct door;
 
-/* The text of a message on its way: in memory while it is small, then in a memory file. */
+/* Who says how much a text may take. */
+struct text_room {
+	/* So many octets in memory; past_budget: when there is no file. */
+	bool (*may_hold)(void *arg, uint64_t memory, uint64_t disk, bool past_budget);
+	int (*take_file)(void *arg); /* -1: there is none */
+	void (*give_file)(void *arg, int fd);
+	void *arg;
+};
+
+enum mailtext_status { MAILTEXT_OK, MAILTEXT_NO_ROOM, MAILTEXT_BROKEN };
+
+/* The text of a message on its way: in memory while it is small, then in a memory file, then in a
+ * file on disk. */
 struct mailtext {
+	const struct text_room *room; /* NULL: all the memory there is */
 	struct buf small;
 	int fd; /* -1: all is in small */
+	bool on_disk;
+	bool lent; /* somebody else may still read the file: it is not used again */
+	uint64_t granted;
 	uint64_t size;
 	bool eight_bit;
 	unsigned received; /* Received fields seen */
@@ -50,6 +70,7 @@ struct client {
 	uint64_t armed; /* ms: the timer fires then, not later */
 	bool unread;    /* it spoke while it had to wait: nobody listens until the answer */
 	struct buf wire, plain;
+	struct text_room room;
 	struct mailtext text;
 	char queue_id[QUEUE_ID_LEN + 1];
 	uint64_t token; /* of the submission that is out; 0: none */
@@ -103,6 +124,8 @@ struct intake {
 	struct loop_timer *crowd_tick;
 	uint32_t seats_max; /* for the clients of all intakes */
 	uint64_t last_number;
+	int spool[SPOOL_STOCK_MAX]; /* files that no text has now */
+	size_t nspool, spool_asked, spool_made;
 };
 
 /* intake_crowd.c */
@@ -140,8 +163,15 @@ void intake_login(struct client *c); /* client_login() follows, from the loop */
 void intake_login_turn(void *arg);   /* of the timer */
 
 /* intake_text.c */
-void mailtext_init(struct mailtext *t);
+void mailtext_init(struct mailtext *t, const struct text_room *room); /* room outlives it */
 void mailtext_free(struct mailtext *t);
-bool mailtext_add(struct mailtext *t, struct slice bytes); /* false: out of memory */
+/* After anything but OK there is nothing but to free it. */
+enum mailtext_status mailtext_add(struct mailtext *t, struct slice bytes);
+
+/* intake_spool.c */
+void intake_spool_met(struct intake *t);       /* there is a new keeper */
+void intake_spooled(struct intake *t, int fd); /* it sent a file; -1: it has none */
+void intake_spool_close(struct intake *t);
+void intake_spool_room(struct client *c); /* sets c->room */
 
 #endif

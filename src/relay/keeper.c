@@ -200,6 +200,8 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 	bool sane = true;
 	if (type == MSG_SUBMIT)
 		keeper_submit(p->keeper, p, payload, channel_take_fd(c));
+	else if (type == MSG_SPOOL)
+		keeper_spool(p->keeper, p);
 	else if (type == MSG_ROSTER)
 		keeper_roster_met(p->keeper, p, channel_take_fd(c));
 	else if (type == MSG_DOT)

@@ -29,6 +29,7 @@ struct peer {
 	enum role role;
 	uint32_t number; /* couriers, from 1: the scheduler's; intakes, from 1: their pages' */
 	int roster;      /* intakes: the page of its clients; -1: none */
+	uint32_t spools; /* intakes: files that it was given */
 	struct channel *channel;
 	uint32_t jobs; /* couriers: under way */
 	struct courier_stats stats;
@@ -125,6 +126,9 @@ bool keeper_ack(struct keeper *k, struct peer *p, enum message type, uint64_t to
 void keeper_fatal(struct keeper *k, const char *what, enum store_status s);
 
 void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int fd);
+
+/* keeper_spool.c: an intake asks for a file. */
+void keeper_spool(struct keeper *k, struct peer *p);
 
 /* keeper_roster.c: intakes get each other's pages. */
 void keeper_roster_met(struct keeper *k, struct peer *p, int fd); /* takes fd; -1: it has none */

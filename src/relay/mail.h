@@ -16,6 +16,7 @@ enum {
 	MAIL_INLINE_MAX = 65536, /* larger texts travel as descriptors */
 	MAIL_RCPTS_MAX = 5000,   /* bounds what a broken peer can make us allocate */
 	MAIL_TRIES_MAX = 600,
+	SPOOL_FILES_MAX = 256, /* on disk, of one intake, with a text or without */
 	MAIL_LEVEL_NONE = 255,
 	MAIL_KEEP_MS = 5000, /* a courier's connection waits so long for the next message (T9) */
 };

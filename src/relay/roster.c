@@ -19,6 +19,7 @@ enum {
 struct seat {
 	_Atomic uint64_t key;
 	_Atomic uint32_t what;
+	_Atomic uint32_t memory, disk; /* of its text, KiB */
 	uint32_t unused;
 };
 enum {
@@ -188,7 +189,10 @@ void roster_leave(struct roster *r, int32_t seat)
 {
 	if (seat < 0)
 		return;
+	roster_hold(r, seat, 0, 0);
 	atomic_store(&r->own->seat[seat].what, 0);
+	for (uint32_t n = r->own->used; n > 0 && r->own->seat[n - 1].what == 0; n--)
+		atomic_store(&r->own->used, n - 1); /* after a flood looks are short again */
 	r->free_seat[r->nfree++] = (uint32_t)seat;
 }
 
@@ -219,6 +223,46 @@ struct seating_counts roster_count(const struct roster *r, const struct ipaddr *
 			count_page(r->other[i].page, r->other[i].size, a, &n);
 	}
 	return n;
+}
+
+void roster_hold(struct roster *r, int32_t seat, uint32_t memory, uint32_t disk)
+{
+	if (seat < 0)
+		return;
+	atomic_store(&r->own->seat[seat].memory, memory);
+	atomic_store(&r->own->seat[seat].disk, disk);
+}
+
+static void add_texts(const struct page *p, size_t size, const struct ipaddr *a,
+		      struct roster_texts *out)
+{
+	uint64_t key = key_of(a) >> NETWORK_SHIFT;
+	uint32_t n = atomic_load_explicit(&p->used, memory_order_relaxed), most = seats_in(size);
+	for (uint32_t i = 0; i < (n < most ? n : most); i++) {
+		const struct seat *x = &p->seat[i];
+		uint32_t memory = atomic_load_explicit(&x->memory, memory_order_relaxed);
+		uint32_t disk = atomic_load_explicit(&x->disk, memory_order_relaxed);
+		if (memory == 0 && disk == 0)
+			continue;
+		out->memory += memory;
+		out->disk += disk;
+		if (atomic_load(&x->what) % WHAT_STANDING != a->family ||
+		    atomic_load(&x->key) >> NETWORK_SHIFT != key)
+			continue;
+		out->network_memory += memory;
+		out->network_disk += disk;
+	}
+}
+
+struct roster_texts roster_texts(const struct roster *r, const struct ipaddr *a)
+{
+	struct roster_texts t = {0};
+	add_texts(r->own, r->size, a, &t);
+	for (size_t i = 0; i < ROSTER_PAGES_MAX; i++) {
+		if (r->other[i].page != NULL)
+			add_texts(r->other[i].page, r->other[i].size, a, &t);
+	}
+	return t;
 }
 
 /* --- Who brought mail --- */

@@ -40,6 +40,14 @@ void roster_change(struct roster *r, int32_t seat, enum standing s);
 void roster_leave(struct roster *r, int32_t seat); /* -1 is fine */
 struct seating_counts roster_count(const struct roster *r, const struct ipaddr *a);
 
+/* What the text of the client on that seat takes, in KiB. */
+void roster_hold(struct roster *r, int32_t seat, uint32_t memory, uint32_t disk);
+struct roster_texts { /* over all intakes, KiB */
+	uint64_t memory, disk;
+	uint64_t network_memory, network_disk; /* of seating_network() of that address */
+};
+struct roster_texts roster_texts(const struct roster *r, const struct ipaddr *a);
+
 /* Mail came from there. */
 void roster_note(struct roster *r, const struct ipaddr *a, uint64_t now_ms);
 bool roster_knows(const struct roster *r, const struct ipaddr *a, uint64_t now_ms);

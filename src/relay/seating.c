@@ -70,6 +70,13 @@ uint32_t seating_patience_ms(const struct seating_counts *n, uint32_t all, enum 
 	return ms < calm_ms ? ms : calm_ms;
 }
 
+bool seating_may_hold(enum standing who, uint64_t all, uint64_t network, uint64_t budget)
+{
+	uint64_t part = who == STANDING_OWN ? 2 : 4;
+	uint64_t most = who == STANDING_STRANGER ? budget - budget / 4 : budget;
+	return all <= most && network <= budget / part;
+}
+
 uint64_t seating_network(const struct ipaddr *a)
 {
 	enum { SIX_OCTETS = 7, FOUR_OCTETS = 3 };

@@ -71,6 +71,10 @@ struct seating_need {
 /* Chooses clients that go. Returns how many. The order of the clients may change. */
 size_t seating_choose(struct seating_client *c, size_t n, const struct seating_need *need);
 
+/* May a text have more, when so much is taken by all and by its network (with what it asks for)? No
+ * network takes more than a quarter, one of ours half; strangers leave a quarter. */
+bool seating_may_hold(enum standing who, uint64_t all, uint64_t network, uint64_t budget);
+
 /* The network that an address is counted with here: IPv4 /24, IPv6 /56. */
 uint64_t seating_network(const struct ipaddr *a);
 

@@ -255,7 +255,7 @@ static bool is_flood(struct smtps *s, size_t used)
 {
 	if (!s->too_big || smtps_swallow(s, used))
 		return false;
-	smtps_reply(s, 552, "5.3.4 Message is larger than we take");
+	smtps_reply(s, s->unwanted.code, s->unwanted.text);
 	smtps_finish(s, SMTPS_ERRORS);
 	return true;
 }

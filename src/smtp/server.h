@@ -108,6 +108,9 @@ void smtps_free(struct smtps **s);
 
 enum smtps_want smtps_want(const struct smtps *s);
 struct buf *smtps_output(struct smtps *s);
+/* No room for what comes of this text: it is read on and thrown away, and answered with this at its
+ * end. `text` is a literal. Ignored outside of a text. */
+void smtps_refuse_text(struct smtps *s, uint16_t code, const char *text);
 /* CRLF text, dots removed; consume what you took. A last line that BDAT left unfinished gets its
  * CRLF. */
 struct buf *smtps_text(struct smtps *s);

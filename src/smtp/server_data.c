@@ -57,7 +57,7 @@ void smtps_text_done(struct smtps *s)
 		return;
 	}
 	smtps_reset_transaction(s);
-	smtps_reply(s, 552, "5.3.4 Message is larger than we take");
+	smtps_reply(s, s->unwanted.code, s->unwanted.text);
 }
 
 void smtps_on_message(struct smtps *s, uint16_t code, const char *text)

@@ -119,10 +119,11 @@ struct smtps {
 	const char *vrfy;
 	/* Its text */
 	enum text_state state;
-	bool dots;       /* DATA: dots are doubled, and one ends it */
-	uint64_t octets; /* of the message so far */
-	bool too_big;
-	uint64_t swallowed; /* in the whole session */
+	bool dots;               /* DATA: dots are doubled, and one ends it */
+	uint64_t octets;         /* of the message so far */
+	bool too_big;            /* or there is no room: not wanted, */
+	struct refusal unwanted; /* and this is why */
+	uint64_t swallowed;      /* in the whole session */
 	/* BDAT */
 	bool chunking;     /* a chunk was accepted */
 	bool chunk_failed; /* until RSET or LAST */

@@ -14,6 +14,16 @@ void smtps_text_begin(struct smtps *s, bool dots)
 	s->dots = dots;
 	s->octets = 0;
 	s->too_big = false;
+	s->unwanted = (struct refusal){552, "5.3.4 Message is larger than we take"};
+	buf_reset(&s->text);
+}
+
+void smtps_refuse_text(struct smtps *s, uint16_t code, const char *text)
+{
+	if (!smtps_in_text(s) || s->too_big)
+		return;
+	s->too_big = true;
+	s->unwanted = (struct refusal){code, text};
 	buf_reset(&s->text);
 }
 

@@ -291,6 +291,39 @@ static void test_pages_are_sealed(void **state)
 	roster_free(&r);
 }
 
+static void test_texts(void **state)
+{
+	struct ipaddr a = address("192.0.2.1"), b = address("192.0.2.2"),
+		      c = address("198.51.100.1");
+	struct roster *mine = roster_new(4), *other = roster_new(4);
+	(void)state;
+	assert_true(roster_add(mine, 1, dup(roster_fd(other))));
+	int32_t first = roster_sit(mine, &a, STANDING_STRANGER);
+	roster_hold(mine, first, 5, 0);
+	roster_hold(mine, roster_sit(mine, &c, STANDING_STRANGER), 100, 1000);
+	roster_hold(other, roster_sit(other, &b, STANDING_STRANGER), 7, 11);
+	struct roster_texts t = roster_texts(mine, &a);
+	assert_true(t.memory == 112 && t.disk == 1011);
+	assert_true(t.network_memory == 12 && t.network_disk == 11);
+	roster_leave(mine, first);
+	assert_int_equal(roster_texts(mine, &a).network_memory, 7);
+	roster_free(&mine);
+	roster_free(&other);
+}
+
+static void test_shares(void **state)
+{
+	(void)state;
+	assert_true(seating_may_hold(STANDING_STRANGER, 75, 25, 100));
+	assert_false(seating_may_hold(STANDING_STRANGER, 76, 1, 100));
+	assert_false(seating_may_hold(STANDING_STRANGER, 26, 26, 100));
+	assert_true(seating_may_hold(STANDING_KNOWN, 100, 25, 100));
+	assert_false(seating_may_hold(STANDING_KNOWN, 100, 26, 100));
+	assert_true(seating_may_hold(STANDING_OWN, 100, 50, 100));
+	assert_false(seating_may_hold(STANDING_OWN, 51, 51, 100));
+	assert_false(seating_may_hold(STANDING_OWN, 101, 1, 100));
+}
+
 static void test_known(void **state)
 {
 	struct ipaddr a = address("192.0.2.1"), b = address("192.0.2.2");
@@ -329,6 +362,8 @@ int main(void)
 	    cmocka_unit_test(test_ipv6_counts_by_64),
 	    cmocka_unit_test(test_others_count),
 	    cmocka_unit_test(test_pages_are_sealed),
+	    cmocka_unit_test(test_texts),
+	    cmocka_unit_test(test_shares),
 	    cmocka_unit_test(test_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
