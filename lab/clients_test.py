@@ -9,6 +9,7 @@ import argparse
 import os
 import resource
 import select
+import signal
 import socket
 import ssl
 import sys
@@ -163,7 +164,7 @@ def test_unfinished(score):
     got = wait_until(lambda: relay.is_empty(), 20)
     score.add("unfinished: what was taken is delivered", [] if got else [relay.totals()])
     score.add("unfinished: end", [] if relay.stop() == 0 else ["exit"])
-    backend.listener.close()
+    backend.close()
 
 
 def large(address, port, octets):
@@ -306,6 +307,10 @@ class Backend:
             except OSError:
                 return
 
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)        # else the thread that waits there holds it
+        self.listener.close()
+
     def serve(self, c):
         f = c.makefile("rb")
         text = False
@@ -419,7 +424,7 @@ def test_idle(score):
     crowd.stop()
     score.add("idle: mail afterwards", [] if hand_in("127.31.0.1", relay.port) == "250" else ["refused"])
     score.add("idle: end", [] if relay.stop() == 0 else ["exit"])
-    backend.listener.close()
+    backend.close()
 
 
 def greeting(address, port):
@@ -453,6 +458,46 @@ def test_limits(score):
     for s, _ in held + more:
         s.close()
     score.add("limits: end", [] if relay.stop() == 0 else ["exit"])
+
+
+# -- strangers: whom they may write to, and how much ---------------------------------------------------------------
+
+def test_strangers(score):
+    backend = Backend("127.3.0.9", PORT + 60)
+    folder = report.state() / "relay" / "clients-strangers.files"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "people").write_text("alice@mydomain.test\n")
+    relay = Relay("clients-strangers", PORT, **STRANGERS, **{
+        "destination.mydomain.test.verify-recipients": "table", "destination.mydomain.test.recipients": folder / "people",
+        "relay.client-messages-per-minute": 20, "relay.client-recipients-per-minute": 30, "relay.intakes": 1}).start()
+    said = {to: hand_in("127.20.0.1", relay.port, f"{to}@mydomain.test") for to in ("alice", "Alice", "postmaster", "bob")}
+    score.add("strangers: recipients in a table", [] if list(said.values())[:3] == ["250"] * 3 and
+              said["bob"].startswith("550 5.1.1") else [said])
+    (folder / "people").write_text("alice@mydomain.test\nbob@mydomain.test\n")
+    relay.process.send_signal(signal.SIGHUP)
+    again = wait_until(lambda: hand_in("127.20.0.2", relay.port, "bob@mydomain.test") == "250")
+    score.add("strangers: a reload reads the table again", [] if again else ["bob is unknown"])
+    (folder / "people").write_text("alice at mydomain.test\n")
+    relay.process.send_signal(signal.SIGHUP)
+    kept = wait_until(lambda: relay.event("reload-failed") or "people:1:" in relay.log_text())
+    said = hand_in("127.20.0.3", relay.port, "bob@mydomain.test")
+    score.add("strangers: a broken table is not taken", [] if kept and said == "250" else [kept, said])
+    many = [hand_in("127.21.0.1", relay.port, "alice@mydomain.test") for _ in range(22)]
+    score.add("strangers: messages in a minute",
+              [] if many[:20] == ["250"] * 20 and many[21].startswith("450 4.7.1") else many)
+    other = hand_in("127.21.0.2", relay.port, "alice@mydomain.test")
+    score.add("strangers: others have their own", [] if other == "250" else [other])
+    with connect("127.22.0.1", relay.port) as s:
+        f = s.makefile("rb")
+        f.readline()
+        s.sendall(b"HELO x\r\n")
+        f.readline()
+        s.sendall(b"MAIL FROM:<>\r\n" + b"RCPT TO:<alice@mydomain.test>\r\n" * 32)
+        got = [f.readline()[:9] for _ in range(33)]
+    score.add("strangers: recipients in a minute", [] if got[1:31] == [b"250 2.1.5"] * 30 and
+              got[31:] == [b"450 4.7.1"] * 2 else got)
+    score.add("strangers: end", [] if relay.stop() == 0 else ["exit"])
+    backend.close()
 
 
 # -- all ---------------------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ enum {
 	CONF_DESTINATIONS_MAX = 65536, /* sections */
 };
 
+enum verify_recipients { VERIFY_NO, VERIFY_TABLE };
+
 /* The C type of each option type, for the two structs only. */
 #define T_STR const char *
 #define T_SIZE const char *
@@ -91,6 +93,9 @@ bool conf_destination_has_level(const struct conf_destination *d);
 
 /* The pattern of the section that the level comes from; NULL: it is policy.level. */
 const char *conf_level_pattern(const struct conf *c, const char *destination);
+
+/* The section that counts for a destination, matching as above; NULL: none. */
+const struct conf_destination *conf_destination_for(const struct conf *c, const char *destination);
 
 /* The configured next hop of a destination (wire/route.h), as written; NULL: none. Matching as
  * above. */

@@ -66,6 +66,12 @@ const char *conf_level_pattern(const struct conf *c, const char *destination)
 	return d && conf_destination_has_level(d) ? d->pattern : NULL;
 }
 
+const struct conf_destination *conf_destination_for(const struct conf *c, const char *destination)
+{
+	const struct conf_destination *d;
+	return find_section(c, destination, &d) ? d : NULL;
+}
+
 const char *conf_route_for(const struct conf *c, const char *destination)
 {
 	const struct conf_destination *d;

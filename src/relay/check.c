@@ -9,6 +9,7 @@
 #include "relay/relay.h"
 
 #include "engine/credentials.h"
+#include "relay/recipients.h"
 #include "users/users.h"
 #include "wire/destination.h"
 
@@ -90,6 +91,29 @@ static bool check_users(const struct conf *c)
 		fprintf(stderr, "danelaw relay: relay.users: %s\n", error);
 	bool ok = u != NULL;
 	users_free(&u);
+	return ok;
+}
+
+static bool check_recipients(const struct conf *c)
+{
+	char error[ERROR_ROOM];
+	bool ok = true;
+	for (size_t i = 0; i < c->ndestination; i++) {
+		const struct conf_destination *d = &c->destination[i];
+		if (d->verify_recipients == VERIFY_NO)
+			continue;
+		snprintf(error, sizeof(error), "name a file of recipients");
+		struct recipients *r = d->recipients != NULL
+					   ? recipients_load(d->recipients, error, sizeof(error))
+					   : NULL;
+		if (r == NULL)
+			fprintf(
+			    stderr,
+			    "danelaw relay: destination \"%s\": verify-recipients = table: %s\n",
+			    d->pattern, error);
+		ok = ok && r != NULL;
+		recipients_free(&r);
+	}
 	return ok;
 }
 
@@ -175,6 +199,7 @@ bool relay_check(const struct conf *c)
 	bool audit = check_audit(c);
 	bool routes = check_routes(c);
 	routes = check_credentials(c) && routes;
+	routes = check_recipients(c) && routes;
 	bool names = check_names(c);
 	names = check_postmaster(c) && names;
 	return check_users(c) && names && audit && routes && certificates && networks && listeners;

@@ -362,19 +362,17 @@ static bool start(struct intake *t)
 	t->login_timer = loop_timer_new(t->process.loop, intake_login_turn, t);
 	t->lacking = loop_timer_new(t->process.loop, on_lacking, t);
 	t->grace = loop_timer_new(t->process.loop, on_grace_over, t);
-	uint32_t limit = (uint32_t)t->process.birth.conf->relay_messages_per_minute;
-	if (limit > 0)
-		t->rate = rate_new(limit);
 	if (!intake_crowd_open(t) || t->login_timer == NULL || t->lacking == NULL ||
-	    t->grace == NULL || (limit > 0 && t->rate == NULL))
+	    t->grace == NULL)
 		return false;
 	if (getrandom(&t->last_token, sizeof(t->last_token), 0) != (ssize_t)sizeof(t->last_token))
 		return false;
 	t->last_token &= 0x7fffffffffffffffu;
 	process_host(t->process.birth.conf, t->host, sizeof(t->host));
 	/* Keys are read before privileges go. */
-	return load_networks(t) && load_certificates(t) && load_users(t) && open_doors(t) &&
-	       process_drop(&t->process) && process_confine(&t->process, SANDBOX_INTAKE, NULL);
+	return load_networks(t) && load_certificates(t) && load_users(t) && intake_rcpt_open(t) &&
+	       open_doors(t) && process_drop(&t->process) &&
+	       process_confine(&t->process, SANDBOX_INTAKE, NULL);
 }
 
 int intake_main(const struct birth *b)
@@ -404,7 +402,7 @@ int intake_main(const struct birth *b)
 	tls_server_free(&t->tls_relay);
 	tls_server_free(&t->tls_submission);
 	users_free(&t->users);
-	rate_free(&t->rate);
+	intake_rcpt_close(t);
 	intake_spool_close(t);
 	intake_crowd_close(t);
 	process_free(&t->process);

@@ -57,8 +57,8 @@ void client_free(struct client *c)
 	free(c);
 }
 
-static void log_client(struct client *c, enum log_level level, const char *event, const char *key,
-		       const char *value)
+void client_log(struct client *c, enum log_level level, const char *event, const char *key,
+		const char *value)
 {
 	char address[IPADDR_TEXT_MAX];
 	ipaddr_to_text(&c->address, address);
@@ -73,17 +73,6 @@ static void end(struct client *c)
 }
 
 /* --- Decisions --- */
-
-static bool may_relay(const struct client *c)
-{
-	if (smtps_authenticated(c->smtp))
-		return true;
-	for (size_t i = 0; i < c->intake->nnetwork && !c->listener->submission; i++) {
-		if (network_has(&c->intake->network[i], &c->address))
-			return true;
-	}
-	return false;
-}
 
 static void decide_connect(struct client *c)
 {
@@ -104,7 +93,7 @@ bool client_login(struct client *c, bool check)
 	if (check && c->intake->users != NULL)
 		v = users_check(c->intake->users, slice_str(smtps_user(c->smtp)),
 				slice_str(smtps_password(c->smtp)));
-	log_client(c, v == USERS_YES ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+	client_log(c, v == USERS_YES ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
 		   v == USERS_YES ? "login"
 		   : check        ? "login-refused"
 				  : "login-unchecked",
@@ -122,126 +111,6 @@ bool client_login(struct client *c, bool check)
 		intake_logged_in(c);
 	pump(c);
 	return v != USERS_NO;
-}
-
-/* What a path's mail goes to (D10). Not OK: it cannot be delivered to at all, or (IDN_NO_MEMORY)
- * that is not known. */
-static enum idn_error next_hop_of(const char *path, char out[static DESTINATION_ROOM])
-{
-	struct address a;
-	char domain[ADDRESS_DOMAIN_MAX + 1];
-	out[0] = '\0';
-	if (address_parse(slice_str(path), &a) != ADDRESS_OK)
-		return IDN_EMPTY;
-	snprintf(domain, sizeof(domain), "%.*s", (int)a.domain.n, (const char *)a.domain.p);
-	return idn_destination(domain, out, NULL);
-}
-
-/* Mail for a destination with a route is taken from anybody, on the port for that (P3). */
-static bool has_route(const struct client *c, const char *next_hop)
-{
-	return !c->listener->submission && next_hop[0] != '\0' &&
-	       conf_route_for(c->intake->process.birth.conf, next_hop) != NULL;
-}
-
-/* P3: how many messages a user, else a client network, hands in. This machine is not counted. */
-static bool too_many(struct client *c)
-{
-	char address[IPADDR_TEXT_MAX], key[RATE_KEY_MAX];
-	struct ipaddr network = c->address;
-	bool user = smtps_authenticated(c->smtp);
-	if (c->intake->rate == NULL || (!user && ipaddr_is_loopback(&c->address)))
-		return false;
-	if (network.family == 6)
-		memset(network.b + 8, 0, 8); /* who has one address has its /64 */
-	ipaddr_to_text(&network, address);
-	/* A user may be called like an address. */
-	snprintf(key, sizeof(key), "%s %s", user ? "user" : "network",
-		 user ? smtps_user(c->smtp) : address);
-	return !rate_take(c->intake->rate, slice_str(key), loop_now_ms());
-}
-
-static void decide_mail(struct client *c)
-{
-	if (!too_many(c)) {
-		smtps_decide(c->smtp, 250, "2.1.0 Ok");
-		return;
-	}
-	log_client(c, LOG_LEVEL_WARN, "too-many-messages", "user",
-		   smtps_authenticated(c->smtp) ? smtps_user(c->smtp) : NULL);
-	smtps_decide(c->smtp, 450, "4.7.1 Too many messages from you, try again in a minute");
-}
-
-/* The domain part as A-labels (D10), lower case; the local part as it is. */
-static const char *wire_address(struct arena *mem, const char *path)
-{
-	char ascii[256];
-	const char *at = strrchr(path, '@');
-	enum idn_error e = IDN_EMPTY;
-	if (at != NULL && at[1] != '[')
-		e = idn_to_ascii(at + 1, ascii, sizeof(ascii));
-	if (e == IDN_NO_MEMORY) {
-		mem->failed = true;
-		return NULL;
-	}
-	if (e != IDN_OK)
-		return arena_strdup(mem, path);
-	return arena_printf(mem, "%.*s@%s", (int)(at - path), path, ascii);
-}
-
-static enum postmaster judge_postmaster(const struct client *c, const char *rcpt)
-{
-	struct arena mem;
-	if (!postmaster_is_local_part(slice_str(rcpt))) /* nearly everybody */
-		return POSTMASTER_NOT;
-	arena_init(&mem, 2 * ADDRESS_PATH_MAX + 256);
-	const char *address = wire_address(&mem, rcpt);
-	enum postmaster p =
-	    postmaster_judge(slice_str(address != NULL ? address : rcpt), c->intake->host);
-	arena_free(&mem);
-	return p;
-}
-
-/* Where a recipient's mail really goes (RFC 5321 s4.5.1). */
-static const char *destination(const struct client *c, struct arena *mem, const char *rcpt)
-{
-	const char *postmaster = c->intake->process.birth.conf->relay_postmaster;
-	bool ours = postmaster != NULL && judge_postmaster(c, rcpt) != POSTMASTER_NOT;
-	return wire_address(mem, ours ? postmaster : rcpt);
-}
-
-/* Nobody answers for this relay: the client keeps the mail until somebody does. */
-static void decide_postmaster(struct client *c)
-{
-	if (c->intake->process.birth.conf->relay_postmaster != NULL) {
-		smtps_decide(c->smtp, 250, "2.1.5 Ok");
-		return;
-	}
-	log_client(c, LOG_LEVEL_WARN, "no-postmaster", "cure", "set relay.postmaster");
-	smtps_decide(c->smtp, 451, "4.3.5 No postmaster configured");
-}
-
-static void decide_rcpt(struct client *c)
-{
-	const char *rcpt = smtps_rcpt(c->smtp)->address;
-	bool known = c->intake->process.birth.conf->relay_postmaster != NULL;
-	char next_hop[DESTINATION_ROOM];
-	enum idn_error e = next_hop_of(rcpt, next_hop);
-	enum postmaster to = judge_postmaster(c, rcpt);
-	bool open = may_relay(c) || has_route(c, next_hop);
-	bool elsewhere = to == POSTMASTER_OURS && !known && open;
-	if (to != POSTMASTER_NOT && !elsewhere) {
-		decide_postmaster(c);
-	} else if (e == IDN_NO_MEMORY) {
-		smtps_decide(c->smtp, 451, "4.3.0 Out of memory, try again later");
-	} else if (!open) {
-		log_client(c, LOG_LEVEL_INFO, "relay-denied", "to", rcpt);
-		smtps_decide(c->smtp, 550, "5.7.1 Relay access denied");
-	} else if (e != IDN_OK) {
-		smtps_decide(c->smtp, 550, "5.1.2 Bad destination domain");
-	} else {
-		smtps_decide(c->smtp, 250, "2.1.5 Ok");
-	}
 }
 
 /* --- The message --- */
@@ -325,7 +194,7 @@ static bool fill_submit(struct client *c, struct arena *mem, struct submit *s)
 	s->token = c->token;
 	s->mail = (struct mail){
 	    .queue_id = c->queue_id,
-	    .reverse_path = wire_address(mem, e->reverse_path),
+	    .reverse_path = intake_wire_address(mem, e->reverse_path),
 	    .envid = e->envid,
 	    .ret = e->ret,
 	    .origin = user != NULL ? arena_printf(mem, "user %s at %s", user, address)
@@ -339,8 +208,9 @@ static bool fill_submit(struct client *c, struct arena *mem, struct submit *s)
 	};
 	s->mail.rcpt = arena_array(mem, e->nrcpt, sizeof(*s->mail.rcpt));
 	for (size_t i = 0; s->mail.rcpt != NULL && i < e->nrcpt; i++)
-		s->mail.rcpt[i] = (struct mail_rcpt){0, destination(c, mem, e->rcpt[i].address),
-						     e->rcpt[i].orcpt, e->rcpt[i].notify};
+		s->mail.rcpt[i] =
+		    (struct mail_rcpt){0, intake_destination(c, mem, e->rcpt[i].address),
+				       e->rcpt[i].orcpt, e->rcpt[i].notify};
 	return !mem->failed;
 }
 
@@ -380,7 +250,7 @@ void client_submitted(struct client *c, uint16_t code, const char *text)
 		log_event(c->intake->process.log, LOG_LEVEL_INFO, "accepted", "id", c->queue_id,
 			  "from", smtps_envelope(c->smtp)->reverse_path, NULL);
 	else
-		log_client(c, LOG_LEVEL_ERROR, "not-accepted", "code", log_int(number, code));
+		client_log(c, LOG_LEVEL_ERROR, "not-accepted", "code", log_int(number, code));
 	forget_text(c);
 	smtps_decide(c->smtp, code, text);
 	pump(c);
@@ -396,10 +266,10 @@ static void decide(struct client *c)
 		intake_login(c);
 		return;
 	case SMTPS_Q_MAIL:
-		decide_mail(c);
+		intake_decide_mail(c);
 		return;
 	case SMTPS_Q_RCPT:
-		decide_rcpt(c);
+		intake_decide_rcpt(c);
 		return;
 	case SMTPS_Q_TEXT:
 		begin_text(c);
@@ -458,7 +328,7 @@ static void take_text(struct client *c)
 	buf_consume(text, buf_len(text));
 	if (s == MAILTEXT_OK)
 		return;
-	log_client(c, LOG_LEVEL_WARN, "no-room-for-text", "id", c->queue_id);
+	client_log(c, LOG_LEVEL_WARN, "no-room-for-text", "id", c->queue_id);
 	forget_text(c);
 	if (s == MAILTEXT_NO_ROOM)
 		smtps_refuse_text(c->smtp, 452, NO_ROOM);
@@ -484,7 +354,7 @@ static void handshake_state(struct client *c, enum tls_state state)
 	c->tls_up = state == TLS_UP;
 	if (state != TLS_UP) {
 		tlss_pending(c->tls, &c->wire);
-		log_client(c, LOG_LEVEL_INFO, "tls-failed", "detail", tlss_facts(c->tls)->detail);
+		client_log(c, LOG_LEVEL_INFO, "tls-failed", "detail", tlss_facts(c->tls)->detail);
 	}
 	smtps_tls_done(c->smtp, c->tls_up);
 	if (!c->tls_up && c->listener->implicit_tls) /* there was nothing before it */

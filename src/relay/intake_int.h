@@ -9,6 +9,7 @@
 #include "relay/patience.h"
 #include "relay/process.h"
 #include "relay/rate.h"
+#include "relay/recipients.h"
 #include "relay/roster.h"
 #include "smtp/server.h"
 #include "tls/tls_server.h"
@@ -119,7 +120,9 @@ struct intake {
 	struct loop_timer *login_timer;
 	uint64_t last_login, login_after;
 	struct failed_network failed[FAILED_NETWORKS];
-	struct rate *rate; /* NULL: no limit */
+	/* NULL: no limit */
+	struct rate *rate, *stranger_messages, *stranger_recipients;
+	struct recipients **recipients; /* of each destination section; NULL: none */
 	struct roster *roster;
 	struct loop_timer *crowd_tick;
 	uint32_t seats_max; /* for the clients of all intakes */
@@ -149,6 +152,8 @@ struct client *client_new(struct intake *t, const struct listener *l, int fd,
 			  const struct ipaddr *address); /* takes fd */
 void client_start(struct client *c);
 void client_submitted(struct client *c, uint16_t code, const char *text); /* the keeper's answer */
+void client_log(struct client *c, enum log_level level, const char *event, const char *key,
+		const char *value);
 void client_pump(struct client *c);         /* goes on after its machine was told something */
 void client_shutdown(struct client *c);     /* at the end of what it is saying */
 void client_shutdown_now(struct client *c); /* unless we owe it an answer */
@@ -167,6 +172,16 @@ void mailtext_init(struct mailtext *t, const struct text_room *room); /* room ou
 void mailtext_free(struct mailtext *t);
 /* After anything but OK there is nothing but to free it. */
 enum mailtext_status mailtext_add(struct mailtext *t, struct slice bytes);
+
+/* intake_rcpt.c */
+bool intake_rcpt_open(struct intake *t);  /* before privileges go; false: logged, or no memory */
+void intake_rcpt_close(struct intake *t); /* while the configuration is there */
+void intake_decide_mail(struct client *c);
+void intake_decide_rcpt(struct client *c);
+/* The domain part as A-labels (D10), lower case; the local part as it is. */
+const char *intake_wire_address(struct arena *mem, const char *path);
+/* Where a recipient's mail really goes (RFC 5321 s4.5.1). */
+const char *intake_destination(const struct client *c, struct arena *mem, const char *rcpt);
 
 /* intake_spool.c */
 void intake_spool_met(struct intake *t);       /* there is a new keeper */
