@@ -170,6 +170,8 @@ static const struct list_row {
     {S("<a@b> c@d, e@f"), ADDRESS_LIST_BEHIND, ""},
     {S("<a@b> <c@d>"), ADDRESS_LIST_UNEXPECTED, ""},
     {S("<a@b> (c"), ADDRESS_LIST_UNCLOSED, ""},
+    {S("<a@b\1>"), ADDRESS_LIST_CONTROL, ""},
+    {S("<a@b> (\1)"), ADDRESS_LIST_CONTROL, ""},
     {S("<a@b> \"c"), ADDRESS_LIST_UNCLOSED, ""},
     {S("e@f, <a@b> (c"), ADDRESS_LIST_UNCLOSED, "e@f|"},
     {S("<a@b"), ADDRESS_LIST_UNCLOSED, ""},
