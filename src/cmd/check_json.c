@@ -153,6 +153,8 @@ bool check_print_json(const struct check *c, struct store_audit *known, FILE *f)
 	json_set_str(j, "next_hop", c->request.next_hop);
 	if (c->route != NULL)
 		json_set_str(j, "route", c->route);
+	if (c->unsafe_dns)
+		json_set_bool(j, "unsafe", true);
 	json_set(j, "mx", mx_json(c));
 	struct json *hosts = json_set(j, "hosts", json_array());
 	for (size_t i = 0; i < c->nhost; i++)

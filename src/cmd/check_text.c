@@ -270,6 +270,11 @@ void check_print_text(const struct check *c, struct store_audit *known, const st
 		    f,
 		    "   here mail for it takes the route %s; this check is of its own MX hosts\n",
 		    c->route);
+	if (c->unsafe_dns_configured)
+		fputs(
+		    "   UNSAFE: dns.unbound may put answers in place of what is proven; dns.unsafe "
+		    "allows that here\n",
+		    f);
 	print_mx(&t, c);
 	for (size_t i = 0; i < c->nhost; i++)
 		print_host(&t, c, i);

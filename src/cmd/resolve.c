@@ -106,6 +106,7 @@ static struct dns *open_dns(struct cmd *c, struct loop *loop, char *error, size_
 {
 	struct dns_config d;
 	engine_dns_config(c->conf, &d);
+	engine_warn_of_unsafe_dns(c->conf, c->log);
 	return dns_new(loop, &d, error, room);
 }
 

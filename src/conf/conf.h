@@ -48,6 +48,7 @@ struct conf_destination {
 struct conf {
 #define OPTION(section, key, field, type, def, unit, doc) type field; /* e.g. dns_timeout */
 #include "conf/options.tbl"
+	bool dns_unbound_typed; /* dns.unbound comes from -o */
 	const struct conf_destination *destination;
 	size_t ndestination;
 };

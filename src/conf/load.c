@@ -174,6 +174,8 @@ bool loader_override(struct loader *l, const char *text, bool *seen_list)
 	if (option_is_list(o) && !*seen)
 		option_clear_list(o, &l->conf);
 	*seen = true;
+	if (strcmp(o->section, "dns") == 0 && strcmp(o->key, "unbound") == 0)
+		l->conf.dns_unbound_typed = true;
 	return option_set(l, o, &l->conf, equals + 1);
 }
 

@@ -20,6 +20,7 @@ struct dns_config {
 	const char *stub;           /* ADDR[@PORT] where the root lives, NULL: the real one */
 	const char *forward;        /* ADDR[@PORT], NULL: recurse */
 	const char *const *options; /* "key: value" for unbound, NULL-terminated or NULL */
+	bool unsafe_options;        /* the operator's word: any of them; else harmless ones only */
 	const char *msg_cache_size; /* "64m" */
 	const char *rrset_cache_size;
 	uint32_t sig_skew_s;   /* tolerated clock difference of signatures, both bounds */
@@ -36,6 +37,9 @@ struct dns_query;
 
 /* NULL on error; then `error` (of size room) says what and what to do: unreadable anchor, bad
  * option ... */
+/* The first option that may change what an answer says or what its proof is worth; NULL: none. */
+const char *dns_unsafe_option(const char *const *options);
+
 struct dns *dns_new(struct loop *l, const struct dns_config *c, char *error, size_t room);
 void dns_free(struct dns **d); /* pending questions are dropped without a callback */
 

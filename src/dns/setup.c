@@ -178,7 +178,12 @@ bool setup_options(struct ub_ctx *ctx, const struct dns_config *c, struct setup_
 	for (const char *const *o = c->options; o && *o; o++)
 		if (!set_line(ctx, *o, e))
 			return false;
-	return true;
+	const char *unsafe = c->unsafe_options ? NULL : dns_unsafe_option(c->options);
+	return !unsafe ||
+	       setup_fail(e,
+			  "dns.unbound: \"%.80s\" may turn DNSSEC validation off or put answers in "
+			  "its place; leave it out, or say dns.unsafe = yes",
+			  unsafe);
 }
 
 /* --- anchors --------------------------------------------------------------------------------- */

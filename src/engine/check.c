@@ -286,6 +286,8 @@ struct check *check_start(struct engine *e, const struct check_request *q, check
 	engine_plan_config(e, q->next_hop, r->address, &c);
 	r->policy = c.policy;
 	r->check.port = c.policy.port;
+	r->check.unsafe_dns = dns_unsafe_option(e->conf->dns_unbound) != NULL;
+	r->check.unsafe_dns_configured = r->check.unsafe_dns && !e->conf->dns_unbound_typed;
 	r->check.route = conf_route_for(e->conf, q->next_hop);
 	r->check.plan = plan_new(&c);
 	if (r->check.plan != NULL)

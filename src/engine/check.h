@@ -43,6 +43,8 @@ struct check {
 	struct check_host *host; /* in the order of the plan */
 	size_t nhost;
 	uint16_t port;
+	bool unsafe_dns;            /* dns.unbound may put answers in place of what is proven */
+	bool unsafe_dns_configured; /* by the configuration, not for this run alone */
 	const char *route; /* where mail for the domain goes instead, here; NULL: no route */
 	struct domain_verdict verdict;
 	bool local_failure; /* out of memory: nothing here may be trusted */

@@ -82,6 +82,7 @@ void engine_dns_config(const struct conf *c, struct dns_config *out)
 	    .stub = c->dns_stub,
 	    .forward = c->dns_forward,
 	    .options = c->dns_unbound,
+	    .unsafe_options = c->dns_unsafe || c->dns_unbound_typed,
 	    .msg_cache_size = c->dns_msg_cache_size,
 	    .rrset_cache_size = c->dns_rrset_cache_size,
 	    .sig_skew_s = (uint32_t)c->dns_sig_skew,
@@ -89,11 +90,24 @@ void engine_dns_config(const struct conf *c, struct dns_config *out)
 	};
 }
 
+bool engine_warn_of_unsafe_dns(const struct conf *c, struct log *log)
+{
+	const char *unsafe = dns_unsafe_option(c->dns_unbound);
+	if (unsafe != NULL)
+		log_event(log, LOG_LEVEL_ERROR, "dns-unsafe", "option", unsafe, "text",
+			  "dns.unbound may turn DNSSEC validation off or put answers in its place: "
+			  "what is called proven here need not be",
+			  NULL);
+	return unsafe != NULL;
+}
+
 static bool start_dns(struct engine *e, char *error, size_t room)
 {
 	struct dns_config d;
 	engine_dns_config(e->conf, &d);
 	e->dns = dns_new(e->loop, &d, error, room);
+	if (e->dns != NULL)
+		engine_warn_of_unsafe_dns(e->conf, e->log);
 	if (e->dns != NULL && dns_library_warning() != NULL)
 		log_event(e->log, LOG_LEVEL_WARN, "dns-library", "text", dns_library_warning(),
 			  NULL);

@@ -88,6 +88,8 @@ void engine_free(struct engine **e);
 
 /* What the configuration says about the resolver, ready for dns_new(). */
 void engine_dns_config(const struct conf *c, struct dns_config *out);
+/* Says so loudly when dns.unbound has what may change what is true. False: it has not. */
+bool engine_warn_of_unsafe_dns(const struct conf *c, struct log *log);
 /* What the configuration says about one destination in normal form, ready for plan_new(). `address`
  * gets the text of a literal and must live as long as the plan. */
 void engine_plan_config(struct engine *e, const char *destination,

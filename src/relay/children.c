@@ -82,7 +82,10 @@ static void connect_new(struct parent *p, struct child *n)
 /* The other end is alive and has cut the channel, else it would have a successor by now. */
 static void give_again(struct child *c, unsigned role)
 {
-	struct child *other = role == ROLE_KEEPER ? child_find(c->parent, ROLE_KEEPER) : NULL;
+	bool asks = c->role == ROLE_COURIER || c->role == ROLE_WARDEN;
+	bool lawful =
+	    (role == ROLE_KEEPER && c->role == ROLE_INTAKE) || (role == ROLE_RESOLVER && asks);
+	struct child *other = lawful ? child_find(c->parent, (enum role)role) : NULL;
 	char pid[LOG_INT_TEXT];
 	if (other == NULL || c->parent->draining || c->pid == 0)
 		return;

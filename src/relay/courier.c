@@ -269,8 +269,9 @@ static bool start(struct carry *c)
 	return c->delivery != NULL;
 }
 
-/* Nothing was tried: everybody is deferred for a reason of ours. */
-static void give_back(struct courier *k, const struct job *j)
+/* Nothing was tried: everybody is deferred for a reason of ours. False: the keeper cannot be told.
+ */
+static bool give_back(struct courier *k, const struct job *j)
 {
 	struct arena mem;
 	struct result r = {
@@ -285,8 +286,9 @@ static void give_back(struct courier *k, const struct job *j)
 	if (r.rcpt == NULL)
 		r.nrcpt = 0;
 	result_put(channel_begin(k->keeper, MSG_RESULT), &r);
-	channel_send(k->keeper, -1);
+	bool ok = channel_send(k->keeper, -1);
 	arena_free(&mem);
+	return ok;
 }
 
 static bool take_job(struct courier *k, struct channel *ch, struct slice payload)
@@ -300,7 +302,7 @@ static bool take_job(struct courier *k, struct channel *ch, struct slice payload
 	struct slice copy = arena_bytes(&c->mem, payload); /* the text is a slice of it */
 	bool ok = copy.n == payload.n && job_get(copy, &c->mem, &c->job);
 	if (ok && !start(c)) {
-		give_back(k, &c->job);
+		ok = give_back(k, &c->job);
 		drop(c);
 	} else if (!ok) {
 		drop(c);
@@ -453,7 +455,7 @@ int courier_main(const struct birth *b)
 	k.process.on_drain = on_drain;
 	k.process.on_word = on_word;
 	if (read_credentials(&k, b) && process_drop(&k.process))
-		k.remote = remote_new(k.process.loop, ROLE_COURIER);
+		k.remote = remote_new(k.process.loop, ROLE_COURIER, k.process.parent);
 	k.reach = reach_new(k.process.parent);
 	if (k.remote != NULL && k.reach != NULL)
 		start_engine(&k, b, error, sizeof(error));

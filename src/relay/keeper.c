@@ -5,6 +5,8 @@
  */
 #include "relay/keeper_int.h"
 
+#include "dns/dns.h"
+
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -267,6 +269,7 @@ static void on_metrics(void *arg, struct buf *body)
 		courier_stats_add(&now, &p->stats);
 	store_totals(k->store, &t);
 	metrics_write(&k->metrics, &now, &t, keeper_now(), body);
+	metrics_dns(dns_unsafe_option(k->process.birth.conf->dns_unbound) != NULL, body);
 	struct audit_state a;
 	keeper_audit_state(k, &a);
 	if (a.enabled)

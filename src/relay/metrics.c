@@ -139,6 +139,12 @@ void metrics_write(const struct metrics *m, const struct courier_stats *now,
 			 m->restarts[r]);
 }
 
+void metrics_dns(bool unsafe, struct buf *out)
+{
+	one(out, "dns_unsafe", "gauge",
+	    "1 when dns.unbound may turn validation off or put answers in its place.", unsafe);
+}
+
 void metrics_audit(const struct audit_state *a, struct buf *out)
 {
 	one(out, "audit_records_total", "counter", "Number of the last record of the audit file.",

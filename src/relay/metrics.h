@@ -35,6 +35,7 @@ void metrics_write(const struct metrics *m, const struct courier_stats *now,
 		   const struct store_totals *t, int64_t now_ms, struct buf *out);
 
 struct audit_state;
+void metrics_dns(bool unsafe, struct buf *out);
 void metrics_audit(const struct audit_state *a, struct buf *out);
 
 void courier_stats_add(struct courier_stats *to, const struct courier_stats *what);

@@ -7,6 +7,10 @@
  * Many messages for one destination ask the same within a moment. A courier uses answers with
  * records again for that moment, within their TTL; never absences, aliases and failures. The warden
  * looks anew each time.
+ *
+ * Every question has an end. A timer looks at what a lack of memory on either side has left:
+ * answers that could not be handed on, questions that nobody answers any more, a channel that is
+ * gone.
  */
 #include "relay/remote.h"
 
@@ -19,6 +23,11 @@ enum {
 	LOST_MAX = 2,
 	HELD_MAX = 256, /* answers at hand: bounds memory */
 	HELD_MS = 1000,
+	TICK_MS = 1000,    /* while something is open */
+	IDLE_MS = 60000,   /* the timer stays set: setting it again then needs no memory */
+	LACKING_MS = 5000, /* without a resolver before the parent is asked for one, and again */
+	ANSWER_MS =
+	    1200000, /* twice the most of dns.timeout: stops a lost answer from holding mail */
 };
 
 struct held {
@@ -35,6 +44,7 @@ struct asked {
 	void *arg;
 	bool sent;
 	uint64_t asked_ms;
+	bool settled;          /* with the answer, which is NULL when there was no memory for it */
 	unsigned lost;         /* resolvers that went with it */
 	struct answer *answer; /* to be delivered from the loop */
 	struct loop_deferred *deferred;
@@ -44,20 +54,32 @@ struct asked {
 struct remote {
 	struct loop *loop;
 	enum role self;
-	struct channel *channel;
+	struct channel *channel, *parent;
+	struct loop_timer *tick;
+	uint64_t lacking_ms; /* loop_now_ms() when it was noticed that there is no resolver */
 	struct asked *open;
 	uint64_t last_id;
 	uint64_t answered, answered_ms;
 	struct held held[HELD_MAX]; /* each at the place that its question leads to */
 };
 
-struct remote *remote_new(struct loop *l, enum role self)
+static void on_tick(void *arg);
+
+struct remote *remote_new(struct loop *l, enum role self, struct channel *parent)
 {
 	struct remote *r = calloc(1, sizeof(*r));
-	if (r != NULL) {
-		r->loop = l;
-		r->self = self;
+	if (r == NULL)
+		return NULL;
+	r->loop = l;
+	r->self = self;
+	r->parent = parent;
+	r->lacking_ms = loop_now_ms();
+	r->tick = loop_timer_new(l, on_tick, r);
+	if (r->tick == NULL) {
+		free(r);
+		return NULL;
 	}
+	loop_timer_set(r->tick, IDLE_MS);
 	return r;
 }
 
@@ -135,6 +157,7 @@ void remote_free(struct remote **r)
 	while ((*r)->open != NULL)
 		release((*r)->open);
 	channel_free(&(*r)->channel);
+	loop_timer_free(&(*r)->tick);
 	free(*r);
 	*r = NULL;
 }
@@ -155,11 +178,12 @@ static void deliver(void *arg)
 static void settle(struct asked *a, struct answer *answer)
 {
 	a->answer = answer;
+	a->settled = true;
 	a->remote->answered++;
 	a->remote->answered_ms += loop_now_ms() - a->asked_ms;
 	a->deferred = loop_defer(a->remote->loop, deliver, a);
-	if (a->deferred == NULL) /* out of memory: nobody can be told later, so now */
-		deliver(a);
+	if (a->deferred == NULL) /* out of memory: the timer hands it on */
+		loop_timer_set(a->remote->tick, 0);
 }
 
 static void fail(struct asked *a, const char *why)
@@ -179,10 +203,66 @@ static void send_question(struct asked *a)
 static struct asked *find(struct remote *r, uint64_t id)
 {
 	for (struct asked *a = r->open; a != NULL; a = a->next) {
-		if (a->id == id && a->deferred == NULL)
+		if (a->id == id && !a->settled)
 			return a;
 	}
 	return NULL;
+}
+
+/* What it had is put to the next one, but not for ever. */
+static void lose_resolver(struct remote *r, const char *why)
+{
+	channel_free(&r->channel);
+	drop_held(r);
+	r->lacking_ms = loop_now_ms();
+	loop_timer_set(r->tick, TICK_MS);
+	for (struct asked *a = r->open; a != NULL; a = a->next) {
+		if (!a->sent || a->settled)
+			continue;
+		a->sent = false;
+		if (++a->lost == LOST_MAX)
+			fail(a, why);
+	}
+}
+
+/* --- What was left over --- */
+
+/* Its callback may do anything to the list. True: there was one. */
+static bool deliver_one(struct remote *r)
+{
+	for (struct asked *a = r->open; a != NULL; a = a->next) {
+		if (a->settled && a->deferred == NULL) {
+			deliver(a);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A resolver that died has a successor by now; one that cut us off lives, and only the parent can
+ * bring us together again. */
+static void ask_parent(struct remote *r, uint64_t now)
+{
+	if (r->channel != NULL || r->parent == NULL || r->open == NULL ||
+	    now < r->lacking_ms + LACKING_MS)
+		return;
+	r->lacking_ms = now;
+	put_u8(channel_begin(r->parent, MSG_LACKING), ROLE_RESOLVER);
+	channel_send(r->parent, -1);
+}
+
+static void on_tick(void *arg)
+{
+	struct remote *r = arg;
+	uint64_t now = loop_now_ms();
+	for (struct asked *a = r->open; a != NULL; a = a->next) {
+		if (!a->settled && now > a->asked_ms + ANSWER_MS)
+			fail(a, "no answer from the resolver process");
+	}
+	ask_parent(r, now);
+	loop_timer_set(r->tick, r->open != NULL ? TICK_MS : IDLE_MS);
+	while (deliver_one(r))
+		;
 }
 
 static void on_message(void *arg, struct channel *c, enum message type, struct slice payload)
@@ -192,8 +272,8 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 	struct answered x;
 	(void)c;
 	arena_init(&mem, 65536);
-	struct asked *a =
-	    type == MSG_ANSWER && answered_get(payload, &mem, &x) ? find(r, x.id) : NULL;
+	bool understood = type == MSG_ANSWER && answered_get(payload, &mem, &x);
+	struct asked *a = understood ? find(r, x.id) : NULL;
 	struct answer *answer = NULL;
 	if (a != NULL && x.packet.n > 0)
 		answer = answer_parse(a->name, a->type, x.packet, (enum answer_security)x.security,
@@ -205,6 +285,8 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 	if (a != NULL)
 		settle(a, answer);
 	arena_free(&mem);
+	if (!understood) /* or out of memory: whose answer it was is lost */
+		lose_resolver(r, "an answer was not understood");
 }
 
 static void on_gone(void *arg, struct channel *c, const char *why)
@@ -212,16 +294,7 @@ static void on_gone(void *arg, struct channel *c, const char *why)
 	struct remote *r = arg;
 	(void)c;
 	(void)why;
-	channel_free(&r->channel);
-	drop_held(r);
-	for (struct asked *a = r->open, *next; a != NULL; a = next) {
-		next = a->next;
-		if (!a->sent || a->deferred != NULL)
-			continue;
-		a->sent = false;
-		if (++a->lost == LOST_MAX)
-			fail(a, "the resolver process ended");
-	}
+	lose_resolver(r, "the resolver process ended");
 }
 
 void remote_connect(struct remote *r, int fd)
@@ -229,11 +302,13 @@ void remote_connect(struct remote *r, int fd)
 	if (r->channel != NULL)
 		on_gone(r, r->channel, "replaced");
 	r->channel = channel_new(r->loop, fd, r->self, ROLE_RESOLVER, on_message, on_gone, r);
-	for (struct asked *a = r->open, *next; a != NULL && r->channel != NULL; a = next) {
-		next = a->next;
-		if (!a->sent && a->deferred == NULL)
+	for (struct asked *a = r->open; a != NULL && r->channel != NULL; a = a->next) {
+		if (!a->sent && !a->settled)
 			send_question(a);
 	}
+	if (r->channel == NULL)
+		r->lacking_ms = loop_now_ms();
+	loop_timer_set(r->tick, TICK_MS);
 }
 
 static void *ask(void *self, const char *name, uint16_t type, dns_cb *cb, void *arg)
@@ -258,11 +333,13 @@ static void *ask(void *self, const char *name, uint16_t type, dns_cb *cb, void *
 	a->answer = find_held(r, name, type);
 	if (a->answer != NULL)
 		a->deferred = loop_defer(r->loop, deliver, a);
-	if (a->deferred != NULL)
+	a->settled = a->deferred != NULL;
+	if (a->settled)
 		return a;
 	answer_unref(&a->answer);
 	if (r->channel != NULL)
 		send_question(a);
+	loop_timer_set(r->tick, TICK_MS);
 	return a;
 }
 

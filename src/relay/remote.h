@@ -9,8 +9,9 @@
 
 struct remote;
 
-/* self: ROLE_COURIER or ROLE_WARDEN. NULL: out of memory. */
-struct remote *remote_new(struct loop *l, enum role self);
+/* self: ROLE_COURIER or ROLE_WARDEN. parent: who is asked for a channel to the resolver when ours
+ * is gone and no new one comes; NULL: nobody. NULL: out of memory. */
+struct remote *remote_new(struct loop *l, enum role self, struct channel *parent);
 void remote_free(struct remote **r);
 /* The (new) resolver: takes fd over. Questions that wait are put to it, also those that the old one
  * had. */

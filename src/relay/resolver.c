@@ -19,6 +19,7 @@ struct asker {
 	struct resolver *resolver;
 	struct channel *channel;
 	struct pending *open;
+	struct loop_deferred *deaf; /* it is about to be cut off */
 	struct asker *next;
 };
 
@@ -43,28 +44,48 @@ static void unlink_pending(struct pending *p)
 	*at = p->next;
 }
 
-static void answer(struct channel *c, uint64_t id, const struct dns_packet *p)
+static void drop_asker(struct asker *k);
+
+static void on_deaf(void *arg)
+{
+	struct asker *k = arg;
+	k->deaf = NULL;
+	drop_asker(k);
+}
+
+/* It will not get this answer, and would wait for it: it is cut off, asks its parent for a new
+ * channel and puts its questions again. Later, for this may be inside of one of its questions. */
+static void cut_off(struct asker *k)
+{
+	if (k->deaf == NULL)
+		k->deaf = loop_defer(k->resolver->process.loop, on_deaf, k);
+	if (k->deaf == NULL)
+		process_exit(&k->resolver->process); /* a successor starts with all questions */
+}
+
+static void answer(struct asker *k, uint64_t id, const struct dns_packet *p)
 {
 	struct answered a = {.id = id,
 			     .security = (uint8_t)p->security,
 			     .rcode = p->rcode,
 			     .why = p->why,
 			     .packet = p->packet};
-	answered_put(channel_begin(c, MSG_ANSWER), &a);
-	channel_send(c, -1); /* a courier that does not read is cut off by its own full backlog */
+	answered_put(channel_begin(k->channel, MSG_ANSWER), &a);
+	if (!channel_send(k->channel, -1)) /* it does not read, or out of memory */
+		cut_off(k);
 }
 
 static void on_packet(void *arg, const struct dns_packet *packet)
 {
 	struct pending *p = arg;
-	answer(p->asker->channel, p->id, packet);
+	answer(p->asker, p->id, packet);
 	unlink_pending(p);
 	free(p);
 }
 
-static void refuse(struct channel *c, uint64_t id, const char *why)
+static void refuse(struct asker *k, uint64_t id, const char *why)
 {
-	answer(c, id, &(struct dns_packet){.rcode = DNS_SERVFAIL, .why = why});
+	answer(k, id, &(struct dns_packet){.rcode = DNS_SERVFAIL, .why = why});
 }
 
 static void ask(struct asker *k, const struct question *q)
@@ -72,14 +93,14 @@ static void ask(struct asker *k, const struct question *q)
 	struct dname name;
 	struct pending *p = calloc(1, sizeof(*p));
 	if (p == NULL || dname_from_text(slice_str(q->name), &name) != DNAME_OK) {
-		refuse(k->channel, q->id, p == NULL ? "out of memory" : "not a domain name");
+		refuse(k, q->id, p == NULL ? "out of memory" : "not a domain name");
 		free(p);
 		return;
 	}
 	*p = (struct pending){.asker = k, .id = q->id, .next = k->open};
 	p->query = dns_ask_packet(k->resolver->dns, q->name, q->type, on_packet, p);
 	if (p->query == NULL) {
-		refuse(k->channel, q->id, "out of memory");
+		refuse(k, q->id, "out of memory");
 		free(p);
 		return;
 	}
@@ -98,6 +119,8 @@ static void drop_asker(struct asker *k)
 		dns_cancel(&p->query);
 		free(p);
 	}
+	if (k->deaf != NULL)
+		loop_defer_cancel(&k->deaf);
 	channel_free(&k->channel);
 	free(k);
 }
@@ -153,6 +176,7 @@ static struct dns *open_dns(struct resolver *r, char *error, size_t room)
 {
 	struct dns_config d;
 	engine_dns_config(r->process.birth.conf, &d);
+	engine_warn_of_unsafe_dns(r->process.birth.conf, r->process.log);
 	return dns_new(r->process.loop, &d, error, room);
 }
 

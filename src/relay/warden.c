@@ -388,7 +388,7 @@ static bool start(struct warden *w)
 {
 	char error[ERROR_ROOM] = "";
 	w->next = loop_timer_new(w->process.loop, on_next, w);
-	w->remote = remote_new(w->process.loop, ROLE_WARDEN);
+	w->remote = remote_new(w->process.loop, ROLE_WARDEN, w->process.parent);
 	if (w->next == NULL || w->remote == NULL || !load(w) || !process_drop(&w->process))
 		return false;
 	struct engine_resolver resolver = remote_resolver(w->remote);

@@ -266,9 +266,19 @@ enum store_status sql_value(struct store *s, sqlite3_stmt *st, int64_t *out)
 	return STORE_OK;
 }
 
+bool sql_column_lost(sqlite3_stmt *st, int column, const void *p)
+{
+	/* NULL, or a blob without octets, comes without a pointer too; what is lost has left an
+	 * error */
+	return !p && sqlite3_column_type(st, column) != SQLITE_NULL &&
+	       sqlite3_errcode(sqlite3_db_handle(st)) == SQLITE_NOMEM;
+}
+
 const char *sql_text_column(sqlite3_stmt *st, int column, struct arena *mem)
 {
 	const void *p = sqlite3_column_text(st, column);
+	if (sql_column_lost(st, column, p))
+		mem->failed = true;
 	if (!p)
 		return NULL;
 	return arena_str(mem, slice_make(p, (size_t)sqlite3_column_bytes(st, column)));
@@ -277,6 +287,8 @@ const char *sql_text_column(sqlite3_stmt *st, int column, struct arena *mem)
 struct slice sql_blob_column(sqlite3_stmt *st, int column, struct arena *mem)
 {
 	const void *p = sqlite3_column_blob(st, column);
+	if (sql_column_lost(st, column, p))
+		mem->failed = true;
 	return arena_bytes(mem, slice_make(p, p ? (size_t)sqlite3_column_bytes(st, column) : 0));
 }
 

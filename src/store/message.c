@@ -240,8 +240,12 @@ static enum store_status each_part(struct store *s, int64_t message, struct span
 		enum store_status status = sql_step(s, st, &row);
 		if (!row)
 			return status == STORE_OK ? damaged(s, message) : status;
-		struct slice part =
-		    slice_make(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1));
+		const void *p = sqlite3_column_blob(st, 1);
+		if (sql_column_lost(st, 1, p)) { /* not damaged: only not read this time */
+			sql_end(st);
+			return store_fail(s, STORE_NO_MEMORY, "out of memory");
+		}
+		struct slice part = slice_make(p, (size_t)sqlite3_column_bytes(st, 1));
 		uint64_t start = (uint64_t)(sqlite3_column_int64(st, 0) - base) * PART_BYTES;
 		if (start > at || start + part.n <= at)
 			status = damaged(s, message);

@@ -190,19 +190,23 @@ static sqlite3_stmt *list_statement(struct store *s, const struct store_filter *
 	return sql_bind(s, SQL_LIST, "i", after);
 }
 
-static struct slice column(sqlite3_stmt *st, int i)
+static struct slice column(sqlite3_stmt *st, int i, bool *lost)
 {
 	const void *p = sqlite3_column_text(st, i);
+	*lost = *lost || sql_column_lost(st, i, p);
 	return slice_make(p, (size_t)sqlite3_column_bytes(st, i));
 }
 
 static enum store_status passes(struct store *s, sqlite3_stmt *st, const struct store_filter *f,
 				bool *yes)
 {
-	*yes = (!f->next_hop || slice_eq_str(column(st, 3), f->next_hop)) &&
-	       (!f->sender || slice_eq_nocase_str(column(st, 7), f->sender)) &&
+	bool lost = false;
+	*yes = (!f->next_hop || slice_eq_str(column(st, 3, &lost), f->next_hop)) &&
+	       (!f->sender || slice_eq_nocase_str(column(st, 7, &lost), f->sender)) &&
 	       (!f->by_state || sqlite3_column_int(st, 14) == (int)f->state) &&
 	       (f->arrived_before == 0 || sqlite3_column_int64(st, 5) < f->arrived_before);
+	if (lost)
+		return store_fail(s, STORE_NO_MEMORY, "out of memory");
 	if (!*yes || !f->recipient)
 		return STORE_OK;
 	int64_t one = 0;

@@ -22,6 +22,10 @@ static enum store_status load_progress(struct store *s, int64_t delivery, struct
 	if (status != STORE_OK)
 		return status;
 	const char *stuck = (const char *)sqlite3_column_text(st, 7);
+	if (sql_column_lost(st, 7, stuck)) {
+		sql_end(st);
+		return store_fail(s, STORE_NO_MEMORY, "out of memory");
+	}
 	p->state = (enum store_delivery_state)sqlite3_column_int(st, 0);
 	p->tries = sqlite3_column_int64(st, 1);
 	p->destination = sqlite3_column_int64(st, 5);

@@ -90,6 +90,9 @@ enum store_status sql_run(struct store *s, sqlite3_stmt *st, int *changed);
 /* The first column of the first row; NOT_FOUND without words if there is none. */
 enum store_status sql_value(struct store *s, sqlite3_stmt *st, int64_t *out);
 
+/* Has memory lost the value of a column, for which SQLite gave p? Then it is not known, and not
+ * null. */
+bool sql_column_lost(sqlite3_stmt *st, int column, const void *p);
 /* A column as text of the arena, NULL for null. A full arena shows in mem->failed. */
 const char *sql_text_column(sqlite3_stmt *st, int column, struct arena *mem);
 struct slice sql_blob_column(sqlite3_stmt *st, int column, struct arena *mem);

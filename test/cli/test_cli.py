@@ -124,6 +124,31 @@ def bad_configuration():
             "dns.unbound=module-config: iterator", "check", "a.test")
 
 
+def unsafe_resolver_options():
+    """What may replace what is proven: typed it is taken and said; in a file it needs another word."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, anchor = os.path.join(folder, "conf"), os.path.join(folder, "anchor.ds")
+        with open(anchor, "w") as f:
+            f.write(". IN DS 1 13 2 " + "00" * 32 + "\n")
+        word = "local-zone: many.test. static"
+
+        def resolve(*more, unsafe=""):
+            with open(path, "w") as f:
+                f.write(f'dns {{ anchor = "{anchor}" {unsafe} }}\n')
+            return run("-c", path, *more, "resolve", "many.test", "A")
+        listed = f'unbound = {{ "{word}" }}'
+        got, out, err = resolve(unsafe=listed)
+        check("a file alone may not", got == CONFIG and out == "" and word in err and "dns.unsafe" in err, (got, out, err))
+        got, out, err = resolve(unsafe=listed + " unsafe = yes")
+        check("with the word it may, loudly", got == 0 and out and "dns-unsafe" in err and word in err, (got, out, err))
+        got, plain, err = resolve("-o", "dns.unbound=" + word)
+        check("typed it is taken, loudly", got == 0 and plain == out and "dns-unsafe" in err, (got, plain, err))
+        got, out, err = resolve("-o", "dns.unbound=verbosity: 0", "-o", "dns.timeout=1", "-o", "dns.forward=127.0.0.1@1")
+        check("a harmless one is not mentioned", "unsafe" not in err, (got, out, err))
+        got, out, err = run("-o", "dns.anchor=" + anchor, "-o", "dns.unbound=" + word, "check", "--json", "many.test")
+        check("check says so", json.loads(out or "{}").get("unsafe") is True, (got, out, err))
+
+
 def bad_sends():
     mail = b"Subject: x\n\nx\n"
     refused("no sender", USAGE, ["-f"], "send", "a@b.test", stdin=mail)
@@ -369,7 +394,7 @@ def help_texts():
     check("options", got == 0 and "dns.anchor" in out, out[:80])
 
 
-for part in (bad_command_lines, bad_configuration, bad_sends, bad_submissions, offline_verifier, no_descriptors_left,
+for part in (bad_command_lines, bad_configuration, unsafe_resolver_options, bad_sends, bad_submissions, offline_verifier, no_descriptors_left,
              passwords, passwords_on_a_terminal,
              help_texts):
     part()

@@ -104,6 +104,7 @@ static void a_file_sets_every_type(void **state)
 	assert_string_equal(c->dns_stub, "127.0.0.1@5300");
 	assert_string_equal(c->dns_forward, "2001:db8::1");
 	assert_string_equal(c->dns_unbound[0], "local-zone: \"test.\" nodefault");
+	assert_false(c->dns_unbound_typed || c->dns_unsafe);
 	assert_string_equal(c->dns_rrset_cache_size, "1g");
 	assert_string_equal(c->smtp_helo, "mail.example");
 	assert_false(c->smtp_ipv6);
@@ -221,6 +222,7 @@ static void overrides_count_more_than_the_file(void **state)
 	    must_load("dns { timeout = 3 stub = 192.0.2.1 unbound = { x, y } anchor = { /k } }", o);
 	assert_int_equal(c->dns_timeout, 7);
 	assert_int_equal(count(c->dns_unbound), 2);
+	assert_true(c->dns_unbound_typed);
 	assert_string_equal(c->dns_unbound[0], "a: 1");
 	assert_string_equal(c->dns_unbound[1], "b: c=2");
 	assert_string_equal(c->dns_anchor[0], "/k");

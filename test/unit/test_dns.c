@@ -123,6 +123,7 @@ static struct dns *open_dns(struct world *w, const struct dns_config *c, char *e
 	if (!full.stub && !full.forward)
 		full.forward = w->server;
 	full.timeout_ms = TIMEOUT_MS;
+	full.unsafe_options = true;
 	full.no_ipv6 = true;
 	return dns_new(w->loop, &full, error, room);
 }
@@ -371,6 +372,68 @@ static void bad_settings_are_named(void **state)
 	}
 }
 
+static const struct {
+	const char *option;
+	bool unsafe;
+} judged[] = {
+    {"verbosity: 1", false},
+    {"infra-host-ttl: 60", false},
+    {"val-log-level: 2", false},
+    {"Do-Not-Query-Localhost: no", false},
+    {"local-zone: \"test.\" nodefault", false},
+    {"local-zone: test. transparent", false},
+    {"harden-glue:  yes ", false},
+    {"serve-expired: no", false},
+    {"domain-insecure: \"gov.example\"", true},
+    {"DOMAIN-insecure: gov.example", true},
+    {" domain-insecure : gov.example", true},
+    {"harden-dnssec-stripped: no", true},
+    {"harden-glue: no", true},
+    {"val-override-date: 20260101000000", true},
+    {"val-sig-skew-max: 99999999", true},
+    {"val-nsec3-keysize-iterations: \"1024 0\"", true},
+    {"serve-expired: yes", true},
+    {"cache-min-ttl: 86400", true},
+    {"local-data: \"mx.gov.example A 192.0.2.1\"", true},
+    {"local-zone: gov.example static", true},
+    {"local-zone: gov.example redirect", true},
+    {"local-zone: gov.example nottransparent", true},
+    {"local-zone: transparent", true},
+    {"trust-anchor: \". DS 1 8 2 00\"", true},
+    {"trust-anchor-file: /tmp/x", true},
+    {"include: /tmp/x", true},
+    {"an-option-of-tomorrow: yes", true},
+    {"verbosity", false},
+    {"", true},
+};
+
+static void what_may_change_the_truth_needs_a_word(void **state)
+{
+	struct world *w = *state;
+	const char *anchors[] = {w->anchor, NULL};
+	write_anchor(
+	    w, ". IN DS 1 8 2 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n");
+	for (size_t i = 0; i < sizeof judged / sizeof judged[0]; i++) {
+		const char *list[] = {"verbosity: 0", judged[i].option, NULL};
+		const char *found = dns_unsafe_option(list);
+		if ((found != NULL) != judged[i].unsafe)
+			fail_msg("%s", judged[i].option);
+		assert_true(!found || found == judged[i].option);
+	}
+	const char *list[] = {"domain-insecure: gov.example", NULL};
+	struct dns_config c = {.anchors = anchors, .options = list, .timeout_ms = TIMEOUT_MS};
+	char error[512] = "";
+	assert_null(dns_new(w->loop, &c, error, sizeof error));
+	assert_non_null(strstr(error, "domain-insecure: gov.example"));
+	assert_non_null(strstr(error, "dns.unsafe"));
+	c.unsafe_options = true;
+	struct dns *d = dns_new(w->loop, &c, error, sizeof error);
+	if (!d)
+		fail_msg("%s", error);
+	dns_free(&d);
+	assert_null(dns_unsafe_option(NULL));
+}
+
 static void anchors_are_needed(void **state)
 {
 	struct world *w = *state;
@@ -431,6 +494,7 @@ int main(void)
 	    T(bad_settings_are_named),
 	    T(anchors_are_needed),
 	    T(options_are_those_of_unbound_conf),
+	    T(what_may_change_the_truth_needs_a_word),
 	    T(the_usual_anchor_is_accepted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,7 @@ static void begin(struct fixture *f)
 	memset(f, 0, sizeof(*f));
 	f->loop = loop_new();
 	f->limit = loop_timer_new(f->loop, on_limit, f);
-	f->remote = remote_new(f->loop, ROLE_COURIER);
+	f->remote = remote_new(f->loop, ROLE_COURIER, NULL);
 	assert_non_null(f->remote);
 	f->ask = remote_resolver(f->remote);
 	connect_resolver(f);
