@@ -131,6 +131,25 @@ class Page:
         """Whoever asks for random octets gets none: for what has no other way to fail for a while."""
         struct.pack_into("i", self.map, 16, int(yes))
 
+    def fail_allocation(self, pid, number):
+        """The one of this number from now on, from 1, fails in that process."""
+        struct.pack_into("ii", self.map, 20, 0, number)
+        struct.pack_into("i", self.map, 20, pid)
+
+    def count_allocations(self, pid):
+        """They are counted, and none fails."""
+        self.fail_allocation(pid, 0)
+
+    def allocations(self):
+        """How many there were since; the count ends."""
+        left = struct.unpack_from("i", self.map, 24)[0]
+        struct.pack_into("i", self.map, 20, 0)
+        return -left
+
+    def has_failed(self):
+        """Did that allocation come? The count ends."""
+        return self.allocations() >= 0
+
     def pending(self):
         return max(0, struct.unpack_from("i", self.map, 12)[0])
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A library to preload into the relay: its wall clock is off, its syncs fail, or it gets no
- * random octets, as a page says that the test keeps mapped too (lab/torture.py).
+ * A library to preload into the relay: its wall clock is off, its syncs fail, it gets no
+ * random octets, or one of its allocations fails, as a page says that the test keeps mapped too
+ * (lab/torture.py, lab/shortage.py).
  *
  * The page is mapped before main(), so that all processes of the relay share it, whatever their
- * sandbox: the library makes no system call of its own later. Knows a few functions of the C
+ * sandbox: the library makes no system call of its own later, but getpid(2) while allocations
+ * count. Knows a few functions of the C
  * library. Refuses to know who calls them.
  */
 #include <dlfcn.h>
@@ -24,6 +26,8 @@ struct page {
 	_Atomic int32_t sync_errno; /* what a failing sync returns */
 	_Atomic int32_t syncs;      /* so many syncs still fail */
 	_Atomic int32_t no_random;  /* not 0: getrandom() fails */
+	_Atomic int32_t pid;        /* of the process whose allocations count; 0: nobody's */
+	_Atomic int32_t left;       /* so many allocations until one fails; then on below 0 */
 };
 
 static struct page none, *page = &none;
@@ -55,6 +59,42 @@ __attribute__((constructor)) static void set_up(void)
 		page = p;
 	close(fd);
 }
+
+/* --- memory ---------------------------------------------------------------------------------- */
+
+#ifndef __SANITIZE_ADDRESS__
+
+/* glibc's own names for its own functions: looking them up would allocate. */
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+
+static int is_short(void)
+{
+	if (page->pid == 0 || page->pid != getpid())
+		return 0;
+	if (atomic_fetch_sub(&page->left, 1) != 1)
+		return 0;
+	errno = ENOMEM;
+	return 1;
+}
+
+void *malloc(size_t n)
+{
+	return is_short() ? NULL : __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	return is_short() ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t n)
+{
+	return is_short() ? NULL : __libc_realloc(p, n);
+}
+
+#endif
 
 /* --- the wall clock -------------------------------------------------------------------------- */
 

@@ -26,7 +26,16 @@ struct fixture {
 	int asked, answered;     /* questions that it heard; answers that came */
 	enum dns_status status;
 	/* what it says */
-	enum { SAY_RECORD, SAY_SHORT_TTL, SAY_NOTHING, SAY_ALIAS, SAY_FAILED, SAY_BOGUS } what;
+	enum {
+		SAY_RECORD,
+		SAY_SHORT_TTL,
+		SAY_NOTHING,
+		SAY_ALIAS,
+		SAY_FAILED,
+		SAY_BOGUS,
+		SAY_GARBAGE,
+		SAY_LATER
+	} what;
 };
 
 static void make_packet(const struct fixture *f, const struct question *q, struct buf *b)
@@ -53,6 +62,14 @@ static void on_question(void *arg, struct channel *c, enum message type, struct 
 	assert_int_equal(type, MSG_ASK);
 	assert_true(question_get(payload, &mem, &q));
 	f->asked++;
+	if (f->what == SAY_GARBAGE) {
+		buf_add(channel_begin(c, MSG_ANSWER), "fourteen octets", 14);
+		assert_true(channel_send(c, -1));
+	}
+	if (f->what == SAY_GARBAGE || f->what == SAY_LATER) {
+		arena_free(&mem);
+		return;
+	}
 	make_packet(f, &q, &packet);
 	struct answered a = {.id = q.id,
 			     .security = f->what == SAY_BOGUS ? ANSWER_BOGUS : ANSWER_SECURE,
@@ -205,6 +222,49 @@ static void cancelled(void **state)
 	end(&f);
 }
 
+/* Its answer is lost, as without memory for it: the channel is cut, and the next resolver is asked.
+ */
+static void an_answer_that_is_lost(void **state)
+{
+	struct fixture f;
+	(void)state;
+	begin(&f);
+	f.what = SAY_GARBAGE;
+	f.ask.ask(f.ask.self, "host.example", DNS_A, on_answer, &f);
+	loop_timer_set(f.limit, 50);
+	loop_run(f.loop);
+	assert_int_equal(f.asked, 1);
+	assert_int_equal(f.answered, 0);
+	f.what = SAY_RECORD;
+	connect_resolver(&f);
+	loop_timer_set(f.limit, LIMIT_MS);
+	loop_run(f.loop);
+	assert_int_equal(f.asked, 2);
+	assert_int_equal(f.answered, 1);
+	assert_int_equal(f.status, DNS_SECURE);
+	end(&f);
+}
+
+/* Nobody waits for ever, whatever became of the answer. */
+static void an_answer_that_never_comes(void **state)
+{
+	struct fixture f;
+	(void)state;
+	begin(&f);
+	f.what = SAY_LATER;
+	f.ask.ask(f.ask.self, "host.example", DNS_A, on_answer, &f);
+	loop_timer_set(f.limit, 50);
+	loop_run(f.loop);
+	assert_int_equal(f.answered, 0);
+	test_clock_ahead(1300000);
+	loop_timer_set(f.limit, LIMIT_MS);
+	loop_run(f.loop);
+	test_clock_ahead(0);
+	assert_int_equal(f.answered, 1);
+	assert_int_equal(f.status, DNS_FAILED);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +272,8 @@ int main(void)
 	    cmocka_unit_test(another_type_or_resolver),
 	    cmocka_unit_test(not_for_ever),
 	    cmocka_unit_test(cancelled),
+	    cmocka_unit_test(an_answer_that_is_lost),
+	    cmocka_unit_test(an_answer_that_never_comes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
