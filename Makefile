@@ -53,6 +53,7 @@ torture: deps build
 	@lab/lab run -- lab/torture.py
 	@lab/lab run -- lab/powercut.py
 	@lab/lab run -- lab/sweep.py
+	@lab/lab run -- lab/shortage.py
 
 torture-asan: build $(ASAN)/build.ninja
 	@$(NINJA) -C $(ASAN)
