@@ -116,6 +116,21 @@ static bool full_parses(const struct tlsa *rr)
 	return ok;
 }
 
+/* Broken makes a record unusable, and a host whose records are all unusable is not authenticated: a
+ * lack of memory must not look like it (T10). */
+static enum tlsa_full try_full(const struct tlsa *rr)
+{
+	enum tlsa_full full = TLSA_FULL_BROKEN;
+	ERR_clear_error();
+	if (full_parses(rr))
+		full = TLSA_FULL_PARSES;
+	for (unsigned long e; (e = ERR_get_error()) != 0;) {
+		if (full == TLSA_FULL_BROKEN && ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE)
+			full = TLSA_FULL_UNKNOWN;
+	}
+	return full;
+}
+
 void tls_judge_full(struct tlsa *rr)
 {
 	if (rr->short_rdata || rr->mtype != TLSA_FULL || rr->selector > TLSA_SPKI)
@@ -124,10 +139,9 @@ void tls_judge_full(struct tlsa *rr)
 		rr->full = TLSA_FULL_BROKEN;
 		return;
 	}
-	ERR_clear_error();
-	if (full_parses(rr))
-		rr->full = TLSA_FULL_PARSES;
-	else if (ERR_GET_REASON(ERR_peek_error()) != ERR_R_MALLOC_FAILURE) /* T10 */
-		rr->full = TLSA_FULL_BROKEN;
-	ERR_clear_error();
+	/* The library does not always say that it was memory: what is broken is so a second time.
+	 */
+	rr->full = try_full(rr);
+	if (rr->full == TLSA_FULL_BROKEN)
+		rr->full = try_full(rr);
 }
