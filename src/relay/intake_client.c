@@ -66,6 +66,14 @@ void client_log(struct client *c, enum log_level level, const char *event, const
 		  c->listener->name, key, value, NULL);
 }
 
+void client_log_some(struct client *c, enum log_level level, const char *event, const char *key,
+		     const char *value)
+{
+	struct intake *t = c->intake;
+	if (++t->lines <= CLIENT_LINES_A_SECOND)
+		client_log(c, level, event, key, value);
+}
+
 static void end(struct client *c)
 {
 	intake_forget(c);
@@ -328,7 +336,7 @@ static void take_text(struct client *c)
 	buf_consume(text, buf_len(text));
 	if (s == MAILTEXT_OK)
 		return;
-	client_log(c, LOG_LEVEL_WARN, "no-room-for-text", "id", c->queue_id);
+	client_log_some(c, LOG_LEVEL_WARN, "no-room-for-text", "id", c->queue_id);
 	forget_text(c);
 	if (s == MAILTEXT_NO_ROOM)
 		smtps_refuse_text(c->smtp, 452, NO_ROOM);
@@ -354,7 +362,8 @@ static void handshake_state(struct client *c, enum tls_state state)
 	c->tls_up = state == TLS_UP;
 	if (state != TLS_UP) {
 		tlss_pending(c->tls, &c->wire);
-		client_log(c, LOG_LEVEL_INFO, "tls-failed", "detail", tlss_facts(c->tls)->detail);
+		client_log_some(c, LOG_LEVEL_INFO, "tls-failed", "detail",
+				tlss_facts(c->tls)->detail);
 	}
 	smtps_tls_done(c->smtp, c->tls_up);
 	if (!c->tls_up && c->listener->implicit_tls) /* there was nothing before it */

@@ -104,22 +104,25 @@ size_t intake_make_room(struct intake *t, enum standing who, uint32_t network)
 	}
 	free(w.client);
 	free(w.seating);
-	if (got > 0) {
-		char made[LOG_INT_TEXT], there[LOG_INT_TEXT];
-		log_event(t->process.log, LOG_LEVEL_WARN, "clients-sent-away", "n",
-			  log_int(made, (int64_t)got), "of", log_int(there, (int64_t)t->nclient),
-			  "why", "no place is left, and they had done nothing yet", NULL);
-	}
+	t->sent_away += (uint32_t)got;
 	return got;
 }
 
 /* --- Coming and going --- */
 
+/* Never put off: those who come would see to it that it never comes. */
+static void go_on_ticking(struct intake *t)
+{
+	if (!t->ticking)
+		loop_timer_set(t->crowd_tick, TICK_MS);
+	t->ticking = true;
+}
+
 static void sit(struct client *c)
 {
 	c->seat = roster_sit(c->intake->roster, &c->address, c->standing);
 	if (c->seat >= 0)
-		loop_timer_set(c->intake->crowd_tick, TICK_MS);
+		go_on_ticking(c->intake);
 }
 
 const char *intake_refusal(struct client *c)
@@ -177,6 +180,21 @@ static bool is_out_of_patience(const struct client *c, const struct seating_coun
 	return ms < calm && now - c->patience.since > ms;
 }
 
+/* What a flood makes is one line a second. */
+static void tell_second(struct intake *t)
+{
+	char n[LOG_INT_TEXT], there[LOG_INT_TEXT];
+	if (t->sent_away > 0)
+		log_event(t->process.log, LOG_LEVEL_WARN, "clients-sent-away", "n",
+			  log_int(n, t->sent_away), "of", log_int(there, (int64_t)t->nclient),
+			  "why", "few places are left, and they had done nothing yet", NULL);
+	if (t->lines > CLIENT_LINES_A_SECOND)
+		log_event(t->process.log, LOG_LEVEL_WARN, "lines-left-out", "n",
+			  log_int(n, t->lines - CLIENT_LINES_A_SECOND), NULL);
+	t->sent_away = 0;
+	t->lines = 0;
+}
+
 /* Every second while somebody is here. Patience ends at the usual time by each one's own timer. */
 void intake_crowd_turn(void *arg)
 {
@@ -184,14 +202,18 @@ void intake_crowd_turn(void *arg)
 	static const struct ipaddr nobody = {0};
 	struct seating_counts n = roster_count(t->roster, &nobody);
 	uint64_t now = loop_now_ms();
+	t->ticking = false;
+	tell_second(t);
 	for (struct client *c = t->client, *next; c != NULL; c = next) {
 		next = c->next;
 		if (is_out_of_patience(c, &n, now) &&
-		    smtps_send_away(c->smtp, "4.4.2 Timeout: there are many who wait"))
+		    smtps_send_away(c->smtp, "4.4.2 Timeout: there are many who wait")) {
+			t->sent_away++;
 			client_pump(c);
+		}
 	}
 	if (t->nclient > 0)
-		loop_timer_set(t->crowd_tick, TICK_MS);
+		go_on_ticking(t);
 }
 
 /* --- Set-up --- */

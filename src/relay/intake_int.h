@@ -19,6 +19,7 @@ enum {
 	NETWORKS_MAX = 1024,
 	QUEUE_ID_LEN = 16,
 	SPOOL_STOCK_MAX = SPOOL_FILES_MAX,
+	CLIENT_LINES_A_SECOND = 50, /* stops strangers from filling the log */
 };
 
 struct intake;
@@ -125,8 +126,10 @@ struct intake {
 	struct recipients **recipients; /* of each destination section; NULL: none */
 	struct roster *roster;
 	struct loop_timer *crowd_tick;
+	bool ticking;
 	uint32_t seats_max; /* for the clients of all intakes */
 	uint64_t last_number;
+	uint32_t lines, sent_away;  /* of this second */
 	int spool[SPOOL_STOCK_MAX]; /* files that no text has now */
 	size_t nspool, spool_asked, spool_made;
 };
@@ -152,6 +155,10 @@ struct client *client_new(struct intake *t, const struct listener *l, int fd,
 			  const struct ipaddr *address); /* takes fd */
 void client_start(struct client *c);
 void client_submitted(struct client *c, uint16_t code, const char *text); /* the keeper's answer */
+/* As client_log(), for what a stranger can cause without end: some lines a second; how many were
+ * left out is said. */
+void client_log_some(struct client *c, enum log_level level, const char *event, const char *key,
+		     const char *value);
 void client_log(struct client *c, enum log_level level, const char *event, const char *key,
 		const char *value);
 void client_pump(struct client *c);         /* goes on after its machine was told something */

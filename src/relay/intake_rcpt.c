@@ -81,8 +81,8 @@ void intake_decide_mail(struct client *c)
 		smtps_decide(c->smtp, 250, "2.1.0 Ok");
 		return;
 	}
-	client_log(c, LOG_LEVEL_WARN, "too-many-messages", "user",
-		   smtps_authenticated(c->smtp) ? smtps_user(c->smtp) : NULL);
+	client_log_some(c, LOG_LEVEL_WARN, "too-many-messages", "user",
+			smtps_authenticated(c->smtp) ? smtps_user(c->smtp) : NULL);
 	smtps_decide(c->smtp, 450, "4.7.1 Too many messages from you, try again in a minute");
 }
 
@@ -131,7 +131,7 @@ static void decide_postmaster(struct client *c)
 		smtps_decide(c->smtp, 250, "2.1.5 Ok");
 		return;
 	}
-	client_log(c, LOG_LEVEL_WARN, "no-postmaster", "cure", "set relay.postmaster");
+	client_log_some(c, LOG_LEVEL_WARN, "no-postmaster", "cure", "set relay.postmaster");
 	smtps_decide(c->smtp, 451, "4.3.5 No postmaster configured");
 }
 
@@ -153,7 +153,7 @@ static void decide_open(struct client *c, const char *rcpt, const char *next_hop
 	if (e != IDN_OK) {
 		smtps_decide(c->smtp, 550, "5.1.2 Bad destination domain");
 	} else if (!is_there(c, rcpt, next_hop)) {
-		client_log(c, LOG_LEVEL_INFO, "no-such-recipient", "to", rcpt);
+		client_log_some(c, LOG_LEVEL_INFO, "no-such-recipient", "to", rcpt);
 		smtps_decide(c->smtp, 550, "5.1.1 No such recipient here");
 	} else {
 		smtps_decide(c->smtp, 250, "2.1.5 Ok");
@@ -170,7 +170,7 @@ void intake_decide_rcpt(struct client *c)
 	bool open = may_relay(c) || has_route(c, next_hop);
 	bool elsewhere = to == POSTMASTER_OURS && !known && open;
 	if (!may_relay(c) && !take(c->intake->stranger_recipients, c, false)) {
-		client_log(c, LOG_LEVEL_WARN, "too-many-recipients", "to", rcpt);
+		client_log_some(c, LOG_LEVEL_WARN, "too-many-recipients", "to", rcpt);
 		smtps_decide(c->smtp, 450,
 			     "4.7.1 Too many recipients from you, try again in a minute");
 	} else if (to != POSTMASTER_NOT && !elsewhere) {
@@ -178,7 +178,7 @@ void intake_decide_rcpt(struct client *c)
 	} else if (e == IDN_NO_MEMORY) {
 		smtps_decide(c->smtp, 451, "4.3.0 Out of memory, try again later");
 	} else if (!open) {
-		client_log(c, LOG_LEVEL_INFO, "relay-denied", "to", rcpt);
+		client_log_some(c, LOG_LEVEL_INFO, "relay-denied", "to", rcpt);
 		smtps_decide(c->smtp, 550, "5.7.1 Relay access denied");
 	} else {
 		decide_open(c, rcpt, next_hop, e);
