@@ -89,6 +89,8 @@ static bool may_hold(void *arg, uint64_t memory, uint64_t disk, bool past_budget
 	    (uint64_t)f->relay_text_memory / KIB * (past_budget ? PAST_BUDGET : 1);
 	uint32_t m = kib(memory), d = kib(disk);
 	roster_hold(r, c->seat, 0, 0);
+	if (m == 0 && d == 0)
+		return true;
 	struct roster_texts n = roster_texts(r, &c->address);
 	bool ok = (m == 0 ||
 		   seating_may_hold(c->standing, n.memory + m, n.network_memory + m, memory_max)) &&
