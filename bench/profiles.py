@@ -116,7 +116,7 @@ def open_sessions(w, sink, source, relay, n):
         relay.start(full=True)
         line("memory at rest", f"{pss_of(tree(relay.root)) / 1024:.1f} MiB")
         peak, began, held, moved = Peak(relay.root), time.monotonic(), 0, time.monotonic()
-        while held < n and time.monotonic() - moved < 5 and time.monotonic() - began < OPEN_SECONDS:
+        while held < n and (held == 0 or time.monotonic() - moved < 5) and time.monotonic() - began < OPEN_SECONDS:
             time.sleep(0.2)
             now = sink.now()["held"]
             held, moved = now, time.monotonic() if now > held else moved

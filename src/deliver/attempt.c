@@ -35,6 +35,7 @@ struct attempt {
 	int worst_try;
 	enum smtpc_reached reached;
 	int32_t reply_ms;
+	uint32_t opening_left; /* of config.opening_ms */
 };
 
 struct attempt *attempt_new(const struct attempt_config *c)
@@ -50,6 +51,7 @@ struct attempt *attempt_new(const struct attempt_config *c)
 	a->worst = REASON_OK;
 	a->worst_try = -1;
 	a->reply_ms = -1;
+	a->opening_left = c->opening_ms;
 	arena_init(&a->mem, ATTEMPT_MEM_MAX);
 	a->plan = plan_new(&c->plan);
 	a->rcpt = arena_array(&a->mem, c->message->nrcpt, sizeof(*a->rcpt));
@@ -352,6 +354,7 @@ void attempt_session(const struct attempt *a, struct attempt_session *out)
 	    .address = h->address[a->address],
 	    .port = a->config.plan.policy.port,
 	    .terms = &h->terms,
+	    .opening_ms = a->opening_left,
 	    .smtp = {.helo = a->config.helo,
 		     .lmtp = a->config.plan.lmtp,
 		     .tls = tls_for(a, h->terms.policy),
@@ -371,6 +374,11 @@ static bool may_fall_back(const struct attempt *a, const struct session_outcome 
 	       a->config.plan.policy.clear_fallback;
 }
 
+static bool has_time(const struct attempt *a)
+{
+	return a->config.opening_ms == 0 || a->opening_left > 0;
+}
+
 void attempt_session_ended(struct attempt *a, const struct session_outcome *o)
 {
 	if (!a->session_out || a->done)
@@ -378,6 +386,7 @@ void attempt_session_ended(struct attempt *a, const struct session_outcome *o)
 	a->session_out = false;
 	if (o->reached > a->reached)
 		a->reached = o->reached;
+	a->opening_left -= o->opening_ms < a->opening_left ? o->opening_ms : a->opening_left;
 	if (o->reply_ms >= 0)
 		a->reply_ms = o->reply_ms;
 	record_session(a, o);
@@ -394,7 +403,10 @@ void attempt_session_ended(struct attempt *a, const struct session_outcome *o)
 	switch (reason_fate(o->reason)) {
 	case FATE_DONE: /* recipients that heard 4yz: another host may take them */
 	case FATE_NEXT:
-		next_address(a);
+		if (has_time(a))
+			next_address(a);
+		else
+			finish(a, ATTEMPT_DEFERRED, a->worst, a->worst_try);
 		break;
 	case FATE_DELAY: /* who is not in doubt has lost a connection */
 		finish(a, ATTEMPT_DEFERRED,

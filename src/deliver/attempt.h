@@ -26,6 +26,10 @@ struct attempt_config {
 	bool relayed; /* from a queue: what a host says of our credentials delays, see client.h */
 	size_t rcpts_max;     /* per transaction; 0: default */
 	size_t addresses_max; /* addresses tried at most, over all hosts; 0: default; 256 at most */
+	/* Time to find a host that is ready for the mail, over all of them: what is silent takes no
+	 * more of it, however many addresses it has. The rest waits for the next attempt. 0: no
+	 * limit. */
+	uint32_t opening_ms;
 	/* must outlive the attempt; its recipients' states are the machine's */
 	struct smtpc_message *message;
 };
@@ -74,6 +78,7 @@ struct attempt_session {
 	struct ipaddr address;
 	uint16_t port;
 	const struct tls_terms *terms;
+	uint32_t opening_ms; /* for the session at most; 0: no limit */
 	struct smtpc_config smtp;
 };
 

@@ -77,8 +77,10 @@ static void describe(const struct session_facts *f, struct session_outcome *out)
 
 void trouble_judge(const struct session_facts *f, struct session_outcome *out)
 {
-	*out =
-	    (struct session_outcome){.tls = f->tls, .reused = f->reused, .reply_ms = f->reply_ms};
+	*out = (struct session_outcome){.tls = f->tls,
+					.reused = f->reused,
+					.reply_ms = f->reply_ms,
+					.opening_ms = f->opening_ms};
 	if (f->local_error != NULL) {
 		out->reason = REASON_LOCAL_ERROR;
 	} else if (!f->connected) {

@@ -18,6 +18,7 @@ struct session_facts {
 	const struct smtpc *smtp;    /* connected: ended; NULL if it could not be made */
 	const struct tls_facts *tls; /* NULL: TLS was not tried */
 	int32_t reply_ms;            /* see session_outcome */
+	uint32_t opening_ms;         /* the same */
 	const char
 	    *local_error; /* something failed on this side; overrides the rest. NULL: nothing */
 };
@@ -38,6 +39,9 @@ struct session_outcome {
 	/* Milliseconds that the host took for a reply to what it was told, on average; -1: it gave
 	 * none. As given. */
 	int32_t reply_ms;
+	/* Milliseconds from the first packet until the host was ready for the mail, or until the
+	 * end. As given. */
+	uint32_t opening_ms;
 };
 void trouble_judge(const struct session_facts *f, struct session_outcome *out);
 

@@ -76,6 +76,7 @@ static void start_session(struct delivery *d)
 	    .address = s.address,
 	    .port = s.port,
 	    .terms = s.terms,
+	    .opening_ms = s.opening_ms,
 	    .smtp = s.smtp,
 	    .body = d->request.body,
 	    .before_dot = d->request.before_dot != NULL ? on_dot : NULL,
@@ -161,6 +162,7 @@ struct delivery *delivery_start(struct engine *e, const struct delivery_request 
 	struct attempt_config c = {
 	    .helo = e->helo,
 	    .timeouts = &e->timeouts,
+	    .opening_ms = e->opening_ms,
 	    .rcpts_max = (size_t)e->conf->smtp_rcpts_max,
 	    .message = r->message,
 	};

@@ -21,6 +21,7 @@ static void set_timeouts(struct engine *e, uint32_t limit)
 {
 	const struct conf *c = e->conf;
 	e->connect_ms = limited_ms(c->smtp_timeout_connect, limit);
+	e->opening_ms = (uint32_t)c->smtp_timeout_opening * 1000;
 	e->timeouts = (struct smtpc_timeouts){
 	    .greeting = limited_ms(c->smtp_timeout_greeting, limit),
 	    .ehlo = limited_ms(c->smtp_timeout_ehlo, limit),

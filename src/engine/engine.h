@@ -69,7 +69,7 @@ struct engine {
 	struct tls_client *tls;
 	struct log *log;
 	struct smtpc_timeouts timeouts;
-	uint32_t connect_ms;
+	uint32_t connect_ms, opening_ms;
 	char helo[256];
 	bool helo_from_dns; /* not ours for certain: nothing may bounce because of it */
 	struct ipaddr *own_address;
@@ -122,8 +122,9 @@ struct session_request {
 	const struct tls_terms *terms;
 	struct smtpc_config smtp;
 	enum tls_cert_kind kind;
-	bool no_resumption; /* nor a connection that another session left */
-	bool keep_der;      /* the TLS facts have the certificates themselves */
+	bool no_resumption;  /* nor a connection that another session left */
+	bool keep_der;       /* the TLS facts have the certificates themselves */
+	uint32_t opening_ms; /* until the mail may begin, at most; 0: no limit */
 	struct body body;
 	/* NULL, or called when the final dot or a chunk that is the whole text is next: it goes
 	 * when session_finish_text() is called.

@@ -103,6 +103,12 @@ void session_leave(struct pool_place *p)
 	session_release(s);
 }
 
+static uint32_t opening_ms(const struct session *s)
+{
+	uint64_t spent = s->part == PART_OPENING ? loop_now_ms() - s->since_ms : s->opening_ms;
+	return spent < UINT32_MAX ? (uint32_t)spent : UINT32_MAX;
+}
+
 static void report(struct session *s)
 {
 	struct session_facts f = {
@@ -113,6 +119,7 @@ static void report(struct session *s)
 	    .tls = s->tls != NULL ? tls_facts(s->tls) : NULL,
 	    .local_error = s->local_error ? s->error : NULL,
 	    .reply_ms = reply_clock_ms(&s->clock),
+	    .opening_ms = opening_ms(s),
 	};
 	struct session_outcome o;
 	trouble_judge(&f, &o);
@@ -391,6 +398,44 @@ static void message_ended(struct session *s)
 	}
 }
 
+void session_begin_mail(struct session *s)
+{
+	const struct smtpc_message *m = s->request.smtp.message;
+	s->part = PART_MAIL;
+	session_time_begin(&s->time, m != NULL ? session_time_for_mail(m) : 0, loop_now_ms());
+}
+
+/* All of the message is out: now the host's word is worth waiting for, over LMTP one for each
+ * recipient. A further transaction goes on with what time is left, and its text. */
+static void turn_time(struct session *s, uint64_t now)
+{
+	const struct smtpc_message *m = s->request.smtp.message;
+	bool out = smtpc_past_final_dot(s->smtp);
+	if (s->part == PART_MAIL && out) {
+		uint64_t most = (uint64_t)s->engine->timeouts.data_done + s->engine->timeouts.mail +
+				(uint64_t)SESSION_TIME_RCPT_MS * m->nrcpt;
+		s->part = PART_VERDICT;
+		s->mail = s->time;
+		session_time_begin(&s->time, most, now);
+	} else if (s->part == PART_VERDICT && !out) {
+		s->mail.most_ms += now - s->time.since_ms + session_time_for_text(m->size);
+		s->part = PART_MAIL;
+		s->time = s->mail;
+	}
+}
+
+/* Time for the host's next step: as the RFC says, within what the session may take in all. */
+static uint32_t next_wait_ms(struct session *s)
+{
+	uint64_t now = loop_now_ms();
+	if (s->part == PART_OPENING && smtpc_reached(s->smtp) >= SMTPC_REACHED_HELLO) {
+		s->opening_ms = now - s->since_ms;
+		session_begin_mail(s);
+	}
+	turn_time(s, now);
+	return session_time_cap(&s->time, smtpc_timeout_ms(s->smtp), now);
+}
+
 /* Does what the machine wishes until it has to wait. */
 void session_pump(struct session *s)
 {
@@ -425,7 +470,7 @@ void session_pump(struct session *s)
 	/* Only progress buys time: a peer that drips octets does not. */
 	if (smtpc_progress(s->smtp) != s->progress) {
 		s->progress = smtpc_progress(s->smtp);
-		loop_timer_set(s->timer, smtpc_timeout_ms(s->smtp));
+		loop_timer_set(s->timer, next_wait_ms(s));
 	}
 }
 

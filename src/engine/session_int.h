@@ -7,6 +7,7 @@
 #define ENGINE_SESSION_INT_H
 
 #include "engine/engine.h"
+#include "engine/session_time.h"
 #include "engine/reply_clock.h"
 
 enum {
@@ -33,6 +34,13 @@ enum duty {
 	DUTY_IDLE,    /* nobody: in the pool */
 };
 
+/* What the session is about, for its time. */
+enum part {
+	PART_OPENING, /* until the mail may begin */
+	PART_MAIL,    /* until the text is out */
+	PART_VERDICT, /* what the host says of it */
+};
+
 struct session {
 	struct engine *engine;
 	enum duty duty;
@@ -42,7 +50,11 @@ struct session {
 	bool awake;        /* idle, with its buffers */
 	unsigned carried;  /* messages so far, without the present one */
 	uint64_t since_ms; /* of the connection */
-	uint64_t idle_ms;  /* when it began to wait for another message */
+	enum part part;    /* that time is for */
+	struct session_time time;
+	struct session_time mail; /* while time is for the verdict */
+	uint64_t opening_ms;      /* that was spent */
+	uint64_t idle_ms;         /* when it began to wait for another message */
 	struct session_request request;
 	session_cb *cb;
 	void *arg;
@@ -70,6 +82,8 @@ void session_on_timer(void *arg);
 void session_pump(struct session *s); /* does what the machine wishes until it has to wait */
 /* The callback must not run inside the caller's call: the end is told from the loop. */
 void session_finish(struct session *s);
+/* A message begins, over a connection that is ready for it. */
+void session_begin_mail(struct session *s);
 void session_release(struct session *s);
 void session_leave(struct pool_place *p); /* out of the pool for good */
 /* Ours, not the network's. what: NULL, the error is said already. */

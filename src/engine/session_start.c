@@ -34,12 +34,15 @@ static void reach(struct session *s)
 	if (s->reaching == NULL)
 		session_fail_local(s, "nobody connects to the socket of the route");
 	else
-		loop_timer_set(s->timer, s->engine->connect_ms);
+		loop_timer_set(s->timer,
+			       session_time_cap(&s->time, s->engine->connect_ms, s->since_ms));
 }
 
 void session_connect(struct session *s)
 {
 	s->since_ms = loop_now_ms();
+	s->part = PART_OPENING;
+	session_time_begin(&s->time, s->request.opening_ms, s->since_ms);
 	s->fd = -1;
 	if (s->request.socket != NULL && s->engine->reach.ask != NULL) {
 		reach(s);
@@ -49,7 +52,8 @@ void session_connect(struct session *s)
 	s->io = d == DIAL_UNDER_WAY ? loop_io_new(s->engine->loop, s->fd, session_on_io, s) : NULL;
 	if (s->io != NULL) {
 		loop_io_want(s->io, LOOP_WRITE);
-		loop_timer_set(s->timer, s->engine->connect_ms);
+		loop_timer_set(s->timer,
+			       session_time_cap(&s->time, s->engine->connect_ms, s->since_ms));
 		return;
 	}
 	s->local_error = d != DIAL_REFUSED;
@@ -147,6 +151,8 @@ struct session *session_start(struct engine *e, const struct session_request *r,
 	if (s->reused) {
 		bool rested = loop_now_ms() - s->idle_ms > RESTED_MS;
 		smtpc_next_message(s->smtp, r->smtp.message, rested);
+		s->opening_ms = 0;
+		session_begin_mail(s);
 		go_on(s);
 	} else {
 		session_connect(s);

@@ -207,6 +207,8 @@ static bool read_we(struct reader *r, struct slice text)
 			c->plan.no_ipv6 = true;
 		else if (key_is(word, "rcpts-max", &v))
 			ok = number(v, &c->rcpts_max);
+		else if (key_is(word, "opening", &v) && number(v, &n))
+			c->opening_ms = (uint32_t)n * 1000;
 		else if (key_is(word, "addresses-max", &v))
 			ok = number(v, &c->addresses_max);
 		else if (key_is(word, "seed", &v) && number(v, &n))

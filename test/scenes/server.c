@@ -32,6 +32,7 @@ struct server {
 	bool *in_transaction; /* per recipient */
 	bool greeted, tls, tls_tried, parts;
 	const char *local_error;
+	uint32_t opening_ms;
 	struct tls_facts *facts;
 };
 
@@ -393,6 +394,8 @@ static bool step(struct server *v, const struct scene_step *st)
 	case STEP_TIMEOUT:
 		send_said(v);
 		hear(v);
+		if (smtpc_reached(v->c) < SMTPC_REACHED_HELLO)
+			v->opening_ms = smtpc_timeout_ms(v->c);
 		smtpc_timed_out(v->c);
 		return true;
 	case STEP_LOCAL:
@@ -444,7 +447,8 @@ static struct session_facts facts_of(const struct server *v)
 	return (struct session_facts){.connected = true,
 				      .smtp = v->c,
 				      .tls = v->tls_tried ? v->facts : NULL,
-				      .local_error = v->local_error};
+				      .local_error = v->local_error,
+				      .opening_ms = v->opening_ms};
 }
 
 bool server_play(struct show *w, struct scene_host *h, const struct attempt_session *as,

@@ -312,6 +312,34 @@ static void chunk_over_kept(void **state)
 	}
 }
 
+/* --- Patience --- */
+
+/* The host is silent, or drips a greeting that never ends; or it was quick. */
+static void opening_is_bounded(void **state)
+{
+	static const char *const greetings[] = {"", "220-wait\r\n", "220 hello\r\n"};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < ROWS(greetings); i++) {
+		struct job j;
+		begin(f, 0);
+		f->fake.rule[0] = (struct fake_rule){0, 0, "greeting", greetings[i]};
+		job_init(f, &j);
+		j.request.opening_ms = 60;
+		uint64_t began = loop_now_ms();
+		job_start(&j);
+		run_for(f, 40); /* an octet more is no progress */
+		if (i == 1)
+			fake_say(&f->fake.connection[0], "2");
+		if (j.told == 0)
+			job_wait(&j);
+		bool good = i == 2;
+		assert_int_equal(j.outcome.reason, good ? REASON_OK : REASON_TIMEOUT);
+		assert_int_equal(j.outcome.opening_ms >= 60, !good);
+		assert_true(good || loop_now_ms() - began < LIMIT_MS);
+		end(f);
+	}
+}
+
 /* --- Ends --- */
 
 static void good_and_closed(void **state)
@@ -876,7 +904,7 @@ int main(void)
 	    cmocka_unit_test(dead_and_refused),    cmocka_unit_test(kept_under_tls),
 	    cmocka_unit_test(dead_under_tls),      cmocka_unit_test(too_old),
 	    cmocka_unit_test(other_user),          cmocka_unit_test(chunks),
-	    cmocka_unit_test(chunk_over_kept),
+	    cmocka_unit_test(chunk_over_kept),     cmocka_unit_test(opening_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }
