@@ -27,7 +27,7 @@ try:
     s.connect(sys.argv[1])
     try:
         s.sendall(b"stats\\n")
-    except BrokenPipeError:             # refused: the answer is there already
+    except ConnectionError:             # refused: the answer is there already
         pass
     text = b""
     while piece := s.recv(65536):

@@ -32,8 +32,8 @@ bool control_send(int fd, struct buf *line)
 	while (buf_len(line) > 0) {
 		struct slice s = buf_slice(line);
 		ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
-		if (n < 0)
-			return false;
+		if (n < 0) /* who is refused is not listened to: the answer is there already */
+			return errno == EPIPE || errno == ECONNRESET;
 		buf_consume(line, (size_t)n);
 	}
 	return true;
@@ -41,8 +41,7 @@ bool control_send(int fd, struct buf *line)
 
 bool control_exchange(int fd, struct buf *line, struct buf *reply)
 {
-	/* Who is refused is told so, and not listened to. */
-	if (!control_send(fd, line) && errno != EPIPE)
+	if (!control_send(fd, line))
 		return false;
 	for (;;) {
 		uint8_t *p = buf_reserve(reply, 65536);

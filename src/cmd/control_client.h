@@ -8,7 +8,7 @@
 
 /* A connected socket, or -1 with errno. */
 int control_connect(const struct cmd *c);
-/* Sends all of the line; false with errno. */
+/* Sends all of the line, or as much as the relay wants to know; false with errno. */
 bool control_send(int fd, struct buf *line);
 /* Sends the line and reads the answer to its end; false with errno. */
 bool control_exchange(int fd, struct buf *line, struct buf *reply);

@@ -7,6 +7,7 @@
 
 #include "base/nearest.h"
 #include "idn/idn.h"
+#include "relay/relay.h"
 #include "tls/tls.h"
 
 #include <errno.h>
@@ -209,10 +210,11 @@ static int flushed(const struct cmd *c, int code)
 	return code;
 }
 
+static const struct conf_hooks hooks = {.normalise = normalise_title};
+
 static struct conf *load(void *arg, char *error, size_t room)
 {
 	const struct globals *g = arg;
-	const struct conf_hooks hooks = {.normalise = normalise_title};
 	return conf_load(g->config, g->override, g->noverride, &hooks, error, room);
 }
 
@@ -247,8 +249,11 @@ static bool is_sendmail(const char *path)
 int main(int argc, char **argv)
 {
 	struct globals g = {0};
-	struct cmd c = {.stdin_closed = guard_descriptors()};
+	int born;
 	setlocale(LC_CTYPE, "");
+	if (relay_born(&hooks, &born)) /* a process of the relay */
+		return born;
+	struct cmd c = {.stdin_closed = guard_descriptors()};
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
 	if (is_sendmail(argv[0])) {

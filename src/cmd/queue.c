@@ -308,8 +308,7 @@ static int run(struct cmd *c, const char *action, const char *duration, bool jso
 	int fd = code == EX_OK ? connect_control(c) : -1;
 	if (code == EX_OK && fd < 0)
 		code = EX_TEMPFAIL;
-	else if (code == EX_OK &&
-		 ((!control_send(fd, &line) && errno != EPIPE) || !print_reply(fd, &r)))
+	else if (code == EX_OK && (!control_send(fd, &line) || !print_reply(fd, &r)))
 		code = cmd_fail(c, EX_TEMPFAIL, "the relay broke off: %s", strerror(errno));
 	else if (code == EX_OK)
 		code = r.ended ? r.code : cmd_fail(c, EX_TEMPFAIL, "the relay broke off");

@@ -10,6 +10,7 @@
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
+#include "base/slice.h"
 #include "dane/policy.h"
 #include "log/log.h"
 #include "selfcheck/policy.h"
@@ -82,6 +83,20 @@ struct conf_hooks {
 struct conf *conf_load(const char *path, const char *const *overrides, size_t n,
 		       const struct conf_hooks *hooks, char *error, size_t room);
 void conf_free(struct conf **c);
+
+/*
+ * What a configuration was read from, as it was then: whoever reads it again gets the same one,
+ * whatever has become of the file. Lives as long as the configuration.
+ */
+struct conf_source {
+	const char *path;  /* of the file, for messages */
+	struct slice text; /* p NULL: there was no file */
+	const char *const *override;
+	size_t noverride; /* with what was found by a search */
+};
+const struct conf_source *conf_source_of(const struct conf *c);
+struct conf *conf_load_source(const struct conf_source *s, const struct conf_hooks *hooks,
+			      char *error, size_t room);
 
 /* What holds for one destination (wire/destination.h, in any ASCII form): policy.*, overridden by
  * the most specific matching section (the destination itself, else the longest wildcard). One

@@ -21,6 +21,7 @@ struct owned {
 	struct conf conf;
 	struct arena mem;
 	struct conf_destination *destination;
+	struct conf_source source;
 };
 
 static bool set_defaults(struct loader *l)
@@ -35,16 +36,22 @@ static bool set_defaults(struct loader *l)
 	return true;
 }
 
-static bool find_anchor(struct loader *l)
+/* What is found is part of the source: the next reader is not to find another one. */
+static bool find_anchor(struct loader *l, struct conf_source *source)
 {
 	static const char *const usual[] = {"/usr/share/dns/root.key", "/var/lib/unbound/root.key",
 					    "/etc/unbound/root.key", "/usr/share/dns/root.ds"};
 	if (l->conf.dns_anchor[0])
 		return true;
 	const struct option *o = option_find(conf_options(), "dns", "anchor");
-	for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
-		if (access(usual[i], R_OK) == 0)
-			return option_set(l, o, &l->conf, usual[i]);
+	for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
+		if (access(usual[i], R_OK) != 0)
+			continue;
+		const char **last =
+		    (const char **)(uintptr_t)&source->override[source->noverride++];
+		*last = arena_printf(&l->mem, "dns.anchor=%s", usual[i]);
+		return *last != NULL && option_set(l, o, &l->conf, usual[i]);
+	}
 	return true;
 }
 
@@ -193,21 +200,51 @@ static bool apply_overrides(struct loader *l, const char *const *overrides, size
 
 /* --- all of it ------------------------------------------------------------------------------- */
 
-static struct conf *finish(struct loader *l)
+static struct conf *finish(struct loader *l, const struct conf_source *source)
 {
 	struct owned *o = malloc(sizeof *o);
 	if (!o) {
 		loader_fail(l, "out of memory");
 		return NULL;
 	}
-	*o = (struct owned){.conf = l->conf, .mem = l->mem, .destination = l->destination};
+	*o = (struct owned){
+	    .conf = l->conf, .mem = l->mem, .destination = l->destination, .source = *source};
 	o->conf.destination = l->destination;
 	o->conf.ndestination = l->ndestination;
 	return &o->conf;
 }
 
-struct conf *conf_load(const char *path, const char *const *overrides, size_t n,
-		       const struct conf_hooks *hooks, char *error, size_t room)
+/* Copies, with room for one more. */
+static bool keep_overrides(struct loader *l, const char *const *overrides, size_t n,
+			   struct conf_source *out)
+{
+	const char **copy = arena_array(&l->mem, n + 1, sizeof *copy);
+	for (size_t i = 0; copy && i < n; i++)
+		copy[i] = arena_strdup(&l->mem, overrides[i]);
+	out->override = copy;
+	out->noverride = n;
+	return (copy && !l->mem.failed) || loader_fail(l, "out of memory");
+}
+
+/* given: its file was read already. */
+static struct conf *load(struct loader *l, const char *path, const struct conf_source *given,
+			 const char *const *overrides, size_t n)
+{
+	struct conf_source source = {.path =
+					 arena_strdup(&l->mem, path ? path : CONF_DEFAULT_PATH)};
+	if (!source.path || !keep_overrides(l, overrides, n, &source) || !set_defaults(l))
+		return NULL;
+	bool parsed = given ? loader_parse_text(l, source.path, given->text)
+			    : loader_parse(l, source.path, path != NULL);
+	if (!parsed || !apply_overrides(l, overrides, n) || !find_anchor(l, &source))
+		return NULL;
+	source.text = l->source;
+	return finish(l, &source);
+}
+
+static struct conf *load_new(const char *path, const struct conf_source *given,
+			     const char *const *overrides, size_t n, const struct conf_hooks *hooks,
+			     char *error, size_t room)
 {
 	struct loader *l = calloc(1, sizeof *l);
 	if (!l) {
@@ -218,16 +255,30 @@ struct conf *conf_load(const char *path, const char *const *overrides, size_t n,
 	l->error = error;
 	l->room = room;
 	arena_init(&l->mem, MEMORY_MAX);
-	struct conf *c = NULL;
-	if (set_defaults(l) && loader_parse(l, path ? path : CONF_DEFAULT_PATH, path != NULL) &&
-	    apply_overrides(l, overrides, n) && find_anchor(l))
-		c = finish(l);
+	struct conf *c = load(l, path, given, overrides, n);
 	if (!c) {
 		arena_free(&l->mem);
 		free(l->destination);
 	}
 	free(l);
 	return c;
+}
+
+struct conf *conf_load(const char *path, const char *const *overrides, size_t n,
+		       const struct conf_hooks *hooks, char *error, size_t room)
+{
+	return load_new(path, NULL, overrides, n, hooks, error, room);
+}
+
+struct conf *conf_load_source(const struct conf_source *s, const struct conf_hooks *hooks,
+			      char *error, size_t room)
+{
+	return load_new(s->path, s, s->override, s->noverride, hooks, error, room);
+}
+
+const struct conf_source *conf_source_of(const struct conf *c)
+{
+	return &((const struct owned *)(const void *)c)->source; /* conf is its first member */
 }
 
 void conf_free(struct conf **cp)

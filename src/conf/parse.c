@@ -215,7 +215,7 @@ static FILE *open_file(struct loader *l, const char *path, bool must_exist)
 	return f;
 }
 
-/* The text of f with the end mark behind it; closes f. */
+/* The text of f; closes f. */
 static bool read_file(struct loader *l, FILE *f, const char *path, struct buf *text)
 {
 	uint8_t chunk[4096];
@@ -225,7 +225,6 @@ static bool read_file(struct loader *l, FILE *f, const char *path, struct buf *t
 	bool bad = ferror(f) != 0;
 	int error = errno;
 	fclose(f);
-	buf_add_str(text, "\n" END_KEY " = \"\"\n");
 	if (bad)
 		return loader_fail(l, "cannot read %s: %s", path, strerror(error));
 	if (!buf_ok(text))
@@ -253,6 +252,39 @@ static void parse_text(struct loader *l, FILE *f)
 	l->scratch = NULL;
 }
 
+static void parse_marked(struct loader *l, struct slice marked)
+{
+	FILE *memory = fmemopen((void *)(uintptr_t)marked.p, marked.n, "r");
+	if (!memory) {
+		loader_fail(l, "out of memory");
+		return;
+	}
+	l->text = marked;
+	parse_text(l, memory);
+	l->text = (struct slice){0};
+	l->line = 0;
+	fclose(memory);
+}
+
+bool loader_parse_text(struct loader *l, const char *path, struct slice text)
+{
+	struct buf marked;
+	if (!text.p)
+		return true;
+	l->path = path;
+	l->source = arena_bytes(&l->mem, text);
+	buf_init(&marked, FILE_MAX + sizeof(END_KEY) + 16);
+	buf_add_slice(&marked, text);
+	buf_add_str(&marked, "\n" END_KEY " = \"\"\n");
+	if (buf_ok(&marked) && !l->mem.failed)
+		parse_marked(l, buf_slice(&marked));
+	else
+		loader_fail(l, "out of memory");
+	buf_free(&marked);
+	l->where[0] = '\0';
+	return !l->failed;
+}
+
 bool loader_parse(struct loader *l, const char *path, bool must_exist)
 {
 	FILE *f = open_file(l, path, must_exist);
@@ -260,20 +292,9 @@ bool loader_parse(struct loader *l, const char *path, bool must_exist)
 		return !l->failed;
 	struct buf text;
 	buf_init(&text, FILE_MAX);
-	l->path = path;
 	bool ok = read_file(l, f, path, &text);
 	struct slice s = buf_slice(&text);
-	FILE *memory = ok ? fmemopen((void *)(uintptr_t)s.p, s.n, "r") : NULL;
-	if (memory) {
-		l->text = s;
-		parse_text(l, memory);
-		l->text = (struct slice){0};
-		l->line = 0;
-		fclose(memory);
-	} else if (ok) {
-		loader_fail(l, "out of memory");
-	}
+	ok = ok && loader_parse_text(l, path, s.p ? s : slice_make("", 0));
 	buf_free(&text);
-	l->where[0] = '\0';
-	return !l->failed;
+	return ok;
 }

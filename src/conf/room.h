@@ -51,11 +51,12 @@ struct loader {
 	struct conf_destination *destination; /* grows; becomes conf.destination */
 	size_t ndestination, destination_cap;
 	const struct conf_hooks *hooks;
-	const char *path;  /* of the file that is being read */
-	struct slice text; /* of that file, while it is read */
-	size_t line;       /* in it, of what is judged; 0: none */
-	const char *key;   /* of the value that is judged; NULL: none */
-	char where[512];   /* "FILE:LINE" or "-o SECTION.KEY=VALUE", for messages */
+	const char *path;    /* of the file that is being read */
+	struct slice text;   /* of that file, while it is read */
+	struct slice source; /* the same to be kept; p NULL: there is no file */
+	size_t line;         /* in it, of what is judged; 0: none */
+	const char *key;     /* of the value that is judged; NULL: none */
+	char where[512];     /* "FILE:LINE" or "-o SECTION.KEY=VALUE", for messages */
 	char *error;
 	size_t room;
 	bool failed;
@@ -79,6 +80,8 @@ void option_expected(const struct option *o, char *out, size_t room);
 struct conf_destination *loader_destination(struct loader *l, const char *text, bool in_file);
 
 bool loader_parse(struct loader *l, const char *path, bool must_exist);
+/* The same for a text that was read before; p NULL: there was no file. */
+bool loader_parse_text(struct loader *l, const char *path, struct slice text);
 bool loader_override(struct loader *l, const char *text, bool *seen_list);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "relay/parent_int.h"
 
+#include "relay/birth.h"
 #include "relay/published.h"
 #include "relay/reach.h"
 
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 struct child *child_find(struct parent *p, enum role role)
@@ -129,22 +131,6 @@ static void on_channel_closed(void *arg, struct channel *ch, const char *why)
 	watch_cut_off(&c->watch, loop_now_ms());
 }
 
-/* In the child: what belongs to the parent alone is closed, except what this role needs. */
-void child_close_others(const struct parent *p, int keep, enum role role)
-{
-	int high = (int)sysconf(_SC_OPEN_MAX);
-	if (high < 0 || high > 65536)
-		high = 65536;
-	for (int fd = 3; fd < high; fd++) {
-		bool mine = fd == keep ||
-			    (role == ROLE_KEEPER && (fd == p->metrics_fd || fd == p->control_fd));
-		for (size_t i = 0; i < p->nlistener && role == ROLE_INTAKE; i++)
-			mine = mine || p->listener[i].fd == fd;
-		if (!mine)
-			close(fd);
-	}
-}
-
 void child_reset_signals(void)
 {
 	static const int back[] = {SIGCHLD, SIGPIPE};
@@ -160,25 +146,23 @@ void child_reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-_Noreturn static void be_child(struct parent *p, enum role role, unsigned number, int fd)
+_Noreturn static void be_child(const struct parent *p, enum role role, unsigned number, int fd)
 {
-	static int (*const mains[])(const struct birth *) = {[ROLE_INTAKE] = intake_main,
-							     [ROLE_KEEPER] = keeper_main,
-							     [ROLE_COURIER] = courier_main,
-							     [ROLE_RESOLVER] = resolver_main,
-							     [ROLE_WARDEN] = warden_main};
 	child_reset_signals();
-	child_close_others(p, fd, role);
-	struct birth b = {.role = role,
-			  .number = number,
-			  .parent_fd = fd,
-			  .conf = p->conf,
-			  .log = p->log,
-			  .listener = role == ROLE_INTAKE ? p->listener : NULL,
-			  .nlistener = role == ROLE_INTAKE ? p->nlistener : 0,
-			  .metrics_fd = role == ROLE_KEEPER ? p->metrics_fd : -1,
-			  .control_fd = role == ROLE_KEEPER ? p->control_fd : -1};
-	_exit(mains[role](&b));
+	const struct birth b = {.role = role,
+				.number = number,
+				.parent_fd = fd,
+				.conf = p->conf,
+				.log_target = p->log_target,
+				.log_level = p->log_level,
+				.listener = role == ROLE_INTAKE ? p->listener : NULL,
+				.nlistener = role == ROLE_INTAKE ? p->nlistener : 0,
+				.metrics_fd = role == ROLE_KEEPER ? p->metrics_fd : -1,
+				.control_fd = role == ROLE_KEEPER ? p->control_fd : -1};
+	birth_exec(&p->program, &b);
+	log_event(p->log, LOG_LEVEL_ERROR, "birth", "role", role_name(role), "error",
+		  strerror(errno), NULL);
+	_exit(EX_OSERR);
 }
 
 static void on_restart(void *arg);

@@ -127,7 +127,7 @@ static bool prepare(struct gate *g, char *error, size_t room)
 {
 	struct engine_config c = {.conf = g->conf, .log = g->log};
 	if (!published_load(&g->published, g->conf, error, room) ||
-	    !certset_load(&g->certs, g->conf, false, error, room) ||
+	    !certset_load_apart(&g->certs, g->conf, error, room) ||
 	    !sandbox_drop_privileges(g->conf->relay_user, NULL, error, room))
 		return false;
 	g->engine = engine_new(&c, error, room);

@@ -5,13 +5,16 @@
  */
 #include "relay/parent_int.h"
 
-#include "relay/gate.h"
 #include "relay/listen.h"
+#include "relay/trial.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
@@ -184,15 +187,19 @@ static void renew_warden(void *arg)
 		child_drain(old);
 }
 
-static pid_t start_gate(void *arg, const struct conf *c)
+/* In a process of its own: it reads keys and passwords, and they go with it. */
+static pid_t start_trial(void *arg, const struct conf *c)
 {
 	struct parent *p = arg;
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
 		child_reset_signals();
-		child_close_others(p, -1, ROLE_RESOLVER);
-		_exit(gate_main(c, p->log));
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close_listeners(p); /* it may outlive us for a moment, and is not to hold them */
+		close(p->control_fd);
+		close(p->metrics_fd);
+		_exit(trial_main(c, p->log));
 	}
 	return pid;
 }
@@ -205,7 +212,10 @@ static bool confine(struct parent *p)
 	snprintf(store, sizeof(store), "%s", p->conf->relay_store);
 	snprintf(control, sizeof(control), "%s", p->conf->relay_control);
 	const char *const write[] = {dirname(store), dirname(control), NULL};
-	struct sandbox_paths paths = {.write = write};
+	const char *const execute[] = {
+	    p->program.path, p->program.interpreter[0] != '\0' ? p->program.interpreter : NULL,
+	    NULL};
+	struct sandbox_paths paths = {.write = write, .execute = execute};
 	bool ok = sandbox_enter(SANDBOX_PARENT, &paths, report, sizeof(report));
 	log_event(p->log, ok ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "confined", "process", "parent",
 		  "by", report, NULL);
@@ -218,6 +228,15 @@ static bool open_control(struct parent *p)
 	if (p->control_fd >= 0)
 		snprintf(p->control_path, sizeof(p->control_path), "%s", p->conf->relay_control);
 	return p->control_fd >= 0;
+}
+
+static bool open_program(struct parent *p)
+{
+	if (program_open(&p->program))
+		return true;
+	log_event(p->log, LOG_LEVEL_ERROR, "program", "path", p->program.path, "error",
+		  strerror(errno), NULL);
+	return false;
 }
 
 static bool start(struct parent *p)
@@ -238,8 +257,8 @@ static bool start(struct parent *p)
 	       p->sig_term != NULL && p->sig_int != NULL && p->sig_hup != NULL &&
 	       p->sig_chld != NULL &&
 	       listen_all(p->conf, p->log, p->listener, &p->nlistener, &p->metrics_fd) &&
-	       open_control(p) && reload_watch(&p->reload, p->loop) && confine(p) &&
-	       children_spawn(p, true);
+	       open_control(p) && open_program(p) && reload_watch(&p->reload, p->loop) &&
+	       confine(p) && children_spawn(p, true);
 }
 
 static void close_control(struct parent *p)
@@ -263,6 +282,7 @@ static void stop(struct parent *p)
 	if (p->metrics_fd >= 0)
 		close(p->metrics_fd);
 	close_control(p);
+	program_close(&p->program);
 	loop_signal_free(&p->sig_term);
 	loop_signal_free(&p->sig_int);
 	loop_signal_free(&p->sig_hup);
@@ -281,9 +301,12 @@ int relay_run(const struct relay_config *c)
 			   .conf = c->conf,
 			   .log = c->log,
 			   .service = {.fd = -1},
+			   .log_target = c->conf->log_target,
+			   .log_level = c->conf->log_level,
+			   .program = {.fd = -1},
 			   .metrics_fd = -1,
 			   .control_fd = -1};
-	const struct reload_acts acts = {take_conf, renew_warden, start_gate, &p};
+	const struct reload_acts acts = {take_conf, renew_warden, start_trial, &p};
 	p.reload = (struct reload){.config = &p.config, .log = p.log, .acts = &acts};
 	if (!reload_first(&p.reload, p.conf)) {
 		conf_free(&p.conf);

@@ -4,6 +4,7 @@
 #define RELAY_PARENT_INT_H
 
 #include "loop/loop.h"
+#include "relay/birth.h"
 #include "relay/process.h"
 #include "relay/reload.h"
 #include "relay/relay.h"
@@ -35,6 +36,9 @@ struct parent {
 	struct conf *conf;
 	bool started, failed; /* all were ready once; one never was */
 	struct log *log;
+	enum log_target log_target; /* of the start, for all children */
+	enum log_level log_level;
+	struct program program;
 	struct loop *loop;
 	struct child *child;
 	unsigned last_number[ROLE_COUNT];
@@ -71,7 +75,6 @@ void child_retire(struct child *c);
 void children_drain(struct parent *p, enum role role);
 /* In a new process: */
 void child_reset_signals(void);
-void child_close_others(const struct parent *p, int keep, enum role role);
 
 /* children_look.c */
 void children_look(void *arg); /* of the timer; the parent */

@@ -8,7 +8,9 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static void on_parent(void *arg, struct channel *c, enum message type, struct slice payload)
@@ -53,6 +55,12 @@ bool process_init(struct process *p, const struct birth *b, void *self)
 	p->birth = *b;
 	p->self = self;
 	p->starter = geteuid();
+	/* Before anything is read that nobody else may see. */
+	char error[256] = "";
+	if (!sandbox_seal(error, sizeof(error))) {
+		log_event(b->log, LOG_LEVEL_ERROR, "start", "error", error, NULL);
+		return false;
+	}
 	p->log =
 	    log_child(b->log, "process", role_name(b->role), "n", log_int(number, b->number), NULL);
 	p->loop = loop_new();
@@ -77,7 +85,10 @@ void process_host(const struct conf *c, char *out, size_t room)
 bool process_drop(struct process *p)
 {
 	char error[256] = "";
-	if (sandbox_drop_privileges(p->birth.conf->relay_user, NULL, error, sizeof(error)))
+	/* Whoever hangs when the parent goes would keep what it holds: addresses, the store's lock.
+	   Becoming another user would undo this, so it comes behind. */
+	if (sandbox_drop_privileges(p->birth.conf->relay_user, NULL, error, sizeof(error)) &&
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
 		return true;
 	log_event(p->log, LOG_LEVEL_ERROR, "privileges", "user", p->birth.conf->relay_user, "error",
 		  error, NULL);

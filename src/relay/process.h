@@ -28,6 +28,8 @@ struct birth {
 	int parent_fd;
 	const struct conf *conf;
 	struct log *log;
+	enum log_target log_target; /* where it leads */
+	enum log_level log_level;
 	const struct listener *listener; /* intake only */
 	size_t nlistener;
 	int metrics_fd; /* keeper: a listening socket, -1: none */

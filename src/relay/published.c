@@ -3,17 +3,28 @@
 #include "relay/published.h"
 
 #include "idn/idn.h"
+#include "base/cursor.h"
 #include "loop/loop.h"
+#include "relay/channel.h"
 #include "relay/network.h"
+#include "sandbox/sandbox.h"
 #include "wire/dname.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { PUBLISHED_MEM_MAX = 8 * 1024 * 1024, TROUBLE_ROOM = 512, TEXT_ROOM = 300 };
+enum {
+	PUBLISHED_MEM_MAX = 8 * 1024 * 1024,
+	CERTSET_TEXT_MAX = 64 * 1024 * 1024,
+	TROUBLE_ROOM = 512,
+	TEXT_ROOM = 300
+};
 
 /* --- Names --- */
 
@@ -186,6 +197,110 @@ bool certset_load(struct certset *s, const struct conf *c, bool keys, char *erro
 	if (s->n == 0)
 		return true;
 	bool ok = load_server(s, NULL, error, room) && (!keys || look_at_keys(s, c, error, room));
+	if (!ok)
+		certset_free(s);
+	return ok;
+}
+
+/* --- In another process --- */
+
+/* ok, then of each certificate its chain as PEM and what is wrong with its key; or the error. */
+static void put_certset(struct buf *out, const struct certset *s, const char *error)
+{
+	put_str(out, error);
+	for (size_t i = 0; error == NULL && i < s->n; i++) {
+		struct buf pem;
+		buf_init(&pem, TLS_SERVER_FILE_MAX);
+		tls_chain_to_pem(tls_server_chain(s->server, i), &pem);
+		put_bytes(out, buf_slice(&pem));
+		put_str(out, s->key_trouble[i]);
+		buf_free(&pem);
+	}
+}
+
+_Noreturn static void load_and_tell(const struct conf *c, int fd)
+{
+	char error[TROUBLE_ROOM] = "";
+	struct certset s = {.n = 0};
+	struct buf out;
+	buf_init(&out, CERTSET_TEXT_MAX);
+	bool ok =
+	    sandbox_seal(error, sizeof(error)) && certset_load(&s, c, true, error, sizeof(error));
+	put_certset(&out, &s, ok ? NULL : error);
+	struct slice rest = buf_slice(&out);
+	while (buf_ok(&out) && rest.n > 0) {
+		ssize_t n = write(fd, rest.p, rest.n);
+		if (n <= 0)
+			break;
+		rest = slice_from(rest, (size_t)n);
+	}
+	_exit(buf_ok(&out) && rest.n == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static bool read_told(int fd, pid_t pid, struct buf *out)
+{
+	int status = 0;
+	ssize_t n = 1;
+	while (n > 0) {
+		uint8_t *p = buf_reserve(out, 65536);
+		n = p != NULL ? read(fd, p, 65536) : -1;
+		if (n > 0)
+			buf_commit(out, (size_t)n);
+	}
+	if (n < 0)
+		kill(pid, SIGKILL);
+	pid_t got;
+	while ((got = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
+		continue;
+	return n == 0 && got == pid && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+static bool get_certset(struct certset *s, const struct conf *c, struct slice text, char *error,
+			size_t room)
+{
+	struct slice pem[TLS_SERVER_CERTS_MAX];
+	const char *trouble[TLS_SERVER_CERTS_MAX];
+	size_t n = count(c->relay_certificate);
+	struct arena mem;
+	struct cursor k = cursor_make(text);
+	arena_init(&mem, CERTSET_TEXT_MAX);
+	const char *why = get_str(&k, &mem);
+	for (size_t i = 0; why == NULL && i < n && i < TLS_SERVER_CERTS_MAX; i++) {
+		pem[i] = get_bytes(&k);
+		trouble[i] = get_str(&k, &mem);
+	}
+	bool ok = why == NULL && !k.failed && n <= TLS_SERVER_CERTS_MAX;
+	if (!ok)
+		snprintf(error, room, "%s", why != NULL ? why : "not understood");
+	ok = ok && certset_from_pem(s, c, pem, n, error, room);
+	if (ok)
+		s->key_trouble = calloc(n + 1, sizeof(*s->key_trouble));
+	for (size_t i = 0; ok && s->key_trouble != NULL && i < n; i++)
+		s->key_trouble[i] = trouble[i] != NULL ? strdup(trouble[i]) : NULL;
+	arena_free(&mem);
+	return ok;
+}
+
+bool certset_load_apart(struct certset *s, const struct conf *c, char *error, size_t room)
+{
+	int pair[2];
+	struct buf text;
+	*s = (struct certset){.file = c->relay_certificate, .n = count(c->relay_certificate)};
+	if (s->n == 0)
+		return true;
+	snprintf(error, room, "the files of certificates cannot be looked at");
+	if (pipe2(pair, O_CLOEXEC) != 0)
+		return false;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0)
+		load_and_tell(c, pair[1]);
+	close(pair[1]);
+	buf_init(&text, CERTSET_TEXT_MAX);
+	bool ok = pid > 0 && read_told(pair[0], pid, &text) &&
+		  get_certset(s, c, buf_slice(&text), error, room);
+	close(pair[0]);
+	buf_free(&text);
 	if (!ok)
 		certset_free(s);
 	return ok;

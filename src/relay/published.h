@@ -38,6 +38,11 @@ struct certset {
 /* From the files. Keys are looked at with `keys` and forgotten at once. False: `error` says which
  * file cannot be read. */
 bool certset_load(struct certset *s, const struct conf *c, bool keys, char *error, size_t room);
+/*
+ * The same, with keys, by a process of its own that ends with it: neither a key nor a file that may
+ * hold one is ever in the memory of the caller. Before the sandbox closes.
+ */
+bool certset_load_apart(struct certset *s, const struct conf *c, char *error, size_t room);
 /* From PEM texts, in the order of the configuration. */
 bool certset_from_pem(struct certset *s, const struct conf *c, const struct slice *pem, size_t n,
 		      char *error, size_t room);

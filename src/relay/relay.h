@@ -19,6 +19,9 @@ struct relay_config {
 bool relay_check(const struct conf *c);
 /* What is allowed and hardly meant: one line each on standard error. */
 void relay_warn(const struct conf *c);
+/* First of all in main(): was this program started by a relay, to be one of its processes? Then its
+ * life is the call, and *code the exit code. */
+bool relay_born(const struct conf_hooks *hooks, int *code);
 /* Runs until SIGTERM or SIGINT. Returns the exit code. */
 int relay_run(const struct relay_config *c);
 

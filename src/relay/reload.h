@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * relay: the parent's way to a new configuration: read, checked, looked at by the gate where that
- * is wanted (V2), taken. And the files of certificates that change without anybody's word.
+ * relay: the parent's way to a new configuration: read, tried (trial.h), taken. And the files of
+ * certificates that change without anybody's word.
  */
 #ifndef RELAY_RELOAD_H
 #define RELAY_RELOAD_H
@@ -14,9 +14,9 @@
 
 /* What the parent does; arg is the parent. */
 struct reload_acts {
-	void (*take)(void *arg, struct conf *fresh);          /* it is the parent's then */
-	void (*renew_warden)(void *arg);                      /* the files are not what they were */
-	pid_t (*start_gate)(void *arg, const struct conf *c); /* -1: it cannot be started */
+	void (*take)(void *arg, struct conf *fresh); /* it is the parent's then */
+	void (*renew_warden)(void *arg);             /* the files are not what they were */
+	pid_t (*start_trial)(void *arg, const struct conf *c); /* -1: it cannot be started */
 	void *arg;
 };
 
@@ -25,19 +25,20 @@ struct reload {
 	struct log *log;
 	const struct reload_acts *acts;
 	const struct conf *present;
-	struct conf *fresh; /* behind the gate */
-	pid_t gate;         /* 0: none */
+	struct conf *fresh; /* on trial */
+	pid_t trial;        /* 0: none */
+	bool files_changed; /* is why it is on trial */
 	bool again;         /* asked for meanwhile */
 	struct certfiles files;
 	struct loop_timer *look;
 };
 
-/* At start, before anything else: false: the gate refuses this configuration. Waits for it. */
+/* At start, before anything else: false: this configuration is refused. Waits for the trial. */
 bool reload_first(struct reload *r, const struct conf *c);
 /* The files are watched from here on. False: out of memory. */
 bool reload_watch(struct reload *r, struct loop *l);
 void reload_start(struct reload *r); /* SIGHUP */
-/* True: that process was the gate. */
+/* True: that process was the trial. */
 bool reload_ended(struct reload *r, pid_t pid, int status);
 void reload_free(struct reload *r);
 

@@ -361,8 +361,8 @@ static void on_drain(void *self)
 	process_exit(&w->process);
 }
 
-/* As root, if we were started so: keys are looked at and forgotten, public parts stay. What cannot
- * be loaded now is served by nobody who starts now; who started before goes on. */
+/* As root, if we were started so: another process looks at files and keys and tells what is public.
+ * What cannot be loaded now is served by nobody who starts now; who started before goes on. */
 static bool load(struct warden *w)
 {
 	char error[ERROR_ROOM] = "";
@@ -377,7 +377,7 @@ static bool load(struct warden *w)
 	w->starttls = true;
 	if (w->published.ntarget == 0)
 		return w->offered != NULL;
-	if (!certset_load(&w->installed, c, true, error, sizeof(error)))
+	if (!certset_load_apart(&w->installed, c, error, sizeof(error)))
 		log_event(w->process.log, LOG_LEVEL_ERROR, "selfcheck", "error", error, "what",
 			  "a certificate file cannot be read: a reload will fail", NULL);
 	w->cas = tls_cas_load();

@@ -60,8 +60,9 @@ static bool check_paths(const struct sandbox_rules *r, const struct sandbox_path
 	bool may_read = r->files == FILES_LISTED && (r->groups & GROUP_READ) != 0;
 	bool may_write = r->files != FILES_NOTHING && (r->groups & GROUP_WRITE) != 0;
 	bool may_connect = r->connect == PORTS_DNS;
-	if ((p->read != NULL && !may_read) || (p->write != NULL && !may_write) ||
-	    (p->nconnect > 0 && !may_connect)) {
+	bool may_execute = (r->groups & GROUP_SET_UP) != 0;
+	if ((p->execute != NULL && !may_execute) || (p->read != NULL && !may_read) ||
+	    (p->write != NULL && !may_write) || (p->nconnect > 0 && !may_connect)) {
 		snprintf(error, room, "sandbox: the profile %s has no use for such paths or ports",
 			 r->name);
 		return false;

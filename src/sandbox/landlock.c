@@ -39,7 +39,9 @@ struct port_rule {
 #define WRITE_DIR (LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
 #define PARENT_DIR                                                                                 \
 	(LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR)
-#define OF_FILES (READ_FILE | WRITE_FILE) /* what makes sense for a path that is no directory */
+#define EXECUTE LANDLOCK_ACCESS_FS_EXECUTE
+#define OF_FILES                                                                                   \
+	(READ_FILE | WRITE_FILE | EXECUTE) /* what makes sense for a path that is no directory */
 
 static uint64_t fs_of_abi(int abi)
 {
@@ -105,7 +107,7 @@ static void allow_devices(int ruleset, const struct sandbox_rules *r, uint64_t m
 {
 	if (r->files != FILES_NOTHING) {
 		allow_path(ruleset, "/dev/urandom", READ_FILE);
-		allow_path(ruleset, "/dev/null", OF_FILES & mask);
+		allow_path(ruleset, "/dev/null", (READ_FILE | WRITE_FILE) & mask);
 	}
 	if (SANDBOX_ASAN)
 		allow_path(ruleset, "/proc", READ_FILE | READ_DIR);
@@ -121,6 +123,7 @@ static bool allow_files(int ruleset, const struct sandbox_rules *r, const struct
 	bool any = r->files == FILES_ANY_READ;
 	allow_devices(ruleset, r, mask);
 	return allow_paths(ruleset, any ? root : p->read, read, error, room) &&
+	       allow_paths(ruleset, p->execute, EXECUTE, error, room) &&
 	       allow_paths(ruleset, p->write, any ? write | PARENT_DIR : write, error, room);
 }
 

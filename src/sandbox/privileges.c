@@ -75,7 +75,7 @@ static bool become(const struct who *w, char *error, size_t room)
 	return true;
 }
 
-static bool seal(char *error, size_t room)
+bool sandbox_seal(char *error, size_t room)
 {
 	struct rlimit none = {0, 0};
 	if (setrlimit(RLIMIT_CORE, &none) != 0)
@@ -98,7 +98,7 @@ bool sandbox_drop_privileges(const char *user, const char *chroot_dir, char *err
 		return false;
 	if (change && !become(&who, error, room))
 		return false;
-	return seal(error, room);
+	return sandbox_seal(error, room);
 }
 
 /* --- For one act --- */

@@ -44,7 +44,10 @@ enum {
 struct sandbox_paths {
 	const char *const *read;  /* ended by NULL; NULL: none. KEEPER, RESOLVER */
 	const char *const *write; /* as read; also to create, rename, remove. PARENT, KEEPER */
-	const uint16_t *connect;  /* TCP ports instead of 53. RESOLVER */
+	/* Files, or folders of files, that may be executed. PARENT, whose children are this program
+	 * anew. */
+	const char *const *execute;
+	const uint16_t *connect; /* TCP ports instead of 53. RESOLVER */
 	size_t nconnect;
 };
 
@@ -68,13 +71,18 @@ int sandbox_landlock_abi(void);
 bool sandbox_has_seccomp(void);
 
 /*
+ * At once in a process that reads secrets: no core dumps, not dumpable (no ptrace by the same user;
+ * not so in a build with AddressSanitizer, whose leak check needs it), no new privileges through
+ * exec. False: `error` says why; the process must end.
+ */
+bool sandbox_seal(char *error, size_t room);
+
+/*
  * Called as root: becomes `user` for good, with the user's group and no other group, and checks
  * that root cannot be regained. Called as anybody else, or with NULL or "" for user: stays who it
  * is. chroot_dir (NULL or "": none) needs root.
  *
- * In all cases: no core dumps, not dumpable (no ptrace by the same user; not so in a build with
- * AddressSanitizer, whose leak check needs it), no new privileges through exec. False: `error` says
- * why; the process must end.
+ * In all cases sandbox_seal() too. False: `error` says why; the process must end.
  */
 bool sandbox_drop_privileges(const char *user, const char *chroot_dir, char *error, size_t room);
 

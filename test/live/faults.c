@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -44,20 +45,33 @@ static void *real(const char *name)
 	return f;
 }
 
+/* The processes of the relay are executed anew, under rules that let nobody open a file to write:
+ * the first one leaves its descriptor to all. */
+static int open_page(void)
+{
+	const char *path = getenv("DANELAW_TEST_FAULTS"), *left = getenv("DANELAW_TEST_FAULTS_FD");
+	char number[16];
+	if (left != NULL)
+		return (int)strtol(left, NULL, 10);
+	int fd = path != NULL ? open(path, O_RDWR) : -1; /* not closed at exec */
+	snprintf(number, sizeof(number), "%d", fd);
+	if (fd >= 0)
+		setenv("DANELAW_TEST_FAULTS_FD", number, 1);
+	return fd;
+}
+
 __attribute__((constructor)) static void set_up(void)
 {
-	const char *path = getenv("DANELAW_TEST_FAULTS");
 	*(void **)&real_clock = real("clock_gettime");
 	*(void **)&real_fsync = real("fsync");
 	*(void **)&real_fdatasync = real("fdatasync");
 	*(void **)&real_getrandom = real("getrandom");
-	int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	int fd = open_page();
 	if (fd < 0)
 		return;
 	void *p = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p != MAP_FAILED)
 		page = p;
-	close(fd);
 }
 
 /* --- memory ---------------------------------------------------------------------------------- */

@@ -64,7 +64,9 @@ static const struct {
     /* forbidden to everybody */
     {ALL, ACT(execute), DIES, SECCOMP},
     {ALL, ACT(execute_at), DIES, SECCOMP},
-    {ALL, ACT(execute_memory), DIES, SECCOMP},
+    {CHILDREN, ACT(execute_memory), DIES, SECCOMP},
+    {CHILDREN, ACT(execute_open), DIES, SECCOMP},
+    {PARENT, ACT(execute_open), FAILS, LANDLOCK}, /* it is not the relay's own program */
     {ALL, ACT(io_uring), FAILS, SECCOMP},
     {ALL, ACT(trace), DIES, SECCOMP},
     {ALL, ACT(read_memory), DIES, SECCOMP},
@@ -510,6 +512,7 @@ static int make_world(void **state)
 		    &world.abstract_length);
 	assert_int_equal(listen(world.tcp, 64), 0);
 	assert_int_equal(listen(world.lmtp, 64), 0);
+	world.program = open("/bin/true", O_PATH | O_CLOEXEC);
 	world.victim = fork();
 	if (world.victim == 0) {
 		pause();

@@ -133,6 +133,13 @@ int act_execute_memory(void)
 	return errno;
 }
 
+int act_execute_open(void)
+{
+	char *const argv[] = {(char[]){"true"}, NULL};
+	syscall(SYS_execveat, world.program, "", argv, argv + 1, AT_EMPTY_PATH);
+	return errno;
+}
+
 int act_execute(void)
 {
 	char *const argv[] = {(char[]){"true"}, NULL};

@@ -21,6 +21,7 @@ struct world {
 	struct sockaddr_un abstract_name;
 	socklen_t abstract_length;
 	pid_t victim;
+	int program; /* open, and not the relay's */
 };
 
 extern struct world world;
@@ -37,6 +38,7 @@ int act_write_elsewhere(void);
 int act_execute(void);
 int act_execute_at(void);
 int act_execute_memory(void);
+int act_execute_open(void);
 int act_io_uring(void);
 int act_open_by_link(void);
 int act_make_link(void);
