@@ -4,9 +4,15 @@
 
 #include "relay/watch.h"
 
-enum { LIMIT = 300000, LONG = LIMIT * WATCH_START_FACTOR };
+enum {
+	LIMIT = 30000,
+	SLOW = LIMIT * WATCH_SLOW_FACTOR,
+	LONG = LIMIT * WATCH_START_FACTOR,
+	BUSY = LIMIT / WATCH_BUSY_PART + 10,
+};
 
-/* b born, r ready, a answered, c cut off, j judged, e the parent slept for `more` */
+/* b born, r ready, a answered, c cut off, j judged, e the parent slept for `more`; R S D T t ?: seen
+ * so, with `more` ms on processors */
 struct step {
 	char what;
 	uint64_t now, more;
@@ -15,7 +21,7 @@ struct step {
 
 static const struct {
 	const char *claim;
-	struct step step[10];
+	struct step step[12];
 } rows[] = {
     {"who is ready is asked at once, and again after each answer",
      {{'b', 1000, 0, 0},
@@ -31,28 +37,116 @@ static const struct {
       {'j', 1000 + LIMIT, 0, WATCH_FINE},
       {'a', 0, 0, 0},
       {'j', 1001 + LIMIT, 0, WATCH_ASK}}},
-    {"who does not answer is killed, once",
+    {"who sleeps, waits for no disk and does not answer is killed, once",
      {{'b', 1, 0, 0},
       {'r', 1, 0, 0},
       {'j', 1000, 0, WATCH_ASK},
+      {'S', 0, 5, 0},
+      {'j', 1000 + LIMIT, 0, WATCH_FINE},
+      {'S', 0, 5, 0},
       {'j', 1001 + LIMIT, 0, WATCH_KILL},
       {'j', 1002 + LIMIT, 0, WATCH_FINE}}},
+    {"so is who is stopped",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'T', 0, 5, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_KILL}}},
+    {"also in the middle of a commit",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'D', 0, 5, 0},
+      {'j', 5000, 0, WATCH_FINE},
+      {'T', 0, 5, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_KILL}}},
+    {"and who computes without an end",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'R', 0, 100, 0},
+      {'j', 2000, 0, WATCH_FINE},
+      {'R', 0, 100 + BUSY, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_KILL}}},
+    {"who waits for a processor on a busy machine is slow",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'R', 0, 100, 0},
+      {'R', 0, 200, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_FINE},
+      {'j', 1000 + SLOW, 0, WATCH_FINE},
+      {'j', 1001 + SLOW, 0, WATCH_KILL}}},
+    {"who waits for a disk is slow, for ten times as long",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'D', 0, 100, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_FINE},
+      {'D', 0, 100, 0},
+      {'j', 1000 + SLOW, 0, WATCH_FINE},
+      {'j', 1001 + SLOW, 0, WATCH_KILL}}},
+    {"who waited for one and just now does not, too",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'D', 0, 100, 0},
+      {'S', 0, 100, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_FINE},
+      {'j', 1001 + SLOW, 0, WATCH_KILL}}},
+    {"what was seen before an answer counts no more",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'D', 0, 100, 0},
+      {'a', 2000, 0, 0},
+      {'j', 3000, 0, WATCH_ASK},
+      {'S', 0, 100, 0},
+      {'j', 3001 + LIMIT, 0, WATCH_KILL}}},
+    {"who is traced has the long limit",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'t', 0, 5, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_FINE},
+      {'j', 1001 + SLOW, 0, WATCH_KILL}}},
+    {"and of whom nothing is known",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'?', 0, 0, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_FINE},
+      {'j', 1001 + SLOW, 0, WATCH_KILL}}},
+    {"but for the processor's clock",
+     {{'b', 1, 0, 0},
+      {'r', 1, 0, 0},
+      {'j', 1000, 0, WATCH_ASK},
+      {'?', 0, 1, 0},
+      {'?', 0, 1 + BUSY, 0},
+      {'j', 1001 + LIMIT, 0, WATCH_KILL}}},
     {"who stays in spite of it is the system's fault",
      {{'b', 1, 0, 0},
       {'r', 1, 0, 0},
       {'j', 1000, 0, WATCH_ASK},
+      {'T', 0, 0, 0},
       {'j', 1001 + LIMIT, 0, WATCH_KILL},
       {'j', 1001 + LIMIT + WATCH_UNKILLABLE_MS, 0, WATCH_FINE},
       {'j', 1002 + LIMIT + WATCH_UNKILLABLE_MS, 0, WATCH_LOST},
       {'j', 1003 + LIMIT + WATCH_UNKILLABLE_MS, 0, WATCH_LOST}}},
     {"the opening of a huge store takes its time",
      {{'b', 1000, 0, 0},
+      {'R', 0, 0, 0},
+      {'R', 0, LIMIT, 0},
       {'j', 1001 + LIMIT, 0, WATCH_FINE},
+      {'S', 0, LIMIT, 0},
       {'j', 1000 + LONG, 0, WATCH_FINE},
       {'j', 1001 + LONG, 0, WATCH_KILL}}},
+    {"unless who opens it is stopped",
+     {{'b', 1000, 0, 0}, {'T', 0, 0, 0}, {'j', 1001 + LIMIT, 0, WATCH_KILL}}},
     {"a child without a channel owes its end",
      {{'b', 1000, 0, 0},
       {'c', 2000, 0, 0},
+      {'S', 0, 0, 0},
       {'j', 2000 + LIMIT, 0, WATCH_FINE},
       {'j', 2001 + LIMIT, 0, WATCH_KILL}}},
     {"what the parent slept through is nobody's fault",
@@ -60,6 +154,7 @@ static const struct {
       {'r', 1, 0, 0},
       {'j', 1000, 0, WATCH_ASK},
       {'e', 0, 10 * LIMIT, 0},
+      {'S', 0, 0, 0},
       {'j', 1000 + 11 * LIMIT, 0, WATCH_FINE},
       {'j', 1001 + 11 * LIMIT, 0, WATCH_KILL},
       {'e', 0, LIMIT, 0},
@@ -70,6 +165,7 @@ static const struct {
      {{'b', 1, 0, 0},
       {'r', 1, 0, 0},
       {'j', 1000, 0, WATCH_ASK},
+      {'T', 0, 0, 0},
       {'j', 1001 + LIMIT, 0, WATCH_KILL},
       {'b', 2 * LIMIT, 0, 0},
       {'j', 3 * LIMIT, 0, WATCH_FINE},
@@ -89,6 +185,8 @@ static void take_step(const char *claim, size_t n, const struct step *s, struct 
 		watch_cut_off(w, s->now);
 	else if (s->what == 'e')
 		watch_excuse(w, s->more);
+	else if (s->what != 'j')
+		watch_saw(w, watch_state_of(s->what), s->more);
 	else {
 		enum watch_verdict v = watch_judge(w, s->now, LIMIT);
 		if (v != s->verdict)
@@ -109,7 +207,7 @@ static void verdicts(void **state)
 static void looks_are_neither_rare_nor_many(void **state)
 {
 	static const uint64_t limits[] = {5000, 20000, LIMIT, 86400000};
-	static const uint32_t ticks[] = {1250, 5000, WATCH_TICK_MAX_MS, WATCH_TICK_MAX_MS};
+	static const uint32_t ticks[] = {WATCH_TICK_MIN_MS, 2000, 3000, WATCH_TICK_MAX_MS};
 	(void)state;
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		assert_int_equal(watch_tick_ms(limits[i]), ticks[i]);
