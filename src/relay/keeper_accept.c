@@ -3,8 +3,7 @@
  * commit. */
 #include "relay/keeper_int.h"
 
-#include "wire/destination.h"
-
+#include "relay/mail_check.h"
 #include "wire/destination.h"
 #include "wire/origin.h"
 
@@ -106,9 +105,14 @@ void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int f
 {
 	struct arena mem;
 	struct submit s;
+	const char *wrong = NULL;
 	arena_init(&mem, ACCEPT_MEM_MAX);
 	if (!submit_get(payload, &mem, &s)) {
 		refuse(p, s.token, 451, "4.3.0 Internal error");
+	} else if ((wrong = mail_complaint(&s.mail)) != NULL) {
+		log_event(k->process.log, LOG_LEVEL_ERROR, "not-accepted", "id", s.mail.queue_id,
+			  "error", "an intake handed in what no client may", "field", wrong, NULL);
+		refuse(p, s.token, 554, "5.6.0 The envelope is not acceptable");
 	} else if (!keeper_group(k)) {
 		refuse(p, s.token, 451, "4.3.0 Queue trouble, try again later");
 	} else {

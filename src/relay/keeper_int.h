@@ -98,7 +98,6 @@ struct keeper {
 	uint32_t policy_wait;                  /* ms, the least of this look so far */
 	struct store_clock clock; /* as in the store: what both clocks are compared with */
 	int64_t look_after;       /* for destinations that are ready, if there is other work */
-	int64_t alarms_rest;      /* a notification could not be queued: no alarms until then */
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;
 	struct carried_text *text[FLIGHT_BUCKETS];
@@ -165,9 +164,15 @@ bool keeper_result(struct keeper *k, struct peer *p, struct slice payload);
 /* The courier is gone: what it had is deferred, possibly delivered where the dot was out. */
 void keeper_courier_lost(struct keeper *k, struct peer *p);
 
-/* Adds the notifications that this result calls for. In the group of the result. */
-bool keeper_notify(struct keeper *k, const struct store_delivery *d, const struct result *r,
-		   bool expired);
+/* What became of the notifications that a result calls for. */
+enum told {
+	TOLD,       /* they are in the queue, or nobody is to be told */
+	TOLD_LATER, /* not now, for lack of memory or disk: what they tell of has to stay as it is */
+	TOLD_NEVER, /* however often it is tried: logged, and what they tell of happens without */
+};
+/* Adds them to the queue, in the group of the result. */
+enum told keeper_notify(struct keeper *k, const struct store_delivery *d, const struct result *r,
+			bool expired);
 /* Warnings and expiries that are due now. */
 void keeper_alarms(struct keeper *k);
 

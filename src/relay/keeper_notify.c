@@ -5,13 +5,12 @@
  */
 #include "relay/keeper_int.h"
 
-#include "idn/idn.h"
-#include "wire/destination.h"
-
 #include "deliver/attempt.h"
 #include "dsn/dsn.h"
+#include "idn/idn.h"
+#include "wire/destination.h"
+#include "wire/orcpt.h"
 #include "wire/origin.h"
-#include "wire/xtext.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,19 +63,15 @@ static enum dsn_event event_of(const struct result *r, const struct result_rcpt 
 	return x->status == ATTEMPT_FAILED || expired ? DSN_EVENT_FAILED : DSN_EVENT_NOTHING;
 }
 
-/* "rfc822;user@example.org" (xtext) into its type and address. */
-static void set_orcpt(struct arena *mem, const char *orcpt, struct dsn_rcpt *out)
+/* "rfc822;user@example.org" (xtext) into its type and address. What an older version took and this
+ * one does not is left out. */
+static void set_orcpt(struct arena *mem, const char *orcpt, bool utf8, struct dsn_rcpt *out)
 {
-	struct slice address;
-	if (orcpt == NULL)
+	struct orcpt o;
+	if (orcpt == NULL || !orcpt_parse(slice_str(orcpt), utf8, &o))
 		return;
-	struct slice type = slice_cut(slice_str(orcpt), ';', &address);
-	size_t n = 0;
-	uint8_t *text = arena_alloc(mem, address.n + 1);
-	if (text == NULL || address.n == 0 || !xtext_decode(address, text, address.n, &n))
-		return;
-	out->orcpt_type = arena_str(mem, type);
-	out->orcpt = arena_str(mem, slice_make(text, n));
+	out->orcpt_type = arena_str(mem, o.type);
+	out->orcpt = arena_str(mem, slice_make(o.address, o.n));
 }
 
 static const char *try_address(const struct result *r, const char *host)
@@ -136,7 +131,7 @@ static void fill_rcpt(struct arena *mem, const struct store_delivery *d, const s
 		out->cert = cert;
 		out->ncert = 1;
 	}
-	set_orcpt(mem, s->orcpt, out);
+	set_orcpt(mem, s->orcpt, d->envelope.smtputf8, out);
 }
 
 static bool add_original(struct keeper *k, const struct store_delivery *d, struct dsn_writer *w,
@@ -166,14 +161,16 @@ static bool add_original(struct keeper *k, const struct store_delivery *d, struc
 	return ok;
 }
 
-static bool write_text(struct keeper *k, const struct store_delivery *d,
-		       const struct dsn_message *m, struct buf *out)
+static enum told write_text(struct keeper *k, const struct store_delivery *d,
+			    const struct dsn_message *m, struct buf *out)
 {
 	struct dsn_writer w;
-	if (!dsn_begin(&w, m, out) || !add_original(k, d, &w, out))
-		return false;
+	if (!dsn_begin(&w, m, out))
+		return TOLD_NEVER; /* by its facts alone, which stay the same */
+	if (!add_original(k, d, &w, out))
+		return TOLD_LATER;
 	dsn_end(&w, out);
-	return buf_ok(out);
+	return buf_ok(out) ? TOLD : TOLD_LATER;
 }
 
 /* All notices are one origin; within it they take turns by whose mail they are about. */
@@ -185,15 +182,26 @@ static uint64_t notice_sender(const struct store_delivery *d)
 	return origin_sender(ORIGIN_NOTICES, about);
 }
 
-static bool queue_notification(struct keeper *k, const char *id, const char *to, bool utf8,
-			       uint64_t sender, struct slice text)
+/* Where the notification goes. An intake hands in A-labels or literals; an older version took what
+ * the client wrote. */
+static enum told next_hop_of(const char *to, char out[static DESTINATION_ROOM])
+{
+	const char *at = strrchr(to, '@');
+	out[0] = '\0';
+	enum idn_error e = at != NULL ? idn_destination(at + 1, out, NULL) : IDN_EMPTY;
+	if (e == IDN_NO_MEMORY)
+		return TOLD_LATER;
+	return e == IDN_OK ? TOLD : TOLD_NEVER;
+}
+
+static enum told queue_notification(struct keeper *k, const char *id, const char *to, bool utf8,
+				    uint64_t sender, struct slice text)
 {
 	int64_t now = keeper_now();
-	char next_hop[DESTINATION_ROOM] = "";
-	const char *at = strrchr(to, '@');
-	enum idn_error e = at != NULL ? idn_destination(at + 1, next_hop, NULL) : IDN_EMPTY;
-	if (e == IDN_NO_MEMORY) /* who is to be told is known; only not how */
-		return false;
+	char next_hop[DESTINATION_ROOM];
+	enum told told = next_hop_of(to, next_hop);
+	if (told != TOLD)
+		return told;
 	struct store_new_rcpt rcpt = {.address = to, .notify = "NEVER"};
 	struct store_new_delivery delivery = {
 	    .next_hop = next_hop, .rcpt = &rcpt, .nrcpt = 1, .due = now};
@@ -211,24 +219,24 @@ static bool queue_notification(struct keeper *k, const char *id, const char *to,
 	    .delivery = &delivery,
 	    .ndelivery = 1,
 	};
-	enum store_status s = e == IDN_OK ? store_add(k->store, &x) : STORE_LIMIT;
+	enum store_status s = store_add(k->store, &x);
 	log_event(k->process.log, s == STORE_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "notification",
 		  "id", id, "to", to, "status", store_status_name(s), NULL);
 	sched_destinations_due(k->sched);
-	/* A sender who cannot be told (full disk aside) must not keep the result from being
-	 * recorded. */
-	return s == STORE_OK || s == STORE_LIMIT;
+	if (s == STORE_OK)
+		return TOLD;
+	return s == STORE_LIMIT ? TOLD_NEVER : TOLD_LATER;
 }
 
-static bool notify(struct keeper *k, const struct store_delivery *d, struct dsn_rcpt *rcpt,
-		   struct arena *mem)
+static enum told notify(struct keeper *k, const struct store_delivery *d, struct dsn_rcpt *rcpt,
+			struct arena *mem)
 {
 	uint8_t random[12];
 	char id[NAME_MAX_TEXT], boundary[NAME_MAX_TEXT], date[DATE_MAX], arrived[DATE_MAX],
 	    until[DATE_MAX];
 	const char *host = k->host;
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return false;
+		return TOLD_LATER;
 	hex_encode(slice_make(random, 8), id);
 	hex_encode(slice_make(random, sizeof(random)), boundary);
 	date_text(keeper_now(), date);
@@ -258,18 +266,34 @@ static bool notify(struct keeper *k, const struct store_delivery *d, struct dsn_
 	};
 	struct buf text;
 	buf_init(&text, TEXT_MAX);
-	bool ok = !mem->failed && write_text(k, d, &m, &text) &&
-		  queue_notification(k, id, m.to, m.utf8, notice_sender(d), buf_slice(&text));
+	enum told told = mem->failed ? TOLD_LATER : write_text(k, d, &m, &text);
+	if (told == TOLD)
+		told = queue_notification(k, id, m.to, m.utf8, notice_sender(d), buf_slice(&text));
 	buf_free(&text);
-	return ok;
+	return told;
 }
 
-bool keeper_notify(struct keeper *k, const struct store_delivery *d, const struct result *r,
-		   bool expired)
+/* Nobody can be told, and an operator should know: the one line that is left of it. */
+static void log_untold(struct keeper *k, const struct store_delivery *d, enum told told)
+{
+	bool never = told == TOLD_NEVER;
+	log_event(k->process.log, LOG_LEVEL_ERROR,
+		  never ? "notification-impossible" : "notification-postponed", "id",
+		  d->envelope.queue_id, "next-hop", d->next_hop, "from", d->envelope.reverse_path,
+		  "why",
+		  never ? "no notification can be written to this sender: the delivery ends "
+			  "without one"
+			: "no memory or no room on the disk",
+		  NULL);
+}
+
+enum told keeper_notify(struct keeper *k, const struct store_delivery *d, const struct result *r,
+			bool expired)
 {
 	struct arena mem;
 	char when[DATE_MAX];
-	bool any = false, ok = true;
+	bool any = false;
+	enum told told = TOLD;
 	arena_init(&mem, NOTIFY_MEM_MAX);
 	date_text(r != NULL || d->last_attempt == 0 ? keeper_now() : d->last_attempt, when);
 	struct dsn_rcpt *rcpt = arena_array(&mem, d->nrcpt, sizeof(*rcpt));
@@ -280,11 +304,11 @@ bool keeper_notify(struct keeper *k, const struct store_delivery *d, const struc
 		any = any || rcpt[i].action != DSN_NONE;
 	}
 	if (any)
-		ok = notify(k, d, rcpt, &mem);
-	ok = ok && rcpt != NULL;
-	if (!ok)
-		log_event(k->process.log, LOG_LEVEL_ERROR, "notification-postponed", "id",
-			  d->envelope.queue_id, NULL);
+		told = notify(k, d, rcpt, &mem);
+	if (rcpt == NULL)
+		told = TOLD_LATER;
+	if (told != TOLD)
+		log_untold(k, d, told);
 	arena_free(&mem);
-	return ok;
+	return told;
 }

@@ -9,7 +9,6 @@
 
 enum {
 	RESULT_MEM_MAX = 64 * 1024 * 1024, /* 5000 recipients with all their texts, twice */
-	ALARMS_REST_MS = 60000,            /* when a notification could not be queued */
 };
 
 static enum sched_class class_of(const struct result *r)
@@ -179,7 +178,7 @@ static bool record(struct keeper *k, const struct store_delivery *d, const struc
 	if ((e.continuity == NULL && r->ntries > 0) || !keeper_audit_result(k, d, r, e.continuity))
 		return false;
 	/* Before the record: the text must still be there for what the notification returns. */
-	e.told = keeper_notify(k, d, r, e.expired);
+	e.told = keeper_notify(k, d, r, e.expired) != TOLD_LATER;
 	if (!convert(mem, r, &e, &x))
 		return false;
 	x.due = v.fate == SCHED_FATE_RETRY ? v.due : now;
@@ -297,18 +296,29 @@ static struct result end_of_lifetime(struct arena *mem, const struct store_deliv
 	return r;
 }
 
-/* False: not now; it stays as it is. */
-static bool expire(struct keeper *k, int64_t delivery, int64_t now, struct arena *mem)
+/* Its sender could not be told: later again, and those behind it have their turn meanwhile. */
+static void postpone(struct keeper *k, int64_t delivery, int64_t since, int64_t now)
+{
+	int64_t until = sched_notice_at(now, since);
+	if (store_postpone(k->store, delivery, until) != STORE_OK)
+		keeper_fatal(k, "postpone", store_health(k->store));
+}
+
+static void expire(struct keeper *k, int64_t delivery, int64_t now, struct arena *mem)
 {
 	struct store_delivery d;
 	struct store_result x;
 	struct store_recorded recorded;
 	struct ending e = {.now = now, .expired = true, .told = true};
-	if (store_show(k->store, delivery, mem, &d) != STORE_OK)
-		return false;
+	if (store_show(k->store, delivery, mem, &d) != STORE_OK) {
+		postpone(k, delivery, now, now);
+		return;
+	}
 	struct result r = end_of_lifetime(mem, &d);
-	if (!keeper_notify(k, &d, &r, true))
-		return false;
+	if (mem->failed || keeper_notify(k, &d, &r, true) == TOLD_LATER) {
+		postpone(k, delivery, d.envelope.expires, now);
+		return;
+	}
 	sched_forget(k->sched, delivery);
 	if (!convert(mem, &r, &e, &x) || store_take(k->store, delivery, now, mem, &d) != STORE_OK ||
 	    store_record(k->store, &x, &recorded) != STORE_OK)
@@ -316,7 +326,6 @@ static bool expire(struct keeper *k, int64_t delivery, int64_t now, struct arena
 	else
 		log_event(k->process.log, LOG_LEVEL_WARN, "expired", "id", d.envelope.queue_id,
 			  "next-hop", d.next_hop, "reason", d.reason, NULL);
-	return true;
 }
 
 static void warn(struct keeper *k, int64_t delivery, struct arena *mem)
@@ -333,17 +342,15 @@ void keeper_alarms(struct keeper *k)
 	struct store_alarm alarm[64];
 	size_t n = 0;
 	int64_t now = keeper_now();
-	if (now < k->alarms_rest && now > k->alarms_rest - ALARMS_REST_MS)
-		return;
 	if (store_alarms(k->store, now, sizeof(alarm) / sizeof(alarm[0]), alarm, &n) != STORE_OK)
 		return;
 	for (size_t i = 0; i < n && keeper_group(k); i++) {
 		struct arena mem;
 		arena_init(&mem, RESULT_MEM_MAX);
-		if (!alarm[i].expired)
+		if (alarm[i].expired)
+			expire(k, alarm[i].delivery, now, &mem);
+		else
 			warn(k, alarm[i].delivery, &mem);
-		else if (!expire(k, alarm[i].delivery, now, &mem))
-			k->alarms_rest = now + ALARMS_REST_MS;
 		arena_free(&mem);
 	}
 }

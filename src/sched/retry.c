@@ -90,6 +90,12 @@ int64_t sched_warn_at(const struct sched_config *c, int64_t arrived)
 	return c->warn_after > 0 ? arrived + c->warn_after : 0;
 }
 
+int64_t sched_notice_at(int64_t now, int64_t since)
+{
+	int64_t wait = now > since && now - since < HOUR ? now - since : now > since ? HOUR : 0;
+	return now + (wait > MINUTE ? wait : MINUTE);
+}
+
 int64_t sched_retry_at(const struct sched_config *c, uint64_t seed, int64_t delivery,
 		       uint32_t attempts, int64_t expires, int64_t now)
 {

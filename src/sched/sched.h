@@ -83,6 +83,9 @@ const char *sched_config_error(const struct sched_config *c);
 
 int64_t sched_expires_at(const struct sched_config *c, int64_t arrived);
 int64_t sched_warn_at(const struct sched_config *c, int64_t arrived); /* 0: never */
+/* A notification about a delivery that ended at `since` could not be queued: when again. A minute
+ * later, then at about twice the time that has passed, at most an hour later. */
+int64_t sched_notice_at(int64_t now, int64_t since);
 /* After the attempts-th attempt (from 1) ended at `now`. Never after `expires` when that is still
  * to come: the last attempt is made retry_first before it, and what is due at `expires` is left to
  * the store's alarm. */

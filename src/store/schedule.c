@@ -131,6 +131,15 @@ enum store_status store_warned(struct store *s, int64_t delivery)
 	return change_one(s, sql_bind(s, SQL_WARNED, "i", delivery), delivery, "no warning");
 }
 
+enum store_status store_postpone(struct store *s, int64_t delivery, int64_t until)
+{
+	enum store_status status = store_may_write(s);
+	if (status != STORE_OK)
+		return status;
+	return change_one(s, sql_bind(s, SQL_POSTPONE, "ii", delivery, until), delivery,
+			  "it does not wait");
+}
+
 enum store_status store_take(struct store *s, int64_t delivery, int64_t now, struct arena *mem,
 			     struct store_delivery *out)
 {

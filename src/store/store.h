@@ -244,6 +244,8 @@ struct store_alarm {
 enum store_status store_alarms(struct store *s, int64_t now, size_t max, struct store_alarm *out,
 			       size_t *n);
 enum store_status store_warned(struct store *s, int64_t delivery);
+/* It cannot end now: it expires at `until` instead. Waiting deliveries only. */
+enum store_status store_postpone(struct store *s, int64_t delivery, int64_t until);
 
 struct store_rcpt {
 	uint32_t n; /* its number within the delivery, from 0 */
