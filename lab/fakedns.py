@@ -89,6 +89,12 @@ def reply(table, log, packet, tcp):
         return bytes([packet[0] ^ 0xFF]) + forward(packet, tcp)[1:]
     if action == "lame":                        # not authoritative, no data: a lame delegation
         return answer_with(packet, end, 0, 0x8000)
+    if action == "endless":                     # every name is an alias of the next one, each time anew
+        n = int("0" + "".join(c for c in name.split(".", 1)[0] + name.split(".", 2)[1] if c.isdigit()))
+        zone = ".".join(name.rstrip(".").split(".")[-2:])
+        target = b"".join(bytes([len(label)]) + label.encode() for label in f"h.n{n + 1}.{zone}".split(".")) + b"\0"
+        return packet[:2] + struct.pack("!HHHHH", 0x8400, 1, 1, 0, 0) + packet[12:end] + \
+            struct.pack("!HHHIH", 0xC00C, 5, 1, 0, len(target)) + target
     if action == "slow":
         time.sleep(1.5)
         return forward(packet, tcp)

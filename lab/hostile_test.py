@@ -15,6 +15,7 @@ import time
 
 sys.dont_write_bytecode = True
 
+import report       # noqa: E402
 from daemon import BACK, Relay, Score, queue_id, wait_until     # noqa: E402
 
 PORT = 5200                              # from here on, ten for each relay
@@ -162,6 +163,36 @@ def test_notices_that_can_never_be_written(score):
     score.add("poison: and told of the end", [] if over and len(relay.events("notification", to=f"honest@{BACK}")) == 2
               else [over])
     score.add("poison: ends well again", [] if relay.stop() == 0 else ["no"])
+
+
+# -- names -----------------------------------------------------------------------------------------------
+
+def asked_for(zone):
+    """How many questions for names of the zone have reached the name server that misbehaves."""
+    lines = report.json_lines((report.state() / "fakedns.log").read_text())
+    return sum(row["name"].rstrip(".").endswith(zone) for row in lines)
+
+
+def test_aliases_without_end(score):
+    """An MX host that is an alias of an alias ...: what an attempt costs is bounded, and a bounce pays no more."""
+    zone = "alias-endless.test"
+    relay = Relay("aliases", PORT + 20, **{"queue.retry-first": 3600}).start()
+    began = asked_for(zone)
+    first = relay.send(f"u@{zone}", LETTER)
+    wait_until(lambda: relay.event("deferred", id=first), 30)
+    cost = asked_for(zone) - began
+    score.add("aliases: one attempt", [] if 0 < cost < 100 else [f"{cost} questions"])
+    time.sleep(6)                           # the resolver remembers a failure for five seconds
+    before = asked_for(zone)
+    bounced = relay.send("u@rcpt-550.test", LETTER, sender=f"x@mx.{zone}")     # not backed off
+    wait_until(lambda: relay.event("failed", id=bounced), 30)
+    notice = wait_until(lambda: relay.event("notification", to=f"x@mx.{zone}"), 10) or {}
+    wait_until(lambda: relay.event("deferred", id=notice.get("id")), 30)
+    cost = asked_for(zone) - before
+    score.add("aliases: a bounce", [] if 0 < cost < 100 else [f"{cost} questions"])
+    why = wait_until(lambda: relay.queue("why", first)[1], 5)
+    score.add("aliases: the bound is named", [] if "11 aliases" in why else [why])
+    score.add("aliases: ends well", [] if relay.stop() == 0 else ["no"])
 
 
 # -- all -------------------------------------------------------------------------------------------------

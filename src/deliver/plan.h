@@ -14,8 +14,12 @@
 #include "dane/hosts.h"
 
 enum {
-	PLAN_HOSTS_MAX = 64,     /* best-preference hosts of one MX RRset that are looked at */
+	PLAN_HOSTS_MAX = 16,     /* best-preference hosts of one MX RRset that are looked at */
 	PLAN_ADDRESSES_MAX = 64, /* of one host */
+	/* Of one attempt, by what stands above. Each may cost the resolver some dozen of its own
+	 * (an alias chain, delegations without addresses), and with TTL 0 every attempt pays again:
+	 * this bounds what one message to a hostile domain costs. */
+	PLAN_QUESTIONS_MAX = 1 + PLAN_HOSTS_MAX * HOST_Q_COUNT,
 };
 
 struct plan_config {

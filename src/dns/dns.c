@@ -121,11 +121,12 @@ static void finish(struct dns_query *q, struct answer *a)
 
 static struct answer *answer_from_rcode(const struct dns_query *q, int rcode)
 {
-	char scratch[16], why[160];
-	snprintf(why, sizeof why,
-		 "%s: no name server of the zone gave a usable answer, or the zone's keys could "
-		 "not be fetched",
-		 dns_rcode_name((uint16_t)rcode, scratch));
+	char scratch[16], why[256];
+	snprintf(
+	    why, sizeof why,
+	    "%s: no name server of the zone gave a usable answer, the zone's keys could not be "
+	    "fetched, or the answer took more than %d aliases or the resolver's other bounds",
+	    dns_rcode_name((uint16_t)rcode, scratch), DNS_ALIASES_MAX);
 	return answer_failed(q->name, q->type, (uint16_t)rcode, why);
 }
 

@@ -7,6 +7,8 @@
 
 struct ub_ctx;
 
+#define DNS_ALIASES_MAX 11 /* of one chain: the library's own number; an option is a text */
+
 /* A message with its place: where dns_new() says what is wrong. */
 struct setup_error {
 	char *text;

@@ -108,6 +108,27 @@ static void questions_come_once(void **state)
 	plan_free(&p);
 }
 
+/* However many hosts there are and whatever they need. */
+static void questions_are_bounded(void **state)
+{
+	struct plan_config c = usual_config();
+	struct plan_question q;
+	char text[TEXT_MAX];
+	size_t n = 1; /* the MX question */
+	(void)state;
+	struct plan *p = plan_of(&c, many(400, text));
+	for (; plan_next_question(p, &q); n++) {
+		struct answer *a = fake_answer(q.name, q.type, "failed servfail");
+		if (a == NULL)
+			a = answer_failed(q.name, q.type, DNS_SERVFAIL, "no answer");
+		plan_answer(p, q.id, a);
+		answer_unref(&a);
+	}
+	assert_true(n > PLAN_HOSTS_MAX && n <= PLAN_QUESTIONS_MAX);
+	assert_true(plan_done(p) && !plan_failed(p));
+	plan_free(&p);
+}
+
 /* An id that nobody handed out, and answers to what was cut away. */
 static void foreign_answers_are_ignored(void **state)
 {
@@ -376,6 +397,7 @@ int main(void)
 	    cmocka_unit_test(many_hosts_are_cut),
 	    cmocka_unit_test(we_among_many),
 	    cmocka_unit_test(questions_come_once),
+	    cmocka_unit_test(questions_are_bounded),
 	    cmocka_unit_test(foreign_answers_are_ignored),
 	    cmocka_unit_test(expanded_next_hop_as_name),
 	    cmocka_unit_test(own_address_as_policy_says),
