@@ -149,6 +149,7 @@ def test_notices_that_can_never_be_written(score):
     poison_queue(relay.store, ids[79:], False)
     relay.start()
     honest = relay.send(f"v@{NEVER}", LETTER, sender=f"honest@{BACK}")
+    score.add("poison: every delivery has a next event", [] if relay.queue("check")[0] == 0 else [relay.queue("check")])
     ended = wait_until(lambda: {e["id"] for e in relay.events("expired")} >= set(ids[:79]), 20)
     told = {e["id"] for e in relay.events("notification-impossible")}
     score.add("poison: each ends, and a line says so",

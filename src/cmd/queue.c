@@ -37,14 +37,15 @@ static const struct usage usage = {
 	"  delete FILTER...                 give up and tell nobody\n"
 	"  policy PATTERN LEVEL --for TIME  may, dane or dane-only for a destination, for a while\n"
 	"  policy PATTERN clear             end that\n"
-	"  policies                         what is in force\n\n"
+	"  policies                         what is in force\n"
+	"  check                            has every delivery a next event? (it always should)\n\n"
 	"A FILTER is next-hop=, sender=, recipient=, id=, state=, older-than=SECONDS or limit=.\n"
 	"Exit: 0 done, 64 usage, 69 no such message, 75 the relay does not run or is busy, 77 not "
 	"permitted.",
 };
 
-static const char *const actions[] = {"list",    "show",   "why",    "stats",  "retry",   "hold",
-				      "release", "bounce", "delete", "policy", "policies"};
+static const char *const actions[] = {"list",    "show",   "why",    "stats",  "retry",    "hold",
+				      "release", "bounce", "delete", "policy", "policies", "check"};
 
 /* --- The socket --- */
 
@@ -171,6 +172,9 @@ static void print_other(struct json *j)
 	else if (json_has_key(j, "deliveries"))
 		printf("%-40s %6" PRId64 " deliveries\n", or_dash(json_get_str(j, "reason")),
 		       json_get_int(j, "deliveries"));
+	else if (json_has_key(j, "lacking"))
+		printf("delivery %" PRId64 ": %s\n", json_get_int(j, "lacking"),
+		       or_dash(json_get_str(j, "why")));
 	else if (json_has_key(j, "pattern")) {
 		printf("%-40s %s", json_get_str(j, "pattern"), or_dash(json_get_str(j, "policy")));
 		print_time("until", json_get_int(j, "expires"));
@@ -193,6 +197,10 @@ static int print_end(struct cmd *c, struct json *j, const char *action)
 	if (!json_get_bool(j, "ok")) {
 		const char *error = or_dash(json_get_str(j, "error"));
 		return cmd_fail(c, code_of_error(error), "%s", error);
+	}
+	if (strcmp(action, "check") == 0) {
+		puts("every delivery has a next event");
+		return EX_OK;
 	}
 	bool changes = strcmp(action, "list") != 0 && strcmp(action, "show") != 0 &&
 		       strcmp(action, "stats") != 0 && strcmp(action, "policies") != 0;

@@ -326,6 +326,36 @@ static enum command_state audit_turn(struct command *c, FILE *out)
 	return finish(c, 1, out);
 }
 
+static bool is_carried(void *arg, int64_t delivery)
+{
+	return keeper_flight(arg, delivery) != NULL;
+}
+
+/* Has everything in the queue a next event (store.h)? One page a turn; nothing is changed. */
+static enum command_state check_turn(struct command *c, FILE *out)
+{
+	struct keeper *k = c->keeper;
+	struct store_lacking lack[PAGE];
+	size_t n = 0;
+	struct store_horizon h = {.carried = is_carried, .arg = k};
+	keeper_horizon(k, &h.due, &h.end);
+	enum store_status s = store_without_next(k->store, &h, c->after, PAGE, lack, &n, &c->after);
+	if (s != STORE_OK)
+		fail(c, store_status_name(s));
+	for (size_t i = 0; i < n && !c->over; i++) {
+		struct json *j = json_object();
+		json_set_int(j, "lacking", lack[i].delivery);
+		json_set_str(j, "why", store_lack_name(lack[i].lack));
+		c->count += write_row(c, &j, out);
+	}
+	c->over = c->over || c->after == 0;
+	if (c->over && c->count > 0)
+		fail(c, "there are deliveries without a next event: a defect of this program, or "
+			"of the "
+			"file; retry or bounce them");
+	return c->over ? finish(c, c->count, out) : COMMAND_MORE;
+}
+
 static enum command_state policies_turn(struct command *c, FILE *out)
 {
 	struct store_override page[PAGE];
@@ -482,6 +512,8 @@ enum command_state command_turn(struct command *c, FILE *out)
 		return policies_turn(c, out);
 	case CONTROL_AUDIT:
 		return audit_turn(c, out);
+	case CONTROL_CHECK:
+		return check_turn(c, out);
 	}
 	fail(c, "unknown command");
 	return finish(c, 0, out);

@@ -194,7 +194,8 @@ static bool find_verb(const char *word, enum control_verb *verb)
 		enum control_verb verb;
 	} verbs[] = {{"list", CONTROL_LIST},         {"show", CONTROL_SHOW},
 		     {"stats", CONTROL_STATS},       {"policy", CONTROL_POLICY},
-		     {"policies", CONTROL_POLICIES}, {"audit", CONTROL_AUDIT}};
+		     {"policies", CONTROL_POLICIES}, {"audit", CONTROL_AUDIT},
+		     {"check", CONTROL_CHECK}};
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(word, verbs[i].word) == 0) {
 			*verb = verbs[i].verb;
@@ -228,6 +229,7 @@ const char *control_parse(struct slice text, int64_t now, struct arena *mem,
 	case CONTROL_STATS:
 	case CONTROL_POLICIES:
 	case CONTROL_AUDIT:
+	case CONTROL_CHECK:
 		return l.n == 1 ? NULL : "this command takes no arguments";
 	}
 	return "unknown command";

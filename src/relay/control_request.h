@@ -16,6 +16,7 @@ enum control_verb {
 	CONTROL_POLICY,
 	CONTROL_POLICIES,
 	CONTROL_AUDIT,
+	CONTROL_CHECK,
 };
 
 enum { CONTROL_SECONDS_MAX = 31536000 }; /* of a policy: a year is no exception any more */

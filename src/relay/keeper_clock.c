@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 enum { STEP_MIN_MS = 60000 }; /* a clock that is off by less delays nothing that matters */
+static const int64_t LIFETIME_MAX_MS = 2592000000; /* that of the option queue.lifetime */
 
 /* Without its number a start of the machine is as short as that of this process. */
 static void read_boot(char out[static STORE_BOOT_MAX + 1])
@@ -48,6 +49,16 @@ int64_t keeper_clock_step(const struct keeper *k)
 {
 	int64_t by = keeper_now() - k->clock.wall - ((int64_t)loop_elapsed_ms() - k->clock.elapsed);
 	return by > STEP_MIN_MS || by < -STEP_MIN_MS ? by : 0;
+}
+
+void keeper_horizon(const struct keeper *k, int64_t *due, int64_t *end)
+{
+	const struct sched_config *c = &k->sched_config;
+	int64_t wait = c->retry_max > c->back_off_max ? c->retry_max : c->back_off_max;
+	*due = keeper_now() + wait + wait / 100 * c->jitter + 2 * STEP_MIN_MS;
+	/* What is in the queue may have come in under a longer queue.lifetime: the longest there
+	 * is. */
+	*end = keeper_now() + LIFETIME_MAX_MS + 2 * STEP_MIN_MS;
 }
 
 static enum store_status move_times(struct keeper *k, int64_t by)

@@ -117,6 +117,8 @@ void keeper_follow_clock(struct keeper *k);
 /* In the first transaction of the store: a step while no keeper ran, and what is due later than
  * anything can be. */
 enum store_status keeper_take_clock(struct keeper *k);
+/* The latest times that anything in the queue may be due at, and end at (store_without_next()). */
+void keeper_horizon(const struct keeper *k, int64_t *due, int64_t *end);
 /* Opens the group if none is open, and sees to it that it is committed soon. A step of the clock is
  * the first thing in it. False: the store does not take changes. */
 bool keeper_group(struct keeper *k);

@@ -21,6 +21,11 @@
  * without pending recipients is removed by the commit that completes it, so that whatever replaces
  * it (a DSN) must be added before that commit.
  *
+ * Every delivery has a next event, in every state and after every commit: waiting, it is due or
+ * ends at a time that comes; active, a courier has it, who reports or is missed; held, an operator
+ * wants it so. Whoever adds a state or a step keeps that true: store_without_next() looks, the
+ * model in test/store/next.c tries.
+ *
  * Strings handed in are copied. Strings handed out live in the caller's arena. Where a limit is
  * exceeded the call returns STORE_LIMIT, except for text from other hosts (reply, detail, tls,
  * text), which is cut at STORE_TEXT_MAX octets.
@@ -390,6 +395,32 @@ enum store_status store_show(struct store *s, int64_t delivery, struct arena *me
 /* The tries of one delivery, oldest first; room for STORE_TRIES_MAX. */
 enum store_status store_tries(struct store *s, int64_t delivery, struct arena *mem,
 			      struct store_try *out, size_t *n);
+
+/* Deliveries for which nothing is to happen any more: there are none, or something is wrong with
+ * this program or the file. */
+enum store_lack {
+	STORE_LACK_NOTHING,
+	STORE_LACK_END,     /* waiting, and no alarm that rings by the horizon */
+	STORE_LACK_DUE,     /* waiting for a time beyond the horizon */
+	STORE_LACK_READY,   /* waiting, and its destination does not know by when */
+	STORE_LACK_COURIER, /* active, and nobody carries it */
+	STORE_LACK_PENDING, /* a recipient waits in a delivery that is done or counts fewer */
+};
+const char *store_lack_name(enum store_lack l); /* "no-end" */
+struct store_horizon {
+	int64_t due, end;                             /* nothing may wait for longer */
+	bool (*carried)(void *arg, int64_t delivery); /* NULL: whatever is active is carried */
+	void *arg;
+};
+struct store_lacking {
+	int64_t delivery;
+	enum store_lack lack;
+};
+/* Looks at up to STORE_PAGE_MAX deliveries behind `after` (0: from the start); `out` has room for
+ * max. *next: as in store_list(). */
+enum store_status store_without_next(struct store *s, const struct store_horizon *h, int64_t after,
+				     size_t max, struct store_lacking *out, size_t *n,
+				     int64_t *next);
 
 /* What an operator can do to one delivery. Lists are worked off page by page. */
 enum store_op {
