@@ -136,17 +136,18 @@ static void print_text(const struct change *c, const struct style *s)
 	char hex[AUDIT_HEX_MAX], when[AUDIT_TIME_MAX];
 	enum tone tone = c->continuity == CONTINUITY_UNAUTHORISED_CHANGE ? TONE_BAD : TONE_GOOD;
 	audit_time_text(c->first, when);
-	printf("%s%s%s  %s  %s port %u  %s", tone_on(s, tone), continuity_name(c->continuity),
-	       tone_off(s), when, c->host, c->port, c->key_type);
-	printf("\n  before  %s\n", audit_hex(c->before, hex));
-	printf("  now     %s\n", audit_hex(c->now, hex));
+	say(stdout, "%s%s%s  %s  %s port %u  %s", tone_on(s, tone), continuity_name(c->continuity),
+	    tone_off(s), when, c->host, c->port, c->key_type);
+	say(stdout, "\n  before  %s\n", audit_hex(c->before, hex));
+	say(stdout, "  now     %s\n", audit_hex(c->now, hex));
 	if (c->authority != AUTHORITY_NONE)
-		printf("  authorised by %s", audit_authority_name(c->authority));
+		say(stdout, "  authorised by %s", audit_authority_name(c->authority));
 	else if (c->accepted > 0)
-		printf("  nothing authorised it; policy %s took it", c->policy);
+		say(stdout, "  nothing authorised it; policy %s took it", c->policy);
 	else
-		printf("  nothing authorised it; policy %s refused it", c->policy);
-	printf("; %" PRIu64 " attempts, the first is record %" PRIu64 "\n", c->count, c->record);
+		say(stdout, "  nothing authorised it; policy %s refused it", c->policy);
+	say(stdout, "; %" PRIu64 " attempts, the first is record %" PRIu64 "\n", c->count,
+	    c->record);
 }
 
 /* How many of a kind. */
@@ -172,11 +173,12 @@ static int print(struct audit_query *q, const struct report *r)
 	uint64_t bad = print_kind(q, r, CONTINUITY_UNAUTHORISED_CHANGE, &s);
 	uint64_t good = print_kind(q, r, CONTINUITY_AUTHORISED_CHANGE, &s);
 	if (!q->json)
-		printf("%" PRIu64 " unauthorised, %" PRIu64 " authorised\n", bad, good);
+		say(stdout, "%" PRIu64 " unauthorised, %" PRIu64 " authorised\n", bad, good);
 	if (!q->json && r->unknown > 0)
-		printf("%" PRIu64 " attempts could not be compared: the audit file could not be "
-		       "read then\n",
-		       r->unknown);
+		say(stdout,
+		    "%" PRIu64 " attempts could not be compared: the audit file could not be "
+		    "read then\n",
+		    r->unknown);
 	return bad > 0 ? UNAUTHORISED : EX_OK;
 }
 

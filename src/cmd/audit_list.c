@@ -104,7 +104,7 @@ static void show_text(const struct audit_entry *e, const struct store_peer *know
 {
 	audit_print_whole(e, style);
 	if (n > 0)
-		printf("  keys of this type that the host had presented before:\n");
+		say(stdout, "  keys of this type that the host had presented before:\n");
 	for (size_t i = 0; i < n; i++)
 		audit_print_peer(&known[i], style);
 }

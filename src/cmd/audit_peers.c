@@ -86,13 +86,13 @@ void audit_print_peer(const struct store_peer *p, const struct style *s)
 	    p->continuity == CONTINUITY_UNAUTHORISED_CHANGE && p->authority == AUTHORITY_NONE;
 	audit_time_text(p->first, first);
 	audit_time_text(p->last, last);
-	printf("  %-8s key %s\n", p->key_type, audit_hex(p->key, key));
-	printf("           certificate %s\n", audit_hex(p->cert, cert));
-	printf("           %s%s%s (record %" PRIu64 "), authorised by %s, seen %s to %s\n",
-	       bad ? tone_on(s, TONE_BAD) : "", continuity_name(p->continuity),
-	       bad ? tone_off(s) : "", p->record,
-	       p->authority == AUTHORITY_NONE ? "nothing" : audit_authority_name(p->authority),
-	       first, last);
+	say(stdout, "  %-8s key %s\n", p->key_type, audit_hex(p->key, key));
+	say(stdout, "           certificate %s\n", audit_hex(p->cert, cert));
+	say(stdout, "           %s%s%s (record %" PRIu64 "), authorised by %s, seen %s to %s\n",
+	    bad ? tone_on(s, TONE_BAD) : "", continuity_name(p->continuity), bad ? tone_off(s) : "",
+	    p->record,
+	    p->authority == AUTHORITY_NONE ? "nothing" : audit_authority_name(p->authority), first,
+	    last);
 }
 
 static void print_text(const struct group *g, const struct style *s)
@@ -100,8 +100,8 @@ static void print_text(const struct group *g, const struct style *s)
 	char first[AUDIT_TIME_MAX], last[AUDIT_TIME_MAX];
 	audit_time_text(g->first, first);
 	audit_time_text(g->last, last);
-	printf("%s%s port %u%s  seen %s to %s\n", tone_on(s, TONE_BOLD), g->row[0].host,
-	       g->row[0].port, tone_off(s), first, last);
+	say(stdout, "%s%s port %u%s  seen %s to %s\n", tone_on(s, TONE_BOLD), g->row[0].host,
+	    g->row[0].port, tone_off(s), first, last);
 	for (size_t i = 0; i < g->n; i++)
 		audit_print_peer(&g->row[i], s);
 }

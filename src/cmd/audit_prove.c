@@ -71,23 +71,24 @@ static void print_text(const struct proving *p)
 	struct style st = style_of(stdout);
 	char at[TIME_TEXT_MAX];
 	time_to_text(e->time, at);
-	printf("%s%s%s  %s port %u, for %s, at %s\n",
-	       tone_on(&st, p->proof.proven ? TONE_GOOD : TONE_BAD),
-	       p->proof.proven ? "proven" : "not proven", tone_off(&st), e->host, e->port,
-	       e->destination, at);
+	say(stdout, "%s%s%s  %s port %u, for %s, at %s\n",
+	    tone_on(&st, p->proof.proven ? TONE_GOOD : TONE_BAD),
+	    p->proof.proven ? "proven" : "not proven", tone_off(&st), e->host, e->port,
+	    e->destination, at);
 	if (!p->proof.proven) {
-		printf("  %s\n", p->proof.why);
+		say(stdout, "  %s\n", p->proof.why);
 		return;
 	}
-	printf("  way to the host: %s\n", way_text(e->mx));
+	say(stdout, "  way to the host: %s\n", way_text(e->mx));
 	for (size_t i = 0; i < p->proof.tlsa.nrr; i++) {
 		struct buf text;
 		buf_init(&text, RECORD_TEXT_MAX);
 		record_text(&p->proof.tlsa, i, &text);
-		printf("  %s TLSA %s\n", p->proof.tlsa_name, buf_cstr(&text));
+		say(stdout, "  %s TLSA %s\n", p->proof.tlsa_name, buf_cstr(&text));
 		buf_free(&text);
 	}
-	printf("  %zu signed RRsets, all of them verified up to the trust anchor\n", e->nrrset);
+	say(stdout, "  %zu signed RRsets, all of them verified up to the trust anchor\n",
+	    e->nrrset);
 }
 
 static bool print_json(const struct proving *p)

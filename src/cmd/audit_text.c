@@ -27,24 +27,24 @@ static enum tone tone_of(const struct audit_attempt *a)
 static void print_attempt(const struct audit_attempt *a, const struct style *s)
 {
 	enum tone tone = tone_of(a);
-	printf("%.*s  %.*s", TEXT(or_dash(a->next_hop)), TEXT(or_dash(a->host)));
+	say(stdout, "%.*s  %.*s", TEXT(or_dash(a->next_hop)), TEXT(or_dash(a->host)));
 	if (a->address.n > 0)
-		printf(" [%.*s]", TEXT(a->address));
+		say(stdout, " [%.*s]", TEXT(a->address));
 	if (a->port != 0 && a->address.n > 0)
-		printf(":%u", a->port);
-	printf("  %.*s  %s%.*s%s", TEXT(or_dash(a->policy)), tone_on(s, tone), TEXT(a->reason),
-	       tone_off(s));
+		say(stdout, ":%u", a->port);
+	say(stdout, "  %.*s  %s%.*s%s", TEXT(or_dash(a->policy)), tone_on(s, tone), TEXT(a->reason),
+	    tone_off(s));
 	if (a->version.n > 0)
-		printf("  %.*s%s%s", TEXT(a->version), a->reused ? " reused" : "",
-		       a->resumed ? " resumed" : "");
+		say(stdout, "  %.*s%s%s", TEXT(a->version), a->reused ? " reused" : "",
+		    a->resumed ? " resumed" : "");
 	else if (a->address.n > 0)
-		printf("  in clear");
+		say(stdout, "  in clear");
 	if (a->continuity != CONTINUITY_NONE)
-		printf("  %s%s%s",
-		       a->continuity == CONTINUITY_UNAUTHORISED_CHANGE ? tone_on(s, TONE_BAD) : "",
-		       continuity_name(a->continuity),
-		       a->continuity == CONTINUITY_UNAUTHORISED_CHANGE ? tone_off(s) : "");
-	printf("  %.*s", TEXT(or_dash(a->queue_id)));
+		say(stdout, "  %s%s%s",
+		    a->continuity == CONTINUITY_UNAUTHORISED_CHANGE ? tone_on(s, TONE_BAD) : "",
+		    continuity_name(a->continuity),
+		    a->continuity == CONTINUITY_UNAUTHORISED_CHANGE ? tone_off(s) : "");
+	say(stdout, "  %.*s", TEXT(or_dash(a->queue_id)));
 }
 
 static void print_override(const struct audit_override *o)
@@ -52,16 +52,17 @@ static void print_override(const struct audit_override *o)
 	char until[AUDIT_TIME_MAX];
 	audit_time_text(o->expires, until);
 	if (o->set)
-		printf("policy of %.*s is %.*s until %s", TEXT(o->pattern), TEXT(o->policy), until);
+		say(stdout, "policy of %.*s is %.*s until %s", TEXT(o->pattern), TEXT(o->policy),
+		    until);
 	else
-		printf("policy of %.*s is what the configuration says", TEXT(o->pattern));
+		say(stdout, "policy of %.*s is what the configuration says", TEXT(o->pattern));
 }
 
 static void print_checkpoint(const struct audit_checkpoint *c)
 {
 	char before[AUDIT_TIME_MAX];
 	audit_time_text(c->before, before);
-	printf("records up to %" PRIu64 " were removed: older than %s", c->upto, before);
+	say(stdout, "records up to %" PRIu64 " were removed: older than %s", c->upto, before);
 }
 
 static void print_body(const struct audit_record *r, const struct style *s)
@@ -74,9 +75,9 @@ static void print_body(const struct audit_record *r, const struct style *s)
 		print_override(&r->override);
 		break;
 	case AUDIT_SELFCHECK:
-		printf("%.*s: %.*s %s%s%.*s", TEXT(r->selfcheck.name), TEXT(r->selfcheck.finding),
-		       r->selfcheck.appeared ? "appeared" : "went",
-		       r->selfcheck.detail.n > 0 ? ": " : "", TEXT(r->selfcheck.detail));
+		say(stdout, "%.*s: %.*s %s%s%.*s", TEXT(r->selfcheck.name),
+		    TEXT(r->selfcheck.finding), r->selfcheck.appeared ? "appeared" : "went",
+		    r->selfcheck.detail.n > 0 ? ": " : "", TEXT(r->selfcheck.detail));
 		break;
 	case AUDIT_CHECKPOINT:
 		print_checkpoint(&r->checkpoint);
@@ -88,9 +89,9 @@ void audit_print_line(const struct audit_entry *e, const struct style *style)
 {
 	char when[AUDIT_TIME_MAX];
 	audit_time_text(e->link.time, when);
-	printf("%s  %6" PRIu64 "  ", when, e->link.n);
+	say(stdout, "%s  %6" PRIu64 "  ", when, e->link.n);
 	if (e->error != AUDIT_OK)
-		printf("%s", audit_strerror(e->error));
+		say(stdout, "%s", audit_strerror(e->error));
 	else
 		print_body(&e->record, style);
 	putchar('\n');
@@ -101,14 +102,14 @@ void audit_print_line(const struct audit_entry *e, const struct style *style)
 static void row(const char *label, struct slice value)
 {
 	if (value.n > 0)
-		printf("  %-14s %.*s\n", label, TEXT(value));
+		say(stdout, "  %-14s %.*s\n", label, TEXT(value));
 }
 
 static void digest_row(const char *label, const uint8_t *d)
 {
 	char hex[AUDIT_HEX_MAX];
 	if (!audit_is_zero(d))
-		printf("  %-14s %s\n", label, audit_hex(d, hex));
+		say(stdout, "  %-14s %s\n", label, audit_hex(d, hex));
 }
 
 static void print_records(const struct audit_attempt *a)
@@ -118,26 +119,26 @@ static void print_records(const struct audit_attempt *a)
 		const struct audit_tlsa *t = &a->tlsa.entry[i];
 		const char *why = tlsa_use_text((enum tlsa_use)t->use);
 		hex_encode(t->data, hex);
-		printf("  %-14s %u %u %u %s%s%s%s%s\n", "TLSA", t->usage, t->selector, t->mtype,
-		       t->hashed ? "(long; SHA-256 of it) " : "", hex, why != NULL ? "  " : "",
-		       why != NULL ? why : "",
-		       a->match.present && a->match.record == i ? "  matched" : "");
+		say(stdout, "  %-14s %u %u %u %s%s%s%s%s\n", "TLSA", t->usage, t->selector,
+		    t->mtype, t->hashed ? "(long; SHA-256 of it) " : "", hex,
+		    why != NULL ? "  " : "", why != NULL ? why : "",
+		    a->match.present && a->match.record == i ? "  matched" : "");
 	}
 	if (a->tlsa.total > a->tlsa.n)
-		printf("  %-14s and %d more\n", "TLSA", a->tlsa.total - a->tlsa.n);
+		say(stdout, "  %-14s and %d more\n", "TLSA", a->tlsa.total - a->tlsa.n);
 }
 
 static void print_match(const struct audit_match *m)
 {
 	if (!m->present)
 		return;
-	printf("  %-14s %u %u %u", "matched", m->usage, m->selector, m->mtype);
+	say(stdout, "  %-14s %u %u %u", "matched", m->usage, m->selector, m->mtype);
 	if (m->depth == UINT8_MAX)
-		printf(", the key in the record itself");
+		say(stdout, ", the key in the record itself");
 	else
-		printf(", certificate %u of the chain", m->depth);
+		say(stdout, ", certificate %u of the chain", m->depth);
 	if (m->name.n > 0)
-		printf(", which names %.*s", TEXT(m->name));
+		say(stdout, ", which names %.*s", TEXT(m->name));
 	putchar('\n');
 }
 
@@ -146,47 +147,48 @@ static void print_chain(const struct audit_attempt *a)
 	char cert[AUDIT_HEX_MAX], key[AUDIT_HEX_MAX], label[16];
 	for (size_t i = 0; i < a->chain.n; i++) {
 		snprintf(label, sizeof(label), "certificate %zu", i);
-		printf("  %-14s %s\n  %-14s %s\n", label, audit_hex(a->chain.cert[i].sha256, cert),
-		       "    its key", audit_hex(a->chain.cert[i].spki_sha256, key));
+		say(stdout, "  %-14s %s\n  %-14s %s\n", label,
+		    audit_hex(a->chain.cert[i].sha256, cert), "    its key",
+		    audit_hex(a->chain.cert[i].spki_sha256, key));
 	}
 	if (a->chain.total > a->chain.n)
-		printf("  %-14s %d more\n", "certificates", a->chain.total - a->chain.n);
+		say(stdout, "  %-14s %d more\n", "certificates", a->chain.total - a->chain.n);
 }
 
 static void print_tls(const struct audit_attempt *a)
 {
 	if (a->version.n > 0)
-		printf("  %-14s %.*s %.*s %.*s%s%s\n", "TLS", TEXT(a->version), TEXT(a->cipher),
-		       TEXT(a->group), a->resumed ? ", resumed" : "",
-		       a->reused ? ", on a connection that was open" : "");
+		say(stdout, "  %-14s %.*s %.*s %.*s%s%s\n", "TLS", TEXT(a->version),
+		    TEXT(a->cipher), TEXT(a->group), a->resumed ? ", resumed" : "",
+		    a->reused ? ", on a connection that was open" : "");
 	print_match(&a->match);
 	row("key", a->key);
 	print_chain(a);
-	printf("  %-14s %s: %s\n", "continuity", continuity_name(a->continuity),
-	       continuity_sentence(a->continuity));
+	say(stdout, "  %-14s %s: %s\n", "continuity", continuity_name(a->continuity),
+	    continuity_sentence(a->continuity));
 	if (a->chain.n > 0)
-		printf("  %-14s %s\n", "authority", audit_authority_name(a->authority));
+		say(stdout, "  %-14s %s\n", "authority", audit_authority_name(a->authority));
 	digest_row("key before", a->previous);
 }
 
 static void print_attempt_whole(const struct audit_attempt *a)
 {
-	printf("  %-14s %u of %u of the attempt, which ended %.*s\n", "part", a->index + 1u,
-	       a->count, TEXT(a->outcome));
+	say(stdout, "  %-14s %u of %u of the attempt, which ended %.*s\n", "part", a->index + 1u,
+	    a->count, TEXT(a->outcome));
 	row("message", a->queue_id);
 	row("next hop", a->next_hop);
 	row("host", a->host);
 	row("address", a->address);
 	if (a->address.n > 0 && a->port != 0)
-		printf("  %-14s %u\n", "port", a->port);
+		say(stdout, "  %-14s %u\n", "port", a->port);
 	row("policy", a->policy);
 	if (a->host.n > 0)
-		printf("  %-14s %s\n", "MX records", a->mx_secure ? "secure" : "not secure");
+		say(stdout, "  %-14s %s\n", "MX records", a->mx_secure ? "secure" : "not secure");
 	row("TLSA base", a->base);
 	print_records(a);
 	print_tls(a);
 	digest_row("evidence", a->evidence);
-	printf("  %-14s %.*s %.*s\n", "result", TEXT(a->code), TEXT(a->reason));
+	say(stdout, "  %-14s %.*s %.*s\n", "result", TEXT(a->code), TEXT(a->reason));
 	row("detail", a->detail);
 }
 

@@ -215,19 +215,20 @@ static void print_text(const struct audit_verify *v, const struct heads *h)
 {
 	char hash[AUDIT_HEX_MAX];
 	if (v->broken != 0) {
-		printf("broken: record %" PRIu64 " %s\n", v->broken, v->why);
+		say(stdout, "broken: record %" PRIu64 " %s\n", v->broken, v->why);
 		return;
 	}
-	printf("%" PRIu64 " records are as they were written", v->count);
+	say(stdout, "%" PRIu64 " records are as they were written", v->count);
 	if (v->start.n > 0)
-		printf("; records up to %" PRIu64 " were removed by age, and signed off",
-		       v->start.n);
-	printf("\nthe last is %" PRIu64 ":%s\n", v->last.n, audit_hex(v->last.hash, hash));
+		say(stdout, "; records up to %" PRIu64 " were removed by age, and signed off",
+		    v->start.n);
+	say(stdout, "\nthe last is %" PRIu64 ":%s\n", v->last.n, audit_hex(v->last.hash, hash));
 	if (h->from != NULL)
-		printf("the end agrees with what %s remembers\n", h->from);
+		say(stdout, "the end agrees with what %s remembers\n", h->from);
 	else
-		printf("nobody could be asked whether the end is the end; --head says what it must "
-		       "have\n");
+		say(stdout,
+		    "nobody could be asked whether the end is the end; --head says what it must "
+		    "have\n");
 }
 
 /* Start and heads first: what is written meanwhile only makes the chain longer. */

@@ -82,7 +82,7 @@ static void start_more(struct batch *b);
 static void show_progress(const struct batch *b)
 {
 	if (b->progress)
-		fprintf(stderr, "\r%zu of %zu domains\x1b[K", b->finished, b->n);
+		say(stderr, "\r%zu of %zu domains\x1b[K", b->finished, b->n);
 }
 
 static void clear_progress(const struct batch *b)

@@ -52,7 +52,7 @@ static enum tone tone_of_result(enum address_result r)
 
 static void print_toned(const struct tree *t, enum tone tone, const char *s)
 {
-	fprintf(t->f, "%s%s%s", tone_on(t->st, tone), s, tone_off(t->st));
+	say(t->f, "%s%s%s", tone_on(t->st, tone), s, tone_off(t->st));
 }
 
 static const char *branch(const struct tree *t, bool last)
@@ -73,13 +73,13 @@ static void print_day(const struct tree *t, int64_t when)
 {
 	char text[TIME_TEXT_MAX];
 	time_to_text(when, text);
-	fprintf(t->f, "%.10s", text);
+	say(t->f, "%.10s", text);
 }
 
 static void print_cert(const struct tree *t, size_t depth, const struct tls_cert *c, bool matched)
 {
-	fprintf(t->f, "%s     cert %zu  %s  %s  ", t->indent, depth,
-		c->subject[0] ? c->subject : "(no subject)", c->key);
+	say(t->f, "%s     cert %zu  %s  %s  ", t->indent, depth,
+	    c->subject[0] ? c->subject : "(no subject)", c->key);
 	print_day(t, c->not_before);
 	fputs(" to ", t->f);
 	print_day(t, c->not_after);
@@ -87,7 +87,7 @@ static void print_cert(const struct tree *t, size_t depth, const struct tls_cert
 		print_toned(t, TONE_GOOD, "  <- matched");
 	fputc('\n', t->f);
 	if (depth == 0 && c->names[0] != '\0')
-		fprintf(t->f, "%s             names %s\n", t->indent, c->names);
+		say(t->f, "%s             names %s\n", t->indent, c->names);
 }
 
 static void print_tls(const struct tree *t, const struct tls_facts *tls)
@@ -95,8 +95,7 @@ static void print_tls(const struct tree *t, const struct tls_facts *tls)
 	if (tls == NULL)
 		return;
 	if (tls->version[0] != '\0')
-		fprintf(t->f, "%s     %s  %s  %s\n", t->indent, tls->version, tls->cipher,
-			tls->group);
+		say(t->f, "%s     %s  %s  %s\n", t->indent, tls->version, tls->cipher, tls->group);
 	for (size_t i = 0; i < tls->nchain; i++)
 		print_cert(t, i, &tls->chain[i], tls->match.present && tls->match.depth == (int)i);
 }
@@ -111,13 +110,13 @@ static void print_probe(const struct tree *t, const struct plan_host *h,
 	if (p->result == RESULT_FAILED) {
 		char code[CODE_TEXT_MAX];
 		trouble_code(p->outcome.reason, p->outcome.enhanced, false, code);
-		fprintf(t->f, "  %s %s\n", code, reason_name(p->outcome.reason));
-		fprintf(t->f, "%s     %s\n", t->indent, buf_cstr(&text));
+		say(t->f, "  %s %s\n", code, reason_name(p->outcome.reason));
+		say(t->f, "%s     %s\n", t->indent, buf_cstr(&text));
 		if (reason_cure(p->outcome.reason)[0] != '\0')
-			fprintf(t->f, "%s     what to change: %s\n", t->indent,
-				reason_cure(p->outcome.reason));
+			say(t->f, "%s     what to change: %s\n", t->indent,
+			    reason_cure(p->outcome.reason));
 	} else {
-		fprintf(t->f, "  %s\n", buf_cstr(&text));
+		say(t->f, "  %s\n", buf_cstr(&text));
 	}
 	print_tls(t, p->outcome.tls);
 	buf_free(&text);
@@ -127,7 +126,7 @@ static void print_probe(const struct tree *t, const struct plan_host *h,
 static void print_continuity(const struct tree *t, const char *name)
 {
 	if (name != NULL)
-		fprintf(t->f, "%s     continuity: %s\n", t->indent, name);
+		say(t->f, "%s     continuity: %s\n", t->indent, name);
 }
 
 static void print_address(const struct tree *t, const struct check *c, const struct check_host *h,
@@ -137,9 +136,8 @@ static void print_address(const struct tree *t, const struct check *c, const str
 	bool last = i + 1 == h->naddress;
 	char text[IPADDR_TEXT_MAX];
 	ipaddr_to_text(&a->address, text);
-	fprintf(t->f, "%s%s%s%s%s:%u  ", t->indent, branch(t, last),
-		a->address.family == 6 ? "[" : "", text, a->address.family == 6 ? "]" : "",
-		c->port);
+	say(t->f, "%s%s%s%s%s:%u  ", t->indent, branch(t, last), a->address.family == 6 ? "[" : "",
+	    text, a->address.family == 6 ? "]" : "", c->port);
 	print_probe(t, h->plan, &a->probe[TLS_CERT_ANY]);
 	print_continuity(
 	    t, audit_continuity_of(t->known, h->plan, c->port, a->probe[TLS_CERT_ANY].outcome.tls));
@@ -147,7 +145,7 @@ static void print_address(const struct tree *t, const struct check *c, const str
 	for (int k = TLS_CERT_RSA; k < CHECK_KINDS; k++) {
 		if (!a->probe[k].done)
 			continue;
-		fprintf(t->f, "%s   %s only: ", t->indent, names[k]);
+		say(t->f, "%s   %s only: ", t->indent, names[k]);
 		if (a->probe[k].not_served)
 			fputs("no such certificate served\n", t->f);
 		else
@@ -175,15 +173,13 @@ static void print_record(const struct tree *t, const struct check_host *h,
 	buf_init(&hex, 2 * DATA_SHOWN + 8);
 	buf_add_hex(&hex, slice_first(e->rr.data, DATA_SHOWN));
 	bool matched = record_matched(h, i);
-	fprintf(t->f, "%s%s     %u %u %u %s%s", t->indent, t->st->utf8 ? "│" : "|", e->rr.usage,
-		e->rr.selector, e->rr.mtype, buf_cstr(&hex),
-		e->rr.data.n > DATA_SHOWN ? "..." : "");
+	say(t->f, "%s%s     %u %u %u %s%s", t->indent, t->st->utf8 ? "│" : "|", e->rr.usage,
+	    e->rr.selector, e->rr.mtype, buf_cstr(&hex), e->rr.data.n > DATA_SHOWN ? "..." : "");
 	if (matched)
 		print_toned(t, TONE_GOOD, "  <- matched");
 	else if (tlsa_use_text(e->use) != NULL)
-		fprintf(t->f, "  %s: %s",
-			tlsa_use_is_usable(e->use) ? "does not count" : "unusable",
-			tlsa_use_text(e->use));
+		say(t->f, "  %s: %s", tlsa_use_is_usable(e->use) ? "does not count" : "unusable",
+		    tlsa_use_text(e->use));
 	fputc('\n', t->f);
 	buf_free(&hex);
 }
@@ -196,8 +192,8 @@ static void print_tlsa(const struct tree *t, const struct check_host *h)
 	struct arena mem;
 	struct tlsa_set set;
 	arena_init(&mem, 1024 * 1024);
-	fprintf(t->f, "%s%s%s TLSA  %s\n", t->indent, branch(t, h->naddress == 0), a->name,
-		dns_status_name(a->status));
+	say(t->f, "%s%s%s TLSA  %s\n", t->indent, branch(t, h->naddress == 0), a->name,
+	    dns_status_name(a->status));
 	if (tlsa_set_build(&mem, a, &set)) {
 		for (size_t i = 0; i < set.n; i++)
 			print_record(t, h, &set.entry[i], (int)i);
@@ -210,26 +206,26 @@ static void print_host(struct tree *t, const struct check *c, size_t i)
 	const struct check_host *h = &c->host[i];
 	const struct plan_host *p = h->plan;
 	bool last = i + 1 == c->nhost;
-	fprintf(t->f, "%s%u %s%s%s  %s, addresses %s\n", branch(t, last), p->preference,
-		tone_on(t->st, TONE_BOLD), p->name, tone_off(t->st),
-		host_policy_name(p->verdict.policy), host_address_status(p));
+	say(t->f, "%s%u %s%s%s  %s, addresses %s\n", branch(t, last), p->preference,
+	    tone_on(t->st, TONE_BOLD), p->name, tone_off(t->st),
+	    host_policy_name(p->verdict.policy), host_address_status(p));
 	t->indent = trunk(t, last);
 	if (p->verdict.policy == HOST_SKIP) {
 		struct buf text;
 		buf_init(&text, TEXT_MAX);
 		explain_skip(p, &text);
-		fprintf(t->f, "%s", t->indent);
+		say(t->f, "%s", t->indent);
 		print_toned(t, TONE_BAD, "skipped");
-		fprintf(t->f, "  %s %s\n%s  %s\n", reason_code(p->verdict.reason),
-			reason_name(p->verdict.reason), t->indent, buf_cstr(&text));
+		say(t->f, "  %s %s\n%s  %s\n", reason_code(p->verdict.reason),
+		    reason_name(p->verdict.reason), t->indent, buf_cstr(&text));
 		if (reason_cure(p->verdict.reason)[0] != '\0')
-			fprintf(t->f, "%s  what to change: %s\n", t->indent,
-				reason_cure(p->verdict.reason));
+			say(t->f, "%s  what to change: %s\n", t->indent,
+			    reason_cure(p->verdict.reason));
 		buf_free(&text);
 	}
 	const struct answer *a = p->facts.answer[HOST_Q_A];
 	if (a != NULL && a->naliases > 0)
-		fprintf(t->f, "%salias of %s\n", t->indent, a->canonical);
+		say(t->f, "%salias of %s\n", t->indent, a->canonical);
 	print_tlsa(t, h);
 	for (size_t k = 0; k < h->naddress; k++)
 		print_address(t, c, h, k);
@@ -241,13 +237,13 @@ static void print_mx(const struct tree *t, const struct check *c)
 	const struct answer *a = plan_mx_answer(c->plan);
 	if (mx == NULL || a == NULL)
 		return;
-	fprintf(t->f, "%sMX %s", branch(t, c->nhost == 0), dns_status_name(a->status));
+	say(t->f, "%sMX %s", branch(t, c->nhost == 0), dns_status_name(a->status));
 	if (a->status == DNS_ABSENT)
-		fprintf(t->f, " (%s)", a->absence_secure ? "proven" : "not signed");
+		say(t->f, " (%s)", a->absence_secure ? "proven" : "not signed");
 	if (mx->kind == MX_IMPLICIT)
 		fputs(", the domain is its own host", t->f);
 	if (a->naliases > 0)
-		fprintf(t->f, ", alias of %s", a->canonical);
+		say(t->f, ", alias of %s", a->canonical);
 	fputc('\n', t->f);
 }
 
@@ -263,11 +259,10 @@ void check_print_text(const struct check *c, struct store_audit *known, const st
 	print_toned(&t, TONE_BOLD, c->request.domain);
 	fputs("  ", f);
 	print_toned(&t, tone_of_state(c->verdict.state), domain_state_name(c->verdict.state));
-	fprintf(f, "  %s %s  %s\n", code, reason_name(c->verdict.reason), buf_cstr(&text));
+	say(f, "  %s %s  %s\n", code, reason_name(c->verdict.reason), buf_cstr(&text));
 	buf_free(&text);
 	if (c->route != NULL)
-		fprintf(
-		    f,
+		say(f,
 		    "   here mail for it takes the route %s; this check is of its own MX hosts\n",
 		    c->route);
 	if (c->unsafe_dns_configured)
@@ -280,5 +275,5 @@ void check_print_text(const struct check *c, struct store_audit *known, const st
 		print_host(&t, c, i);
 	const struct mx_verdict *mx = plan_mx(c->plan);
 	if (mx != NULL && mx->kind == MX_END && reason_cure(c->verdict.reason)[0] != '\0')
-		fprintf(f, "   what to change: %s\n", reason_cure(c->verdict.reason));
+		say(f, "   what to change: %s\n", reason_cure(c->verdict.reason));
 }

@@ -6,6 +6,7 @@
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
 
+#include "cmd/say.h"
 #include "conf/conf.h"
 #include "dane/outcome.h"
 #include "json/json.h"
@@ -108,6 +109,7 @@ struct style style_of(FILE *f); /* colours only on a terminal and without NO_COL
 enum tone { TONE_GOOD, TONE_WARN, TONE_BAD, TONE_DIM, TONE_BOLD };
 const char *tone_on(const struct style *s, enum tone t);
 const char *tone_off(const struct style *s);
+bool tone_is_code(const char *s); /* is it one of theirs, the very octets? */
 
 enum { TIME_TEXT_MAX = 32 };
 /* RFC 3339 in UTC. */

@@ -88,9 +88,8 @@ int cmd_fail(const struct cmd *c, int code, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	fprintf(stderr, "danelaw%s%s: ", c->name != NULL ? " " : "",
-		c->name != NULL ? c->name : "");
-	vfprintf(stderr, fmt, ap);
+	say(stderr, "danelaw%s%s: ", c->name != NULL ? " " : "", c->name != NULL ? c->name : "");
+	say_list(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
 	return code;
@@ -130,7 +129,7 @@ static const char *normalise_title(const char *title, char *out)
 
 static void print_version(void)
 {
-	printf("danelaw %s (%s)\n", DANELAW_VERSION, tls_library_version());
+	say(stdout, "danelaw %s (%s)\n", DANELAW_VERSION, tls_library_version());
 }
 
 /* Returns -1 to go on, else the exit code. */

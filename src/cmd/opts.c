@@ -13,18 +13,24 @@ enum { OPTS_MAX = 32, CODE_LONG = 256, CODE_HELP = 512 };
 
 static void print_help(const struct usage *u)
 {
-	printf("Usage: danelaw %s\n\n%s\n\nOptions:\n", u->synopsis, u->summary);
+	const char *const head[] = {"Usage: danelaw ", u->synopsis, "\n\n", u->summary,
+				    "\n\nOptions:\n"};
+	for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
+		fputs(head[i], stdout);
 	for (size_t i = 0; i < u->nopt; i++) {
 		const struct opt *o = &u->opt[i];
 		char left[64];
 		snprintf(left, sizeof(left), "%s%c%s --%s%s%s", o->letter ? "-" : " ",
 			 o->letter ? o->letter : ' ', o->letter ? "," : " ", o->word,
 			 o->value ? " " : "", o->value ? o->value : "");
-		printf("  %-28s %s\n", left, o->help);
+		say(stdout, "  %-28s %s\n", left, o->help);
 	}
-	printf("  %-28s %s\n", "-h, --help", "print this and exit");
-	if (u->more != NULL)
-		printf("\n%s\n", u->more);
+	say(stdout, "  %-28s %s\n", "-h, --help", "print this and exit");
+	if (u->more != NULL) {
+		fputs("\n", stdout);
+		fputs(u->more, stdout);
+		fputs("\n", stdout);
+	}
 }
 
 /* Fills the two forms that getopt_long wants. `shorts` has room for 2 letters per option and a
@@ -59,8 +65,8 @@ static int bad_option(const char *who, const struct usage *u, char **argv, bool 
 	bool is_long = strncmp(given, "--", 2) == 0;
 	const char *shown = is_long || optopt == 0 || optopt >= CODE_LONG ? given : letter;
 	if (missing_value) {
-		fprintf(stderr, "%s: option %s needs a value; see 'danelaw %s --help'\n", who,
-			shown, strncmp(who, "danelaw ", 8) == 0 ? who + 8 : "");
+		say(stderr, "%s: option %s needs a value; see 'danelaw %s --help'\n", who, shown,
+		    strncmp(who, "danelaw ", 8) == 0 ? who + 8 : "");
 		return OPTS_BAD;
 	}
 	const char *words[OPTS_MAX + 1];
@@ -71,11 +77,11 @@ static int bad_option(const char *who, const struct usage *u, char **argv, bool 
 	snprintf(word, sizeof(word), "%s", is_long ? given + 2 : "");
 	word[strcspn(word, "=")] = '\0';
 	const char *near = is_long ? nearest_word(word, words, u->nopt + 1) : NULL;
-	fprintf(stderr, "%s: unknown option %s", who, shown);
+	say(stderr, "%s: unknown option %s", who, shown);
 	if (near != NULL)
-		fprintf(stderr, "; did you mean --%s?\n", near);
+		say(stderr, "; did you mean --%s?\n", near);
 	else
-		fprintf(stderr, "; see '%s --help'\n", who);
+		say(stderr, "; see '%s --help'\n", who);
 	return OPTS_BAD;
 }
 

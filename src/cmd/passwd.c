@@ -129,7 +129,7 @@ static enum got ask(const char *prompt, const char *name, struct typed *out)
 	struct silence s;
 	if (!silence_begin(&s))
 		return GOT_ERROR;
-	fprintf(stderr, "%s %s: ", prompt, name);
+	say(stderr, "%s %s: ", prompt, name);
 	fflush(stderr);
 	enum got got = read_line(s.signals, out);
 	silence_end(&s);
@@ -183,13 +183,13 @@ static int report(const struct passwd *p, enum users_edit e, const char *error)
 	case USERS_EDIT_FAILED:
 		return cmd_fail(p->cmd, EX_DATAERR, "%s", error);
 	case USERS_ADDED:
-		printf("%s: added %s\n", p->file, p->name);
+		say(stdout, "%s: added %s\n", p->file, p->name);
 		return EX_OK;
 	case USERS_CHANGED:
-		printf("%s: changed the password of %s\n", p->file, p->name);
+		say(stdout, "%s: changed the password of %s\n", p->file, p->name);
 		return EX_OK;
 	case USERS_REMOVED:
-		printf("%s: deleted %s\n", p->file, p->name);
+		say(stdout, "%s: deleted %s\n", p->file, p->name);
 		return EX_OK;
 	case USERS_UNKNOWN:
 		return cmd_fail(p->cmd, EX_NOUSER, "%s: no user '%s'", p->file, p->name);
@@ -223,8 +223,10 @@ static int delete_user(const struct passwd *p)
 static void list_one(void *arg, struct slice name, const char *method, const char *refused)
 {
 	(void)arg;
-	printf("%.*s\t%s%s%s\n", (int)name.n, (const char *)name.p, method,
-	       refused != NULL ? "\trefused: " : "", refused != NULL ? refused : "");
+	say(stdout, "%.*s\t%s", (int)name.n, (const char *)name.p, method);
+	if (refused != NULL)
+		say(stdout, "\trefused: %s", refused);
+	fputc('\n', stdout);
 }
 
 static int list_users(const struct passwd *p)

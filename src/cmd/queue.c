@@ -69,7 +69,7 @@ static void print_time(const char *label, int64_t t)
 	if (t == 0)
 		return;
 	time_to_text(t, text);
-	printf("  %s %s", label, text);
+	say(stdout, "  %s %s", label, text);
 }
 
 static const char *or_dash(const char *s)
@@ -83,42 +83,43 @@ static void print_tries(struct json *j)
 		struct json *t = json_get_item(j, "tries", i);
 		char when[TIME_TEXT_MAX];
 		time_to_text(json_get_int(t, "at"), when);
-		printf("    %s  %s [%s]  policy %s  %s %s\n", when,
-		       or_dash(json_get_str(t, "host")), or_dash(json_get_str(t, "address")),
-		       or_dash(json_get_str(t, "policy")), or_dash(json_get_str(t, "code")),
-		       or_dash(json_get_str(t, "reason")));
+		say(stdout, "    %s  %s [%s]  policy %s  %s %s\n", when,
+		    or_dash(json_get_str(t, "host")), or_dash(json_get_str(t, "address")),
+		    or_dash(json_get_str(t, "policy")), or_dash(json_get_str(t, "code")),
+		    or_dash(json_get_str(t, "reason")));
 		if (json_get_str(t, "sentence") != NULL)
-			printf("      %s%s%s\n", json_get_str(t, "sentence"),
-			       json_get_str(t, "detail") != NULL ? ": " : "",
-			       json_get_str(t, "detail") != NULL ? json_get_str(t, "detail") : "");
+			say(stdout, "      %s%s%s\n", json_get_str(t, "sentence"),
+			    json_get_str(t, "detail") != NULL ? ": " : "",
+			    json_get_str(t, "detail") != NULL ? json_get_str(t, "detail") : "");
 		if (json_get_str(t, "tls") != NULL)
-			printf("      tls: %s\n", json_get_str(t, "tls"));
+			say(stdout, "      tls: %s\n", json_get_str(t, "tls"));
 		if (json_get_str(t, "continuity") != NULL)
-			printf("      certificate: %s\n", json_get_str(t, "continuity"));
+			say(stdout, "      certificate: %s\n", json_get_str(t, "continuity"));
 		if (json_get_str(t, "cure") != NULL)
-			printf("      what to change: %s\n", json_get_str(t, "cure"));
+			say(stdout, "      what to change: %s\n", json_get_str(t, "cure"));
 	}
 }
 
 static void print_delivery(struct json *j, bool whole)
 {
-	printf("%s  %s  from <%s> to %s", json_get_str(j, "id"), json_get_str(j, "state"),
-	       or_dash(json_get_str(j, "sender")), or_dash(json_get_str(j, "next_hop")));
+	say(stdout, "%s  %s  from <%s> to %s", json_get_str(j, "id"), json_get_str(j, "state"),
+	    or_dash(json_get_str(j, "sender")), or_dash(json_get_str(j, "next_hop")));
 	print_time("due", json_get_int(j, "due"));
-	printf("  %s %s%s\n", or_dash(json_get_str(j, "code")), or_dash(json_get_str(j, "reason")),
-	       json_get_bool(j, "possibly_delivered") ? "  POSSIBLY DELIVERED" : "");
+	say(stdout, "  %s %s%s\n", or_dash(json_get_str(j, "code")),
+	    or_dash(json_get_str(j, "reason")),
+	    json_get_bool(j, "possibly_delivered") ? "  POSSIBLY DELIVERED" : "");
 	if (!whole)
 		return;
-	printf("  %" PRId64 " octets from %s, %" PRId64 " attempts,", json_get_int(j, "size"),
-	       or_dash(json_get_str(j, "origin")), json_get_int(j, "attempts"));
+	say(stdout, "  %" PRId64 " octets from %s, %" PRId64 " attempts,", json_get_int(j, "size"),
+	    or_dash(json_get_str(j, "origin")), json_get_int(j, "attempts"));
 	print_time("arrived", json_get_int(j, "arrived"));
 	print_time("given up at", json_get_int(j, "expires"));
 	putchar('\n');
 	for (size_t i = 0; i < json_get_count(j, "recipients"); i++) {
 		struct json *r = json_get_item(j, "recipients", i);
-		printf("  <%s> %s  %s %s  %s\n", json_get_str(r, "address"),
-		       json_get_str(r, "state"), or_dash(json_get_str(r, "code")),
-		       or_dash(json_get_str(r, "reason")), or_dash(json_get_str(r, "reply")));
+		say(stdout, "  <%s> %s  %s %s  %s\n", json_get_str(r, "address"),
+		    json_get_str(r, "state"), or_dash(json_get_str(r, "code")),
+		    or_dash(json_get_str(r, "reason")), or_dash(json_get_str(r, "reply")));
 	}
 	print_tries(j);
 }
@@ -129,10 +130,10 @@ static void print_examples(struct json *j, const char *list, const char *key, in
 	size_t n = json_get_count(j, list);
 	for (size_t i = 0; i < n; i++) {
 		struct json *x = json_get_item(j, list, i);
-		printf("%s %s", i > 0 ? "," : "", or_dash(json_get_str(x, key)));
+		say(stdout, "%s %s", i > 0 ? "," : "", or_dash(json_get_str(x, key)));
 		if (json_get_str(x, "policy") != NULL)
-			printf(" %s (%s)", json_get_str(x, "policy"),
-			       or_dash(json_get_str(x, "by")));
+			say(stdout, " %s (%s)", json_get_str(x, "policy"),
+			    or_dash(json_get_str(x, "by")));
 	}
 	puts(count > (int64_t)n ? ", ..." : "");
 }
@@ -144,39 +145,42 @@ static void print_reach(struct json *j)
 	if (n == 0)
 		puts("matches nothing that waits now");
 	else
-		printf("matches %" PRId64 " deliveries to %" PRId64 " destinations now:",
-		       json_get_int(j, "matching_deliveries"), n);
+		say(stdout, "matches %" PRId64 " deliveries to %" PRId64 " destinations now:",
+		    json_get_int(j, "matching_deliveries"), n);
 	if (n > 0)
 		print_examples(j, "examples", "destination", n);
 	if (stay == 0)
 		return;
-	printf("does not touch %" PRId64 " closer ones:", stay);
+	say(stdout, "does not touch %" PRId64 " closer ones:", stay);
 	print_examples(j, "staying", "pattern", stay);
 }
 
 static void print_other(struct json *j)
 {
 	if (json_has_key(j, "messages"))
-		printf("%" PRId64 " messages, %" PRId64 " octets, %" PRId64
-		       " recipients; deliveries: %" PRId64 " waiting, %" PRId64 " active, %" PRId64
-		       " held, %" PRId64 " possibly delivered\n",
-		       json_get_int(j, "messages"), json_get_int(j, "bytes"),
-		       json_get_int(j, "recipients"), json_get_int(j, "waiting"),
-		       json_get_int(j, "active"), json_get_int(j, "held"),
-		       json_get_int(j, "possibly_delivered"));
+		say(stdout,
+		    "%" PRId64 " messages, %" PRId64 " octets, %" PRId64
+		    " recipients; deliveries: %" PRId64 " waiting, %" PRId64 " active, %" PRId64
+		    " held, %" PRId64 " possibly delivered\n",
+		    json_get_int(j, "messages"), json_get_int(j, "bytes"),
+		    json_get_int(j, "recipients"), json_get_int(j, "waiting"),
+		    json_get_int(j, "active"), json_get_int(j, "held"),
+		    json_get_int(j, "possibly_delivered"));
 	else if (json_has_key(j, "destination"))
-		printf("%-40s %6" PRId64 " waiting %4" PRId64 " active %4" PRId64 " held  %s\n",
-		       json_get_str(j, "destination"), json_get_int(j, "waiting"),
-		       json_get_int(j, "active"), json_get_int(j, "held"),
-		       or_dash(json_get_str(j, "reason")));
+		say(stdout,
+		    "%-40s %6" PRId64 " waiting %4" PRId64 " active %4" PRId64 " held  %s\n",
+		    json_get_str(j, "destination"), json_get_int(j, "waiting"),
+		    json_get_int(j, "active"), json_get_int(j, "held"),
+		    or_dash(json_get_str(j, "reason")));
 	else if (json_has_key(j, "deliveries"))
-		printf("%-40s %6" PRId64 " deliveries\n", or_dash(json_get_str(j, "reason")),
-		       json_get_int(j, "deliveries"));
+		say(stdout, "%-40s %6" PRId64 " deliveries\n", or_dash(json_get_str(j, "reason")),
+		    json_get_int(j, "deliveries"));
 	else if (json_has_key(j, "lacking"))
-		printf("delivery %" PRId64 ": %s\n", json_get_int(j, "lacking"),
-		       or_dash(json_get_str(j, "why")));
+		say(stdout, "delivery %" PRId64 ": %s\n", json_get_int(j, "lacking"),
+		    or_dash(json_get_str(j, "why")));
 	else if (json_has_key(j, "pattern")) {
-		printf("%-40s %s", json_get_str(j, "pattern"), or_dash(json_get_str(j, "policy")));
+		say(stdout, "%-40s %s", json_get_str(j, "pattern"),
+		    or_dash(json_get_str(j, "policy")));
 		print_time("until", json_get_int(j, "expires"));
 		puts(json_get_bool(j, "never_matches") ? "  NEVER MATCHES, clear it" : "");
 	} else if (json_has_key(j, "matching_deliveries")) {
@@ -205,7 +209,7 @@ static int print_end(struct cmd *c, struct json *j, const char *action)
 	bool changes = strcmp(action, "list") != 0 && strcmp(action, "show") != 0 &&
 		       strcmp(action, "stats") != 0 && strcmp(action, "policies") != 0;
 	if (changes)
-		printf("%s: %" PRId64 "\n", action, json_get_int(j, "count"));
+		say(stdout, "%s: %" PRId64 "\n", action, json_get_int(j, "count"));
 	else if (strcmp(action, "list") == 0 && json_get_int(j, "count") == 0)
 		puts("the queue is empty, or nothing matches");
 	return EX_OK;
@@ -224,7 +228,7 @@ static void print_line(struct reader *r, struct slice line)
 	bool ok = json_get_bool(j, "ok");
 	r->ended = json_has_key(j, "ok");
 	if (r->json)
-		printf("%.*s\n", (int)line.n, (const char *)line.p);
+		json_write_line(j, stdout);
 	if (r->ended)
 		r->code = r->json ? (ok ? EX_OK : EX_TEMPFAIL) : print_end(r->cmd, j, r->action);
 	else if (!r->json && json_has_key(j, "delivery"))

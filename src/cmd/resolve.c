@@ -83,21 +83,21 @@ static void print_text(const struct answer *a)
 {
 	char scratch[16], rcode[16];
 	struct style st = style_of(stdout);
-	printf("%s %s: %s%s%s", a->name, dns_type_name(a->type, scratch),
-	       tone_on(&st, tone_of(a->status)), dns_status_name(a->status), tone_off(&st));
+	say(stdout, "%s %s: %s%s%s", a->name, dns_type_name(a->type, scratch),
+	    tone_on(&st, tone_of(a->status)), dns_status_name(a->status), tone_off(&st));
 	if (a->status == DNS_ABSENT)
-		printf(" (%s, %s)", a->nxdomain ? "no such name" : "no such records",
-		       a->absence_secure ? "proven by DNSSEC" : "not signed");
+		say(stdout, " (%s, %s)", a->nxdomain ? "no such name" : "no such records",
+		    a->absence_secure ? "proven by DNSSEC" : "not signed");
 	if (a->status == DNS_FAILED)
-		printf(" (%s): %s", dns_rcode_name(a->rcode, rcode), a->why);
+		say(stdout, " (%s): %s", dns_rcode_name(a->rcode, rcode), a->why);
 	putchar('\n');
 	for (size_t i = 0; i < a->naliases; i++)
-		printf("  alias of %s\n", a->aliases[i]);
+		say(stdout, "  alias of %s\n", a->aliases[i]);
 	for (size_t i = 0; i < a->nrr; i++) {
 		struct buf text;
 		buf_init(&text, RECORD_TEXT_MAX);
 		dns_rr_to_text(&a->rr[i], &text);
-		printf("  %u %s\n", a->rr[i].ttl, buf_cstr(&text));
+		say(stdout, "  %u %s\n", a->rr[i].ttl, buf_cstr(&text));
 		buf_free(&text);
 	}
 }

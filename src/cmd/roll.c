@@ -249,11 +249,12 @@ static int settle_records(struct args *a, struct roll_look *l, bool *same)
 
 static int say_same(const struct args *a)
 {
-	printf("nothing to publish: the records that are published hold for the next certificate "
-	       "too (the key is the same)\n"
-	       "  it may go into service at any time; 'danelaw tlsa verify --host %s --chain FILE' "
-	       "asks once more\n",
-	       a->host);
+	say(stdout,
+	    "nothing to publish: the records that are published hold for the next certificate "
+	    "too (the key is the same)\n"
+	    "  it may go into service at any time; 'danelaw tlsa verify --host %s --chain FILE' "
+	    "asks once more\n",
+	    a->host);
 	return ROLL_EXIT_OVER;
 }
 

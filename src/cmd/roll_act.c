@@ -135,7 +135,7 @@ static void become(char *const *argv, int input)
 		_exit(EX_OSERR);
 	close_range(3, ~0U, 0); /* the resolver's sockets are no business of others */
 	execvp(argv[0], argv);
-	fprintf(stderr, "danelaw tlsa: cannot run %s: %s\n", argv[0], strerror(errno));
+	say(stderr, "danelaw tlsa: cannot run %s: %s\n", argv[0], strerror(errno));
 	_exit(EX_UNAVAILABLE);
 }
 

@@ -11,16 +11,17 @@ static void print_records(const struct roll_job *j, const struct roll_records *r
 	struct arena mem;
 	arena_init(&mem, TLSA_MEM_MAX);
 	for (size_t i = 0; i < r->n; i++)
-		printf("    %s. %u IN TLSA %s\n", j->owner, j->ttl, tlsa_to_text(&mem, &r->rr[i]));
+		say(stdout, "    %s. %u IN TLSA %s\n", j->owner, j->ttl,
+		    tlsa_to_text(&mem, &r->rr[i]));
 	arena_free(&mem);
 }
 
 static void print_put_in(const struct roll_job *j, bool would)
 {
 	if (j->hook != NULL)
-		printf("  %s %s\n", would ? "would run" : "running", j->hook);
+		say(stdout, "  %s %s\n", would ? "would run" : "running", j->hook);
 	else
-		printf(
+		say(stdout,
 		    "  put the new certificate into service on %s now, at every address, and run "
 		    "this again\n",
 		    j->host);
@@ -33,11 +34,11 @@ void roll_print_act(const struct roll_job *j, enum roll_act act, bool would)
 	case ROLL_NOTHING:
 		return;
 	case ROLL_MAKE_KEY:
-		printf("  %s a new key in %s\n", would ? "would make" : "making",
-		       j->key_file != NULL ? j->key_file : "?");
+		say(stdout, "  %s a new key in %s\n", would ? "would make" : "making",
+		    j->key_file != NULL ? j->key_file : "?");
 		return;
 	case ROLL_ADD:
-		printf("  these records %s published, all of them together:\n", by);
+		say(stdout, "  these records %s published, all of them together:\n", by);
 		print_records(j, &j->old);
 		print_records(j, &j->new);
 		return;
@@ -45,11 +46,11 @@ void roll_print_act(const struct roll_job *j, enum roll_act act, bool would)
 		print_put_in(j, would);
 		return;
 	case ROLL_DROP_OLD:
-		printf("  these records %s taken out:\n", by);
+		say(stdout, "  these records %s taken out:\n", by);
 		print_records(j, &j->old);
 		return;
 	case ROLL_DROP_NEW:
-		printf("  these records %s taken out:\n", by);
+		say(stdout, "  these records %s taken out:\n", by);
 		print_records(j, &j->new);
 		return;
 	}
@@ -79,20 +80,20 @@ void roll_print_move(const struct roll_job *j, const struct roll_move *m, const 
 	const char *cure = roll_why_cure(m->why);
 	enum roll_stance stance = roll_why_stance(m->why);
 	time_to_text(l->facts.now, now);
-	printf("%s  %s%s%s: ", now, tone_on(&st, tone_of(stance)), roll_state_name(m->next.state),
-	       tone_off(&st));
+	say(stdout, "%s  %s%s%s: ", now, tone_on(&st, tone_of(stance)),
+	    roll_state_name(m->next.state), tone_off(&st));
 	if (m->why == ROLL_WHY_STEP)
-		printf("%s\n", roll_state_text(m->next.state));
+		say(stdout, "%s\n", roll_state_text(m->next.state));
 	else
-		printf("%s\n", roll_why_text(m->why));
+		say(stdout, "%s\n", roll_why_text(m->why));
 	if (m->next.until > l->facts.now) {
 		time_to_text(m->next.until, until);
-		printf("  not before %s\n", until);
+		say(stdout, "  not before %s\n", until);
 	}
 	if (l->trouble != NULL && stance == ROLL_UNKNOWN)
-		printf("  %s\n", l->trouble);
+		say(stdout, "  %s\n", l->trouble);
 	if (cure[0] != '\0' && (stance == ROLL_BLOCKED || stance == ROLL_UNKNOWN || !j->nsupdate))
-		printf("  what to do: %s\n", cure);
+		say(stdout, "  what to do: %s\n", cure);
 }
 
 static void set_time(struct json *j, const char *key, int64_t t)
@@ -160,16 +161,16 @@ bool roll_print_json(const struct roll_job *job, const struct roll_move *m,
 
 void roll_print_plan(const struct roll_job *j)
 {
-	printf("rollover for %s port %u\n", j->host, j->port);
+	say(stdout, "rollover for %s port %u\n", j->host, j->port);
 	if (j->new.n > 0)
-		printf("  new:\n");
+		say(stdout, "  new:\n");
 	else
-		printf("  new: a key in %s (%s)\n", j->key_file != NULL ? j->key_file : "?",
-		       tls_key_type_name(j->key_type));
+		say(stdout, "  new: a key in %s (%s)\n", j->key_file != NULL ? j->key_file : "?",
+		    tls_key_type_name(j->key_type));
 	print_records(j, &j->new);
 	if (j->old.n > 0)
-		printf("  to be retired in the end:\n");
+		say(stdout, "  to be retired in the end:\n");
 	else
-		printf("  no record will be retired\n");
+		say(stdout, "  no record will be retired\n");
 	print_records(j, &j->old);
 }

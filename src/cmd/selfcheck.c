@@ -204,8 +204,8 @@ static int take_live(struct selfcheck_cmd *s, struct subject *u)
 			    .chain = l->chain[i].chain, .label = l->chain[i].label, .served = true};
 	}
 	if (l->trouble != NULL)
-		fprintf(stderr, "danelaw selfcheck: %s:%u: %s\n", u->target.name, u->target.port,
-			l->trouble);
+		say(stderr, "danelaw selfcheck: %s:%u: %s\n", u->target.name, u->target.port,
+		    l->trouble);
 	return EX_OK;
 }
 

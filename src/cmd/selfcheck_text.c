@@ -40,15 +40,15 @@ static enum tone tone_of(enum selfcheck_severity s)
 static void print_finding(const struct style *st, const struct selfcheck_finding *f)
 {
 	enum tone t = tone_of(f->severity);
-	printf("%s%s%s %s ", tone_on(st, t), selfcheck_severity_name(f->severity), tone_off(st),
-	       selfcheck_kind_name(f->kind));
+	say(stdout, "%s%s%s %s ", tone_on(st, t), selfcheck_severity_name(f->severity),
+	    tone_off(st), selfcheck_kind_name(f->kind));
 	if (f->port != 0)
-		printf("%s:%u: ", f->about, f->port);
+		say(stdout, "%s:%u: ", f->about, f->port);
 	else
-		printf("%s: ", f->about);
-	printf("%s. %s\n", f->text, f->cure);
+		say(stdout, "%s: ", f->about);
+	say(stdout, "%s. %s\n", f->text, f->cure);
 	if (f->paste[0] != '\0')
-		printf("\t%s\n", f->paste);
+		say(stdout, "\t%s\n", f->paste);
 }
 
 static void print_match(const struct style *st, const struct selfcheck *h, size_t i)
@@ -57,9 +57,9 @@ static void print_match(const struct style *st, const struct selfcheck *h, size_
 	enum selfcheck_promise p = h->verdict.of[i];
 	if (p != SELFCHECK_KEPT)
 		return;
-	printf("%sok%s %s:%u: %s satisfies the TLSA record %u %u %u at %s\n",
-	       tone_on(st, TONE_GOOD), tone_off(st), h->request.name, h->request.port, c->label,
-	       c->match.usage, c->match.selector, c->match.mtype, h->verdict.owner);
+	say(stdout, "%sok%s %s:%u: %s satisfies the TLSA record %u %u %u at %s\n",
+	    tone_on(st, TONE_GOOD), tone_off(st), h->request.name, h->request.port, c->label,
+	    c->match.usage, c->match.selector, c->match.mtype, h->verdict.owner);
 }
 
 /* A name of which no chain is known: a person should see that nothing was compared. */
@@ -67,7 +67,7 @@ static void print_unknown(const struct style *st, const struct selfcheck *h)
 {
 	if (h->facts.nchain > 0 || h->facts.no_tls != NULL || h->verdict.set == NULL)
 		return;
-	printf(
+	say(stdout,
 	    "%s--%s %s:%u: %zu usable TLSA records at %s, and no chain to compare: give --chain or "
 	    "--live\n",
 	    tone_on(st, TONE_DIM), tone_off(st), h->request.name, h->request.port,

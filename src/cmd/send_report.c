@@ -98,17 +98,17 @@ static void print_text(const struct send_result *r, struct attempt *a)
 	struct buf text;
 	buf_init(&text, TEXT_MAX);
 	explain(a, x, &text);
-	printf("%s  %s%s%s  %s %s", r->rcpt, tone_on(&st, tone), attempt_status_name(x->status),
-	       tone_off(&st), x->code, reason_name(x->reason));
+	say(stdout, "%s  %s%s%s  %s %s", r->rcpt, tone_on(&st, tone),
+	    attempt_status_name(x->status), tone_off(&st), x->code, reason_name(x->reason));
 	if (t != NULL && t->address != NULL)
-		printf("  %s [%s]", t->host, t->address);
+		say(stdout, "  %s [%s]", t->host, t->address);
 	else if (t != NULL)
-		printf("  %s", t->host);
+		say(stdout, "  %s", t->host);
 	if (t != NULL && t->tls != NULL && t->tls->version[0] != '\0')
-		printf("  %s", t->tls->version);
-	printf("\n  %s\n", buf_cstr(&text));
+		say(stdout, "  %s", t->tls->version);
+	say(stdout, "\n  %s\n", buf_cstr(&text));
 	if (x->reason != REASON_OK && reason_cure(x->reason)[0] != '\0')
-		printf("  what to change: %s\n", reason_cure(x->reason));
+		say(stdout, "  what to change: %s\n", reason_cure(x->reason));
 	buf_free(&text);
 }
 

@@ -154,7 +154,7 @@ static int code_of_rcpt(const struct sendmail *s, const struct smtpc_rcpt *r)
 {
 	if (r->state == RCPT_SENT) {
 		if (s->verbose)
-			fprintf(stderr, "<%s>: %s\n", r->address, r->reply);
+			say(stderr, "<%s>: %s\n", r->address, r->reply);
 		return EX_OK;
 	}
 	bool refused = r->state == RCPT_REJECTED;

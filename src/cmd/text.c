@@ -20,19 +20,29 @@ struct style style_of(FILE *f)
 	};
 }
 
+/* By their place: text of others that looks the same is not one of them. */
+enum { TONE_OFF = TONE_BOLD + 1, TONE_CODES };
+static const char tone_codes[TONE_CODES][8] = {
+    [TONE_GOOD] = "\x1b[32m", [TONE_WARN] = "\x1b[33m", [TONE_BAD] = "\x1b[31m",
+    [TONE_DIM] = "\x1b[2m",   [TONE_BOLD] = "\x1b[1m",  [TONE_OFF] = "\x1b[0m"};
+
 const char *tone_on(const struct style *s, enum tone t)
 {
-	static const char *const codes[] = {[TONE_GOOD] = "\x1b[32m",
-					    [TONE_WARN] = "\x1b[33m",
-					    [TONE_BAD] = "\x1b[31m",
-					    [TONE_DIM] = "\x1b[2m",
-					    [TONE_BOLD] = "\x1b[1m"};
-	return s->color ? codes[t] : "";
+	return s->color ? tone_codes[t] : "";
 }
 
 const char *tone_off(const struct style *s)
 {
-	return s->color ? "\x1b[0m" : "";
+	return s->color ? tone_codes[TONE_OFF] : "";
+}
+
+bool tone_is_code(const char *s)
+{
+	for (size_t i = 0; i < TONE_CODES; i++) {
+		if (s == tone_codes[i])
+			return true;
+	}
+	return false;
 }
 
 void time_to_text(int64_t t, char out[static TIME_TEXT_MAX])

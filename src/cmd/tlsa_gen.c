@@ -246,13 +246,9 @@ static bool print_json(const struct gen *g, const struct made *m, const char *ow
 	return ok;
 }
 
-/* Names of files are anybody's: a line stays a line. */
 static void print_comment(const struct made *m)
 {
-	printf("; ");
-	for (const char *p = m->from; *p != '\0'; p++)
-		putchar((unsigned char)*p < ' ' || *p == 127 ? '?' : *p);
-	printf(": %s\n", m->about);
+	say(stdout, "; %s: %s\n", m->from, m->about);
 }
 
 static int print(struct gen *g)
@@ -269,9 +265,10 @@ static int print(struct gen *g)
 			continue;
 		}
 		print_comment(m);
-		printf(g->format == FORMAT_ZONE ? "%s. %u IN TLSA %s\n"
-						: "update add %s. %u IN TLSA %s\n",
-		       owner, g->ttl, tlsa_to_text(&g->mem, &m->rr));
+		say(stdout,
+		    g->format == FORMAT_ZONE ? "%s. %u IN TLSA %s\n"
+					     : "update add %s. %u IN TLSA %s\n",
+		    owner, g->ttl, tlsa_to_text(&g->mem, &m->rr));
 	}
 	if (g->format == FORMAT_NSUPDATE && g->nmade > 0)
 		puts("send");

@@ -156,10 +156,10 @@ static void print_text(struct verify *v, const struct selfcheck *s, size_t i, co
 					      : TONE_WARN;
 	if (p == SELFCHECK_KEPT && v->quiet)
 		return;
-	printf("%s%s%s  %s: %s\n", tone_on(&st, t), promise_word(p), tone_off(&st),
-	       v->input[i].file, text);
+	say(stdout, "%s%s%s  %s: %s\n", tone_on(&st, t), promise_word(p), tone_off(&st),
+	    v->input[i].file, text);
 	if (cure != NULL && cure[0] != '\0')
-		printf("  what to do: %s\n", cure);
+		say(stdout, "  what to do: %s\n", cure);
 }
 
 /* The worst counts: refused, then unknown, then nothing published. */

@@ -148,16 +148,16 @@ static void print_text(const char *result, enum reason reason, const char *expla
 {
 	struct style st = style_of(stdout);
 	enum tone t = reason != REASON_OK ? TONE_BAD : set->usable > 0 ? TONE_GOOD : TONE_WARN;
-	printf("%s%s%s  %s  %s: %s\n", tone_on(&st, t), result, tone_off(&st), reason_code(reason),
-	       reason_name(reason), explanation);
+	say(stdout, "%s%s%s  %s  %s: %s\n", tone_on(&st, t), result, tone_off(&st),
+	    reason_code(reason), reason_name(reason), explanation);
 	for (size_t i = 0; i < set->n; i++) {
 		const struct tlsa_entry *e = &set->entry[i];
 		if (e->use != TLSA_COUNTS)
-			printf("  record %zu (%u %u %u) does not count: %s\n", i + 1, e->rr.usage,
-			       e->rr.selector, e->rr.mtype, tlsa_use_text(e->use));
+			say(stdout, "  record %zu (%u %u %u) does not count: %s\n", i + 1,
+			    e->rr.usage, e->rr.selector, e->rr.mtype, tlsa_use_text(e->use));
 	}
 	if (reason != REASON_OK && reason_cure(reason)[0] != '\0')
-		printf("  what to change: %s\n", reason_cure(reason));
+		say(stdout, "  what to change: %s\n", reason_cure(reason));
 }
 
 static int judge(struct verify *v, const struct tls_chain *chain)
