@@ -166,6 +166,38 @@ def test_notices_that_can_never_be_written(score):
     score.add("poison: ends well again", [] if relay.stop() == 0 else ["no"])
 
 
+# -- notices ---------------------------------------------------------------------------------------------
+
+def test_notices_to_forged_senders(score):
+    """A stranger's mail for a routed domain: few notices reach the address that it names, and a line tells of the others."""
+    good, bad = Host("127.3.0.21"), Host("127.3.0.22", RCPT="550 5.1.1 no such user")
+    relay = Relay("forged", PORT + 30, **{"relay.networks": "192.0.2.1/32", "queue.warn-after": 1, "queue.retry-first": 1,
+                                          "destination.good.test.route": "[127.3.0.21]", "destination.bad.test.route":
+                                          "[127.3.0.22]", "destination.never.test.route": "[127.3.0.23]"}).start()
+
+    def about(to):
+        return len(relay.events("notification", to=to))
+
+    with relay.client() as c:
+        c.ehlo()
+        for _ in range(40):
+            hand_in(c, b"success@ee-311.test", b"u@good.test", rcpt=b" NOTIFY=SUCCESS")
+        for _ in range(40):
+            hand_in(c, b"failure@ee-311.test", b"u@bad.test")
+        hand_in(c, b"delay@ee-311.test", b"u@never.test")
+    wait_until(lambda: len(relay.events("sent", to="u@good.test")) + len(relay.events("failed", to="u@bad.test")) >= 80, 40)
+    score.add("forged: successes", [] if about("success@ee-311.test") == 5 else [about("success@ee-311.test")])
+    told = about("failure@ee-311.test")             # the same network has used up five of its twenty
+    score.add("forged: failures", [] if 15 <= told <= 16 else [told])
+    dropped = relay.events("notification-dropped")
+    score.add("forged: a line for each of the others", [] if len(dropped) + told + 5 == 80 else [len(dropped), told])
+    wait_until(lambda: len(relay.events("deferred", to="u@never.test")) > 1, 10)
+    score.add("forged: no word of a delay", [] if about("delay@ee-311.test") == 0 else [about("delay@ee-311.test")])
+    score.add("forged: ends well", [] if relay.stop() == 0 else ["no"])
+    good.close()
+    bad.close()
+
+
 # -- names -----------------------------------------------------------------------------------------------
 
 def asked_for(zone):

@@ -277,10 +277,9 @@ static void on_retire(void *self)
 
 static bool load_networks(struct intake *t)
 {
-	static const char *const own[] = {"127.0.0.0/8", "::1", NULL};
 	const char *const *list = t->process.birth.conf->relay_networks;
 	if (list[0] == NULL)
-		list = own;
+		list = NETWORKS_OWN;
 	for (size_t n = 0; list[n] != NULL; n++) {
 		if (t->nnetwork == NETWORKS_MAX ||
 		    !network_from_text(list[n], &t->network[t->nnetwork])) {

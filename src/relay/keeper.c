@@ -384,9 +384,9 @@ static bool start(struct keeper *k)
 	k->wake = loop_timer_new(k->process.loop, on_wake, k);
 	k->maintain = loop_timer_new(k->process.loop, on_maintain, k);
 	k->policies = loop_timer_new(k->process.loop, keeper_end_policies, k);
-	return k->sched != NULL && k->linger != NULL && k->wake != NULL && k->maintain != NULL &&
-	       k->policies != NULL && process_drop(&k->process) && keeper_open(k) &&
-	       open_metrics(k) && confine(k);
+	return keeper_notices_open(k) && k->sched != NULL && k->linger != NULL && k->wake != NULL &&
+	       k->maintain != NULL && k->policies != NULL && process_drop(&k->process) &&
+	       keeper_open(k) && open_metrics(k) && confine(k);
 }
 
 static void stop(struct keeper *k)
@@ -419,6 +419,7 @@ static void stop(struct keeper *k)
 	loop_http_free(&k->http);
 	control_close(&k->control);
 	keeper_audit_close(k);
+	keeper_notices_close(k);
 	store_close(&k->store);
 	sched_free(&k->sched);
 	process_free(&k->process);

@@ -81,6 +81,9 @@ struct keeper {
 	struct control *control;
 	struct loop_http *http;
 	struct metrics metrics;
+	struct notice_limit *notices;
+	struct network *network; /* relay.networks: whose mail is no stranger's */
+	size_t nnetwork;
 	/* The warden's last ones; they stay until newer ones come, also when it ends. */
 	struct findings findings;
 	struct arena findings_mem;
@@ -169,12 +172,16 @@ void keeper_courier_lost(struct keeper *k, struct peer *p);
 /* What became of the notifications that a result calls for. */
 enum told {
 	TOLD,       /* they are in the queue, or nobody is to be told */
-	TOLD_LATER, /* not now, for lack of memory or disk: what they tell of has to stay as it is */
+	TOLD_LATER, /* not now, for lack of memory or disk: what they tell of has to stay as it is
+		     */
 	TOLD_NEVER, /* however often it is tried: logged, and what they tell of happens without */
 };
 /* Adds them to the queue, in the group of the result. */
 enum told keeper_notify(struct keeper *k, const struct store_delivery *d, const struct result *r,
 			bool expired);
+/* Reads what says who is told how often; false: out of memory. */
+bool keeper_notices_open(struct keeper *k);
+void keeper_notices_close(struct keeper *k);
 /* Warnings and expiries that are due now. */
 void keeper_alarms(struct keeper *k);
 

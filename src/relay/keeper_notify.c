@@ -8,6 +8,8 @@
 #include "deliver/attempt.h"
 #include "dsn/dsn.h"
 #include "idn/idn.h"
+#include "relay/network.h"
+#include "relay/notice_limit.h"
 #include "wire/destination.h"
 #include "wire/orcpt.h"
 #include "wire/origin.h"
@@ -273,6 +275,68 @@ static enum told notify(struct keeper *k, const struct store_delivery *d, struct
 	return told;
 }
 
+/* Could the client that handed this in have sent mail anywhere? In words of the intake: "user NAME
+ * at ADDRESS", "client ADDRESS". */
+static bool is_stranger(const struct keeper *k, const char *origin)
+{
+	static const char client[] = "client ";
+	struct ipaddr ip;
+	if (strncmp(origin, client, strlen(client)) != 0 ||
+	    !ipaddr_from_text(slice_str(origin + strlen(client)), &ip))
+		return false;
+	for (size_t i = 0; i < k->nnetwork; i++) {
+		if (network_has(&k->network[i], &ip))
+			return false;
+	}
+	return true;
+}
+
+/* False: a limit keeps it back, and a line says so. */
+static bool may_tell(struct keeper *k, const struct store_delivery *d, enum dsn_action action,
+		     bool stranger)
+{
+	struct notice_about a = {.action = action,
+				 .stranger = stranger,
+				 .origin = origin_of_sender(d->envelope.sender),
+				 .to = d->envelope.reverse_path};
+	if (notice_limit_take(k->notices, &a, loop_elapsed_ms()))
+		return true;
+	k->metrics.notices_dropped++;
+	log_event(k->process.log, action == DSN_FAILED ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN,
+		  "notification-dropped", "id", d->envelope.queue_id, "to", a.to, "about",
+		  dsn_action_name(action), "origin", d->envelope.origin, "why",
+		  stranger ? "too many notices about mail of this client, or to this address"
+			   : "too many notices about mail of this origin",
+		  NULL);
+	return false;
+}
+
+bool keeper_notices_open(struct keeper *k)
+{
+	const struct conf *c = k->process.birth.conf;
+	const char *const *list = c->relay_networks[0] != NULL ? c->relay_networks : NETWORKS_OWN;
+	struct notice_limit_config limits = {
+	    .delay_to_strangers = c->queue_delay_notices_to_strangers,
+	    .rate = (uint32_t)c->queue_notices_per_hour,
+	    .rate_strangers = (uint32_t)c->queue_notices_per_hour_strangers,
+	    .success_strangers = (uint32_t)c->queue_success_per_hour_strangers};
+	size_t n = 0;
+	while (list[n] != NULL)
+		n++;
+	k->notices = notice_limit_new(&limits);
+	k->network = calloc(n, sizeof(*k->network));
+	for (size_t i = 0; k->network != NULL && i < n; i++)
+		k->nnetwork += network_from_text(list[i], &k->network[k->nnetwork]);
+	return k->notices != NULL && k->network != NULL;
+}
+
+void keeper_notices_close(struct keeper *k)
+{
+	notice_limit_free(&k->notices);
+	free(k->network);
+	k->network = NULL;
+}
+
 /* Nobody can be told, and an operator should know: the one line that is left of it. */
 static void log_untold(struct keeper *k, const struct store_delivery *d, enum told told)
 {
@@ -292,7 +356,8 @@ enum told keeper_notify(struct keeper *k, const struct store_delivery *d, const 
 {
 	struct arena mem;
 	char when[DATE_MAX];
-	bool any = false;
+	enum dsn_action strongest = DSN_NONE;
+	bool stranger = is_stranger(k, d->envelope.origin);
 	enum told told = TOLD;
 	arena_init(&mem, NOTIFY_MEM_MAX);
 	date_text(r != NULL || d->last_attempt == 0 ? keeper_now() : d->last_attempt, when);
@@ -301,9 +366,13 @@ enum told keeper_notify(struct keeper *k, const struct store_delivery *d, const 
 		if (d->rcpt[i].state != STORE_PENDING)
 			continue; /* told before */
 		fill_rcpt(&mem, d, &d->rcpt[i], r, expired, when, &rcpt[i]);
-		any = any || rcpt[i].action != DSN_NONE;
+		if (rcpt[i].action == DSN_DELAYED &&
+		    !notice_limit_tells_delay(k->notices, stranger))
+			rcpt[i].action = DSN_NONE;
+		if (rcpt[i].action > strongest)
+			strongest = rcpt[i].action;
 	}
-	if (any)
+	if (strongest != DSN_NONE && may_tell(k, d, strongest, stranger))
 		told = notify(k, d, rcpt, &mem);
 	if (rcpt == NULL)
 		told = TOLD_LATER;

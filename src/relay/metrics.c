@@ -127,6 +127,8 @@ void metrics_write(const struct metrics *m, const struct courier_stats *now,
 	courier_stats_add(&all, now);
 	one(out, "accepted_total", "counter", "Messages accepted.", m->accepted);
 	one(out, "refused_total", "counter", "Messages that could not be stored.", m->refused);
+	one(out, "notices_dropped_total", "counter",
+	    "Notices that were not sent because of a limit.", m->notices_dropped);
 	write_sent(out, m);
 	write_reasons(out, "deferred_total", "Recipients deferred, by reason.", m->deferred);
 	write_reasons(out, "failed_total", "Recipients failed, by reason.", m->failed);

@@ -22,6 +22,7 @@ struct courier_stats {
 
 struct metrics {
 	uint64_t accepted, refused;
+	uint64_t notices_dropped;                    /* over a limit: nobody was told */
 	uint64_t sent[HOST_SKIP + 1][CHANNEL_COUNT]; /* recipients, by the policy of the host */
 	uint64_t deferred[REASON_COUNT], failed[REASON_COUNT];
 	struct courier_stats gone; /* of couriers that ended */

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+const char *const NETWORKS_OWN[] = {"127.0.0.0/8", "::1", NULL};
+
 bool network_from_text(const char *text, struct network *out)
 {
 	struct slice bits;

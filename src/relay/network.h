@@ -12,6 +12,8 @@ struct network {
 
 /* Without "/BITS": one address. False: it is neither. */
 bool network_from_text(const char *text, struct network *out);
+/* relay.networks when it is empty: this machine. */
+extern const char *const NETWORKS_OWN[];
 /* IPv4-mapped IPv6 addresses count as the IPv4 address that they are. */
 bool network_has(const struct network *n, const struct ipaddr *a);
 
