@@ -64,9 +64,10 @@ static void connect_new(struct parent *p, struct child *n)
 {
 	for (struct child *c = p->child; c != NULL; c = c->next) {
 		/* An intake that leaves still takes mail; a courier that leaves takes none, but
-		 * still asks for what it has. */
+		 * still asks for what it has, and reports on it. */
 		bool stays = !c->leaving || c->role == ROLE_INTAKE ||
-			     (c->role == ROLE_COURIER && n->role == ROLE_RESOLVER);
+			     (c->role == ROLE_COURIER &&
+			      (n->role == ROLE_RESOLVER || n->role == ROLE_KEEPER));
 		if (c == n || c->pid == 0 || !stays)
 			continue;
 		bool asks = c->role == ROLE_COURIER || c->role == ROLE_WARDEN;
@@ -190,6 +191,16 @@ static void tell_lives(struct child *c)
 	}
 }
 
+/* Behind their channels: a new keeper waits for what they have. */
+static void tell_couriers(const struct parent *p, struct child *keeper)
+{
+	if (keeper->channel == NULL)
+		return;
+	put_u32(channel_begin(keeper->channel, MSG_COURIERS),
+		(uint32_t)children_count(p, ROLE_COURIER));
+	channel_send(keeper->channel, -1);
+}
+
 /* A new keeper counts from nothing: it is told of all of them. */
 void child_tell_restarts(struct parent *p, enum role role)
 {
@@ -247,6 +258,8 @@ static bool give_birth(struct child *c)
 	    channel_new(p->loop, pair[0], ROLE_PARENT, c->role, on_message, on_channel_closed, c);
 	tell_lives(c);
 	connect_new(p, c);
+	if (c->role == ROLE_KEEPER)
+		tell_couriers(p, c);
 	return c->channel != NULL;
 }
 
@@ -310,11 +323,12 @@ size_t children_count(const struct parent *p, enum role role)
 }
 
 /* Who drains starts nobody anew, except whom couriers wait for: without answers they would not come
- * to an end. */
+ * to an end, and without a keeper nobody would know what they did. */
 bool child_is_wanted(const struct child *c)
 {
 	const struct parent *p = c->parent;
-	bool asked = c->role == ROLE_RESOLVER && children_count(p, ROLE_COURIER) > 0;
+	bool asked = (c->role == ROLE_RESOLVER || c->role == ROLE_KEEPER) &&
+		     children_count(p, ROLE_COURIER) > 0;
 	return !c->leaving && (!p->draining || asked);
 }
 

@@ -19,7 +19,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { JOB_MEM_MAX = 64 * 1024 * 1024, TLS_TEXT_MAX = 1024, TELL_MS = 2000, ORPHAN_MS = 10000 };
+enum {
+	JOB_MEM_MAX = 64 * 1024 * 1024,
+	TLS_TEXT_MAX = 1024,
+	TELL_MS = 2000,
+	LACKING_MS = 2000,
+	/* While no keeper takes reports: with more octets they go without what is only told. Hosts
+	 * with long replies do not fill our memory. */
+	KEPT_MAX = 32 * 1024 * 1024,
+};
 
 struct courier;
 
@@ -31,7 +39,13 @@ struct carry {
 	struct dane_policy policy;
 	struct delivery *delivery;
 	int fd; /* of the text, -1: inline */
-	struct carry *next;
+	/* The keeper that is there knows that we have it: it gave it to us, or granted our claim.
+	 */
+	bool known;
+	bool dot_wanted, dot_out; /* asked for and not answered; allowed once */
+	struct buf result; /* encoded; empty while it is under way. Kept until it is committed */
+	uint64_t sent;     /* its number among the reports of this channel; 0: not sent */
+	struct carry *next, *next_sent;
 };
 
 struct courier {
@@ -42,9 +56,12 @@ struct courier {
 	struct reach *reach;
 	struct channel *keeper;
 	struct carry *carry;
+	struct carry *sent, **last_sent;   /* reports that are not committed, in order */
+	uint64_t reports;                  /* sent over this channel */
+	size_t kept;                       /* octets of reports that wait */
 	struct courier_evidence *evidence; /* NULL: audit.evidence is no */
 	struct courier_stats stats, told;
-	struct loop_timer *tell, *orphan;
+	struct loop_timer *tell, *lacking;
 };
 
 /* --- Results --- */
@@ -79,7 +96,7 @@ static struct slice record_of(struct arena *mem, const struct carry *c, struct a
 	struct courier *k = c->courier;
 	const struct plan_host *host = attempt_try(a, i)->planned;
 	const uint8_t *evidence =
-	    courier_evidence_id(k->evidence, attempt_plan(a), host, k->keeper);
+	    courier_evidence_id(k->evidence, attempt_plan(a), host, k->keeper, k->reports + 1);
 	const struct audit_context x = {.evidence = evidence,
 					.queue_id = c->job.mail.queue_id,
 					.next_hop = c->job.next_hop,
@@ -151,45 +168,94 @@ static void unlink_carry(struct carry *c)
 	*at = c->next;
 }
 
-static void drop(struct carry *c)
+/* The session and what it worked with go; what is to be reported stays. */
+static void end_session(struct carry *c)
 {
-	unlink_carry(c);
 	delivery_free(&c->delivery);
 	if (c->fd >= 0)
 		close(c->fd);
+	c->fd = -1;
 	arena_free(&c->mem);
+}
+
+static void drop(struct carry *c)
+{
+	unlink_carry(c);
+	end_session(c);
+	c->courier->kept -= buf_len(&c->result);
+	buf_free(&c->result);
 	free(c);
 }
 
-/* A report with more text than a message may have goes without: who got it matters most. */
-static bool report(struct courier *k, struct result *r)
+/* --- Reports: kept until the keeper, or its successor, has committed them --- */
+
+static bool send_report(struct carry *c)
 {
-	result_put(channel_begin(k->keeper, MSG_RESULT), r);
-	if (channel_send(k->keeper, -1))
-		return true;
-	r->ntries = 0;
-	for (size_t i = 0; i < r->nrcpt; i++)
-		r->rcpt[i].reply = NULL;
-	result_put(channel_begin(k->keeper, MSG_RESULT), r);
-	return channel_send(k->keeper, -1);
+	struct courier *k = c->courier;
+	buf_add_slice(channel_begin(k->keeper, MSG_RESULT), buf_slice(&c->result));
+	if (!channel_send(k->keeper, -1))
+		return false;
+	c->sent = ++k->reports;
+	c->next_sent = NULL;
+	*k->last_sent = c;
+	k->last_sent = &c->next_sent;
+	return true;
+}
+
+static void results_kept(struct courier *k, struct slice payload)
+{
+	struct cursor cur = cursor_make(payload);
+	uint64_t upto = get_u64(&cur);
+	while (k->sent != NULL && k->sent->sent <= upto) {
+		struct carry *c = k->sent;
+		k->sent = c->next_sent;
+		if (k->sent == NULL)
+			k->last_sent = &k->sent;
+		courier_evidence_kept(k->evidence, c->sent);
+		drop(c);
+	}
+}
+
+/* A report with more text than a message may have goes without: who got it matters most. */
+static bool encode(struct carry *c, struct result *r)
+{
+	struct courier *k = c->courier;
+	buf_reset(&c->result);
+	result_put(&c->result, r);
+	if (!buf_ok(&c->result) || k->kept + buf_len(&c->result) > KEPT_MAX) {
+		r->ntries = 0;
+		for (size_t i = 0; i < r->nrcpt; i++)
+			r->rcpt[i].reply = NULL;
+		buf_reset(&c->result);
+		result_put(&c->result, r);
+	}
+	k->kept += buf_len(&c->result);
+	return buf_ok(&c->result);
+}
+
+/* What cannot be said is known to the keeper when we are gone. */
+static void end_with(struct carry *c, struct result *r, bool ok)
+{
+	struct courier *k = c->courier;
+	ok = ok && encode(c, r) && (!c->known || send_report(c));
+	if (!ok) {
+		log_event(k->process.log, LOG_LEVEL_ERROR, "result-lost", "id",
+			  c->job.mail.queue_id, NULL);
+		process_exit(&k->process);
+	}
+	end_session(c);
 }
 
 static void on_delivery(void *arg, struct attempt *a)
 {
 	struct carry *c = arg;
 	struct arena mem;
-	struct result r = {.delivery = c->job.delivery};
+	struct result r = {.delivery = c->job.delivery, .take = c->job.take};
 	arena_init(&mem, JOB_MEM_MAX);
 	fill_rcpts(&mem, c, a, &r);
 	fill_tries(&mem, c, a, &r);
-	if (c->courier->keeper != NULL && (mem.failed || !report(c->courier, &r))) {
-		/* What cannot be said is known to the keeper when we are gone. */
-		log_event(c->courier->process.log, LOG_LEVEL_ERROR, "result-lost", "id",
-			  c->job.mail.queue_id, NULL);
-		process_exit(&c->courier->process);
-	}
+	end_with(c, &r, !mem.failed);
 	arena_free(&mem);
-	drop(c);
 }
 
 /* Evidence is collected while the session goes on. */
@@ -199,16 +265,24 @@ static void on_host(void *arg, const struct plan *plan, const struct plan_host *
 	courier_evidence_begin(c->courier->evidence, plan, host);
 }
 
+static void ask_for_dot(struct carry *c)
+{
+	struct channel *keeper = c->courier->keeper;
+	struct buf *b = channel_begin(keeper, MSG_DOT);
+	put_u64(b, c->job.delivery);
+	put_u64(b, c->job.take);
+	if (channel_send(keeper, -1))
+		return;
+	c->dot_wanted = false;
+	delivery_finish_text(c->delivery, false);
+}
+
 static void on_dot(void *arg)
 {
 	struct carry *c = arg;
-	struct channel *keeper = c->courier->keeper;
-	if (keeper != NULL) {
-		put_u64(channel_begin(keeper, MSG_DOT), c->job.delivery);
-		if (channel_send(keeper, -1))
-			return;
-	}
-	delivery_finish_text(c->delivery, false);
+	c->dot_wanted = true;
+	if (c->known) /* else the next keeper is asked when it has granted our claim */
+		ask_for_dot(c);
 }
 
 /* --- Jobs --- */
@@ -269,13 +343,15 @@ static bool start(struct carry *c)
 	return c->delivery != NULL;
 }
 
-/* Nothing was tried: everybody is deferred for a reason of ours. False: the keeper cannot be told.
- */
-static bool give_back(struct courier *k, const struct job *j)
+/* Nothing was tried: everybody is deferred for a reason of ours. */
+static void give_back(struct carry *c)
 {
+	const struct job *j = &c->job;
 	struct arena mem;
-	struct result r = {
-	    .delivery = j->delivery, .reason = REASON_LOCAL_ERROR, .nrcpt = j->mail.nrcpt};
+	struct result r = {.delivery = j->delivery,
+			   .take = j->take,
+			   .reason = REASON_LOCAL_ERROR,
+			   .nrcpt = j->mail.nrcpt};
 	arena_init(&mem, JOB_MEM_MAX);
 	r.rcpt = arena_array(&mem, r.nrcpt, sizeof(*r.rcpt));
 	for (size_t i = 0; r.rcpt != NULL && i < r.nrcpt; i++)
@@ -285,10 +361,8 @@ static bool give_back(struct courier *k, const struct job *j)
 						 .code = reason_code(REASON_LOCAL_ERROR)};
 	if (r.rcpt == NULL)
 		r.nrcpt = 0;
-	result_put(channel_begin(k->keeper, MSG_RESULT), &r);
-	bool ok = channel_send(k->keeper, -1);
+	end_with(c, &r, true);
 	arena_free(&mem);
-	return ok;
 }
 
 static bool take_job(struct courier *k, struct channel *ch, struct slice payload)
@@ -296,43 +370,100 @@ static bool take_job(struct courier *k, struct channel *ch, struct slice payload
 	struct carry *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return false;
-	*c = (struct carry){.courier = k, .fd = channel_take_fd(ch), .next = k->carry};
+	*c = (struct carry){
+	    .courier = k, .fd = channel_take_fd(ch), .known = true, .next = k->carry};
 	k->carry = c;
 	arena_init(&c->mem, JOB_MEM_MAX);
+	buf_init(&c->result, MAIL_RESULT_MAX);
 	struct slice copy = arena_bytes(&c->mem, payload); /* the text is a slice of it */
 	bool ok = copy.n == payload.n && job_get(copy, &c->mem, &c->job);
-	if (ok && !start(c)) {
-		ok = give_back(k, &c->job);
+	if (ok && !start(c))
+		give_back(c);
+	else if (!ok)
 		drop(c);
-	} else if (!ok) {
-		drop(c);
-	}
 	return ok;
+}
+
+/* Of this very handing over: an older one of the same delivery may be here still. */
+static struct carry *find_carry(struct courier *k, struct cursor *cur)
+{
+	uint64_t delivery = get_u64(cur), take = get_u64(cur);
+	struct carry *c = k->carry;
+	while (c != NULL && (c->job.delivery != delivery || c->job.take != take))
+		c = c->next;
+	return c;
 }
 
 static void dot_noted(struct courier *k, struct slice payload)
 {
 	struct cursor cur = cursor_make(payload);
-	uint64_t id = get_u64(&cur);
+	struct carry *c = find_carry(k, &cur);
 	bool go = cursor_u8(&cur) == 1;
-	for (struct carry *c = k->carry; c != NULL; c = c->next) {
-		if (c->job.delivery == id) {
-			delivery_finish_text(c->delivery, go);
-			return;
-		}
-	}
+	if (c == NULL || c->delivery == NULL)
+		return;
+	c->dot_wanted = false;
+	c->dot_out = c->dot_out || go;
+	delivery_finish_text(c->delivery, go);
 }
 
+/* --- Keepers come and go --- */
+
+/* What we carry goes on: the next keeper is told of it, and whether it stays ours. */
 static void keeper_lost(struct courier *k)
 {
 	channel_free(&k->keeper);
 	k->told = (struct courier_stats){0}; /* the next one knows nothing */
-	courier_evidence_forget(k->evidence);
-	/* Its successor takes everything that was active for interrupted: going on here would
-	 * deliver twice. */
-	while (k->carry != NULL)
-		drop(k->carry);
-	if (k->process.draining)
+	courier_evidence_unsure(k->evidence);
+	for (struct carry *c = k->carry; c != NULL; c = c->next) {
+		c->known = false;
+		c->sent = 0;
+	}
+	k->sent = NULL;
+	k->last_sent = &k->sent;
+	k->reports = 0;
+	if (k->process.draining && k->carry == NULL)
+		process_exit(&k->process);
+}
+
+static bool claim(const struct carry *c)
+{
+	struct buf *b = channel_begin(c->courier->keeper, MSG_CLAIM);
+	put_u64(b, c->job.delivery);
+	put_u64(b, c->job.take);
+	put_u8(b, c->dot_out);
+	return channel_send(c->courier->keeper, -1);
+}
+
+static void greet_keeper(struct courier *k)
+{
+	bool ok = courier_evidence_again(k->evidence, k->keeper);
+	for (const struct carry *c = k->carry; c != NULL && ok; c = c->next)
+		ok = claim(c);
+	channel_begin(k->keeper, MSG_REPORTED);
+	ok = ok && channel_send(k->keeper, -1);
+	if (ok && k->process.draining) {
+		channel_begin(k->keeper, MSG_LEAVING);
+		ok = channel_send(k->keeper, -1);
+	}
+	if (!ok)
+		process_exit(&k->process);
+}
+
+static void claimed(struct courier *k, struct slice payload)
+{
+	struct cursor cur = cursor_make(payload);
+	struct carry *c = find_carry(k, &cur);
+	bool yes = cursor_u8(&cur) == 1, ok = true;
+	if (c == NULL)
+		return;
+	c->known = yes;
+	if (!yes)
+		drop(c);
+	else if (buf_len(&c->result) > 0)
+		ok = send_report(c);
+	else if (c->dot_wanted)
+		ask_for_dot(c);
+	if (!ok)
 		process_exit(&k->process);
 }
 
@@ -346,6 +477,10 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 		process_exit(&k->process); /* the keeper has no other channel to us */
 	} else if (type == MSG_DOT_NOTED) {
 		dot_noted(k, payload);
+	} else if (type == MSG_RESULTS_KEPT) {
+		results_kept(k, payload);
+	} else if (type == MSG_CLAIMED) {
+		claimed(k, payload);
 	}
 }
 
@@ -355,17 +490,20 @@ static void on_gone(void *arg, struct channel *c, const char *why)
 	(void)c;
 	(void)why;
 	keeper_lost(k);
-	if (k->orphan != NULL)
-		loop_timer_set(k->orphan, ORPHAN_MS);
+	if (k->lacking != NULL)
+		loop_timer_set(k->lacking, LACKING_MS);
 }
 
-/* No new keeper came: ours lives and wants nothing more of us. The parent starts another courier.
- */
-static void on_orphan(void *arg)
+/* A keeper that died has a successor by now, or none can start yet; one that cut us off lives, and
+ * only the parent can bring us together again. */
+static void on_lacking(void *arg)
 {
 	struct courier *k = arg;
-	if (k->keeper == NULL)
-		process_exit(&k->process);
+	if (k->keeper != NULL)
+		return;
+	put_u8(channel_begin(k->process.parent, MSG_LACKING), ROLE_KEEPER);
+	channel_send(k->process.parent, -1);
+	loop_timer_set(k->lacking, LACKING_MS);
 }
 
 static void on_peer(void *self, enum role role, int fd)
@@ -377,6 +515,8 @@ static void on_peer(void *self, enum role role, int fd)
 		keeper_lost(k);
 		k->keeper =
 		    channel_new(k->process.loop, fd, ROLE_COURIER, role, on_message, on_gone, k);
+		if (k->keeper != NULL)
+			greet_keeper(k);
 	} else {
 		close(fd);
 	}
@@ -405,11 +545,13 @@ static void on_tell(void *arg)
 	loop_timer_set(k->tell, TELL_MS);
 }
 
-/* The keeper closes the channel when it has our last result: that is the end. Without a keeper
- * nothing is under way. */
+/* The keeper closes the channel when it has our last result: that is the end. Without a keeper the
+ * next one is told, unless there is nothing to tell. */
 static void on_drain(void *self)
 {
 	struct courier *k = self;
+	if (k->keeper == NULL && k->carry != NULL)
+		return;
 	if (k->keeper != NULL)
 		channel_begin(k->keeper, MSG_LEAVING);
 	if (k->keeper == NULL || !channel_send(k->keeper, -1))
@@ -451,6 +593,7 @@ int courier_main(const struct birth *b)
 	struct courier k = {0};
 	if (!process_init(&k.process, b, &k))
 		return EXIT_FAILURE;
+	k.last_sent = &k.sent;
 	k.process.on_peer = on_peer;
 	k.process.on_drain = on_drain;
 	k.process.on_word = on_word;
@@ -462,7 +605,7 @@ int courier_main(const struct birth *b)
 	if (k.engine != NULL && b->conf->audit_enabled && b->conf->audit_evidence)
 		k.evidence = courier_evidence_new(k.engine); /* without memory: no evidence */
 	k.tell = loop_timer_new(k.process.loop, on_tell, &k);
-	k.orphan = loop_timer_new(k.process.loop, on_orphan, &k);
+	k.lacking = loop_timer_new(k.process.loop, on_lacking, &k);
 	if (k.tell != NULL)
 		loop_timer_set(k.tell, TELL_MS);
 	if (k.engine != NULL && process_confine(&k.process, SANDBOX_COURIER, NULL))
@@ -472,7 +615,7 @@ int courier_main(const struct birth *b)
 	while (k.carry != NULL)
 		drop(k.carry);
 	loop_timer_free(&k.tell);
-	loop_timer_free(&k.orphan);
+	loop_timer_free(&k.lacking);
 	channel_free(&k.keeper);
 	courier_evidence_free(&k.evidence);
 	engine_free(&k.engine);

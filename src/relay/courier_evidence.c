@@ -16,14 +16,19 @@ enum {
 	RUNNING_MAX = 256,
 };
 
+/* A report that refers to it outlives a keeper; so must the evidence. */
+enum evidence_way { WAY_NONE, WAY_WANTED, WAY_SENT, WAY_KEPT };
+
 /* Of one key. Not before `run` has ended is it evidence or a failure. */
 struct known {
 	struct courier_evidence *owner;
 	uint8_t key[EVIDENCE_ID], id[EVIDENCE_ID];
 	struct evidence_run *run;
-	bool failed, sent;
+	bool failed;
+	enum evidence_way way;
+	uint64_t report; /* on its way: sent before this one */
 	int64_t until;
-	struct buf body;             /* until it is sent */
+	struct buf body;             /* until the keeper has it for good */
 	struct known *next;          /* in its bucket */
 	struct known *older, *newer; /* by when it was made */
 };
@@ -33,6 +38,7 @@ struct courier_evidence {
 	struct known *bucket[BUCKETS];
 	struct known *newest, *oldest;
 	size_t n, running;
+	size_t unsure; /* wanted or on their way */
 };
 
 static struct known **bucket_of(struct courier_evidence *c, const uint8_t *key)
@@ -58,6 +64,7 @@ static void forget(struct known *k)
 	*(k->newer != NULL ? &k->newer->older : &c->newest) = k->older;
 	*(k->older != NULL ? &k->older->newer : &c->oldest) = k->newer;
 	c->n--;
+	c->unsure -= k->way == WAY_WANTED || k->way == WAY_SENT;
 	if (k->run != NULL)
 		c->running--;
 	evidence_run_free(&k->run);
@@ -126,25 +133,67 @@ void courier_evidence_begin(struct courier_evidence *c, const struct plan *plan,
 		forget(k);
 }
 
+static bool send_body(struct known *k, struct channel *keeper, uint64_t next_report)
+{
+	buf_add_slice(channel_begin(keeper, MSG_EVIDENCE), buf_slice(&k->body));
+	if (!channel_send(keeper, -1))
+		return false;
+	k->way = WAY_SENT;
+	k->report = next_report;
+	return true;
+}
+
 const uint8_t *courier_evidence_id(struct courier_evidence *c, const struct plan *plan,
-				   const struct plan_host *host, struct channel *keeper)
+				   const struct plan_host *host, struct channel *keeper,
+				   uint64_t next_report)
 {
 	uint8_t key[EVIDENCE_ID];
-	if (c == NULL || keeper == NULL || !evidence_key(plan, host, key))
+	if (c == NULL || !evidence_key(plan, host, key))
 		return NULL;
 	struct known *k = find(c, key);
 	if (k == NULL || k->run != NULL || k->failed)
 		return NULL;
-	if (!k->sent) {
-		buf_add_slice(channel_begin(keeper, MSG_EVIDENCE), buf_slice(&k->body));
-		k->sent = channel_send(keeper, -1);
-		buf_free(&k->body);
-		k->failed = !k->sent;
+	if (k->way == WAY_NONE) {
+		k->way = WAY_WANTED;
+		c->unsure++;
 	}
-	return k->sent ? k->id : NULL;
+	if (k->way == WAY_WANTED && keeper != NULL && !send_body(k, keeper, next_report)) {
+		k->failed = true;
+		return NULL;
+	}
+	return k->id;
 }
 
-void courier_evidence_forget(struct courier_evidence *c)
+void courier_evidence_kept(struct courier_evidence *c, uint64_t report)
+{
+	size_t left = c != NULL ? c->unsure : 0;
+	for (struct known *k = left > 0 ? c->newest : NULL; k != NULL && left > 0; k = k->older) {
+		left -= k->way == WAY_WANTED || k->way == WAY_SENT;
+		if (k->way != WAY_SENT || k->report > report)
+			continue;
+		k->way = WAY_KEPT;
+		buf_free(&k->body);
+		c->unsure--;
+	}
+}
+
+void courier_evidence_unsure(struct courier_evidence *c)
+{
+	for (struct known *k = c != NULL ? c->newest : NULL; k != NULL; k = k->older) {
+		if (k->way == WAY_SENT)
+			k->way = WAY_WANTED;
+	}
+}
+
+bool courier_evidence_again(struct courier_evidence *c, struct channel *keeper)
+{
+	bool ok = true;
+	for (struct known *k = c != NULL ? c->oldest : NULL; k != NULL && ok; k = k->newer)
+		ok = k->way != WAY_WANTED || send_body(k, keeper, 1);
+	return ok;
+}
+
+static void forget_all(struct courier_evidence *c)
 {
 	while (c != NULL && c->oldest != NULL)
 		forget(c->oldest);
@@ -160,7 +209,7 @@ struct courier_evidence *courier_evidence_new(struct engine *e)
 
 void courier_evidence_free(struct courier_evidence **c)
 {
-	courier_evidence_forget(*c);
+	forget_all(*c);
 	free(*c);
 	*c = NULL;
 }

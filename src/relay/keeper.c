@@ -55,12 +55,10 @@ static void answer_submit(struct ack *a, enum store_status s)
 static void answer_dot(struct keeper *k, struct ack *a, enum store_status s)
 {
 	struct flight *f = keeper_flight(k, (int64_t)a->token);
-	if (f != NULL && s == STORE_OK)
-		f->dot = true;
-	struct buf *b = channel_begin(a->peer->channel, MSG_DOT_NOTED);
-	put_u64(b, a->token);
-	put_u8(b, s == STORE_OK);
-	channel_send(a->peer->channel, -1);
+	if (f == NULL || s != STORE_OK)
+		return; /* no commit: the courier asks our successor */
+	f->dot = true;
+	keeper_answer_dot(a->peer, a->token, (uint64_t)f->take, true);
 }
 
 static void answer_all(struct keeper *k, enum store_status s)
@@ -79,6 +77,28 @@ static void answer_all(struct keeper *k, enum store_status s)
 		free(a);
 	}
 	k->last_ack = &k->ack;
+}
+
+static void drop_peer(struct peer *p);
+
+static bool has_left(const struct peer *p)
+{
+	return p->leaving && p->jobs == 0 && p->kept == p->results;
+}
+
+/* A courier keeps what it reports until it knows that we do. */
+static void acknowledge_results(struct keeper *k)
+{
+	for (struct peer *p = k->peer, *next; p != NULL; p = next) {
+		next = p->next;
+		if (p->role != ROLE_COURIER || p->kept == p->results)
+			continue;
+		p->kept = p->results;
+		put_u64(channel_begin(p->channel, MSG_RESULTS_KEPT), p->kept);
+		channel_send(p->channel, -1);
+		if (has_left(p))
+			drop_peer(p);
+	}
 }
 
 /* False: nothing is open, or the store failed. */
@@ -105,6 +125,7 @@ static bool commit_group(struct keeper *k)
 		return false;
 	}
 	keeper_audit_committed(k);
+	acknowledge_results(k);
 	return true;
 }
 
@@ -192,8 +213,11 @@ static void drop_peer(struct peer *p)
 		keeper_courier_lost(k, p);
 	}
 	keeper_roster_gone(k, p);
+	enum role role = p->role;
 	channel_free(&p->channel);
 	free(p);
+	if (role == ROLE_COURIER)
+		keeper_claims_look(k);
 }
 
 static void on_message(void *arg, struct channel *c, enum message type, struct slice payload)
@@ -214,12 +238,18 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 		sane = keeper_audit_evidence(p->keeper, payload);
 	else if (type == MSG_STATS)
 		courier_stats_get(payload, &p->stats);
+	else if (type == MSG_CLAIM)
+		sane = keeper_claim(p->keeper, p, payload);
 	else if (type == MSG_LEAVING)
 		p->leaving = true;
 	else if (type == MSG_FINDINGS)
 		sane = keeper_findings(p->keeper, payload);
-	if (!sane || (p->leaving && p->jobs == 0))
+	if (!sane || has_left(p)) {
 		drop_peer(p);
+	} else if (type == MSG_REPORTED) {
+		p->reported = true;
+		keeper_claims_look(p->keeper);
+	}
 }
 
 static void on_gone(void *arg, struct channel *c, const char *why)
@@ -386,7 +416,7 @@ static bool start(struct keeper *k)
 	k->policies = loop_timer_new(k->process.loop, keeper_end_policies, k);
 	return keeper_notices_open(k) && k->sched != NULL && k->linger != NULL && k->wake != NULL &&
 	       k->maintain != NULL && k->policies != NULL && process_drop(&k->process) &&
-	       keeper_open(k) && open_metrics(k) && confine(k);
+	       keeper_open(k) && keeper_claims_open(k) && open_metrics(k) && confine(k);
 }
 
 static void stop(struct keeper *k)
@@ -413,6 +443,7 @@ static void stop(struct keeper *k)
 		loop_defer_cancel(&k->commit);
 	arena_free(&k->findings_mem);
 	loop_timer_free(&k->linger);
+	loop_timer_free(&k->claims);
 	loop_timer_free(&k->wake);
 	loop_timer_free(&k->maintain);
 	loop_timer_free(&k->policies);
@@ -436,6 +467,7 @@ int keeper_main(const struct birth *b)
 		k->process.on_drain = on_drain;
 		k->process.on_restarts = on_restarts;
 		k->process.on_word = on_word;
+		k->process.on_couriers = keeper_couriers_told;
 		if (start(k)) {
 			loop_timer_set(k->maintain, MAINTAIN_MS);
 			loop_timer_set(k->wake, 0);

@@ -386,26 +386,22 @@ enum store_status keeper_audit_interrupted(void *arg, struct store *s,
 					   const struct store_interrupted *d)
 {
 	struct keeper *k = arg;
-	struct store_outbox_row row = {.at = keeper_now()};
-	struct store_outbox queue;
-	struct buf body;
 	const struct audit_context c = {.queue_id = d->queue_id,
 					.next_hop = d->next_hop,
 					.delivery = (uint64_t)d->delivery,
 					.outcome = d->in_doubt ? REASON_LOST_AFTER_DATA
 							       : REASON_LOCAL_ERROR,
 					.detail = "the keeper ended while this was under way"};
-	if (!k->process.birth.conf->audit_enabled)
+	if (k->audit == NULL)
 		return STORE_OK;
-	buf_init(&body, AUDIT_BODY_MAX);
-	enum store_status status = store_outbox_state(s, &queue);
-	row.id = queue.last + 1;
-	if (status == STORE_OK && !audit_facts_put_none(&c, &body))
-		status = STORE_NO_MEMORY;
-	row.body = buf_slice(&body);
-	if (status == STORE_OK)
-		status = store_outbox_add(s, &row);
-	buf_free(&body);
+	buf_reset(&k->audit->scratch);
+	if (!audit_facts_put_none(&c, &k->audit->scratch))
+		return STORE_NO_MEMORY;
+	struct store_outbox_row row = {.id = k->audit->queue.last + 1,
+				       .at = keeper_now(),
+				       .body = buf_slice(&k->audit->scratch)};
+	enum store_status status = store_outbox_add(s, &row);
+	k->audit->queue.last += status == STORE_OK;
 	return status;
 }
 

@@ -33,7 +33,9 @@ struct peer {
 	struct channel *channel;
 	uint32_t jobs; /* couriers: under way */
 	struct courier_stats stats;
-	bool leaving; /* couriers: gets no more */
+	bool leaving;           /* couriers: gets no more */
+	bool reported;          /* couriers: has said what it has from the keeper before us */
+	uint64_t results, kept; /* couriers: taken from this channel; of these committed */
 	struct peer *next;
 };
 
@@ -59,7 +61,7 @@ struct carried_text {
 
 /* A delivery that a courier has. */
 struct flight {
-	int64_t delivery;
+	int64_t delivery, take;
 	struct peer *courier;
 	struct carried_text *text; /* NULL: it went inline */
 	struct arena mem;
@@ -103,6 +105,9 @@ struct keeper {
 	int64_t look_after;       /* for destinations that are ready, if there is other work */
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;
+	bool claims_open;   /* couriers may still have what was active: nothing is handed out */
+	bool couriers_told; /* all that live have their channels */
+	struct loop_timer *claims;
 	struct carried_text *text[FLIGHT_BUCKETS];
 };
 
@@ -147,6 +152,19 @@ enum store_status keeper_override_find(struct keeper *k, const char *next_hop, s
 enum store_status keeper_override_set(struct keeper *k, const char *pattern, const char *policy,
 				      int64_t ms, struct store_override *out);
 
+/* A start: couriers are asked what they have. False: out of memory. */
+bool keeper_claims_open(struct keeper *k);
+/* How the store is to treat what is active. */
+struct store_config keeper_recovery(struct keeper *k);
+/* A courier has spoken, or is gone. */
+void keeper_claims_look(struct keeper *k);
+void keeper_couriers_told(void *self, uint32_t n);
+/* False: the courier talks nonsense and is to be cut off. */
+bool keeper_claim(struct keeper *k, struct peer *p, struct slice payload);
+
+struct flight *keeper_flight_new(int64_t delivery, struct peer *courier);
+/* It is under way, as f->known has it. */
+void keeper_take_off(struct keeper *k, struct flight *f);
 struct flight *keeper_flight(struct keeper *k, int64_t delivery);
 /* No longer under way; NULL: it was not. The caller owns it. */
 struct flight *keeper_land(struct keeper *k, int64_t delivery);
@@ -160,6 +178,7 @@ void keeper_text_release(struct carried_text **held); /* NULL inside is fine */
 /* Fulfils the scheduler's wishes as far as couriers and the store go. */
 void keeper_schedule(struct keeper *k);
 void keeper_dot(struct keeper *k, struct peer *p, struct slice payload);
+void keeper_answer_dot(struct peer *p, uint64_t delivery, uint64_t take, bool go);
 
 /* False: the warden talks nonsense and is to be cut off. */
 bool keeper_findings(struct keeper *k, struct slice payload);

@@ -5,23 +5,6 @@
 
 enum { RESERVE = 64 * 1024 * 1024 };
 
-/* The operator can ask for each of them: danelaw queue why ID. */
-static void on_doubt(void *arg, const char *queue_id, const char *next_hop)
-{
-	const struct keeper *k = arg;
-	log_event(k->process.log, LOG_LEVEL_WARN, "possibly-delivered", "id", queue_id, "next-hop",
-		  next_hop, NULL);
-}
-
-static void report_recovery(struct keeper *k, const struct store_recovery *r)
-{
-	char interrupted[LOG_INT_TEXT], doubt[LOG_INT_TEXT];
-	if (r->interrupted > 0)
-		log_event(k->process.log, LOG_LEVEL_WARN, "recovered", "interrupted",
-			  log_int(interrupted, (int64_t)r->interrupted), "possibly-delivered",
-			  log_int(doubt, (int64_t)r->in_doubt), NULL);
-}
-
 /* What the operator can do about a store that does not open; NULL: the error says it all. */
 static const char *cure_of(enum store_status s)
 {
@@ -58,18 +41,15 @@ bool keeper_open(struct keeper *k)
 {
 	char error[512] = "";
 	struct store_recovery r;
-	struct store_config c = {.path = k->process.birth.conf->relay_store,
-				 .reserve = RESERVE,
-				 .on_doubt = on_doubt,
-				 .interrupted = keeper_audit_interrupted,
-				 .arg = k};
+	struct store_config c = keeper_recovery(k);
+	c.path = k->process.birth.conf->relay_store;
+	c.reserve = RESERVE;
 	enum store_status s = store_open(&c, keeper_now(), &k->store, &r, error, sizeof(error));
 	if (s != STORE_OK) {
 		log_event(k->process.log, LOG_LEVEL_ERROR, "store-open", "path", c.path, "status",
 			  store_status_name(s), "error", error, "cure", cure_of(s), NULL);
 		return false;
 	}
-	report_recovery(k, &r);
 	s = store_begin(k->store);
 	if (s == STORE_OK)
 		s = keeper_take_clock(k);

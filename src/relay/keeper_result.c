@@ -200,7 +200,7 @@ static bool take_result(struct keeper *k, struct peer *p, const struct result *r
 {
 	struct store_delivery d;
 	struct flight *f = keeper_flight(k, (int64_t)r->delivery);
-	if (f == NULL || f->courier != p)
+	if (f == NULL || f->courier != p || f->take != (int64_t)r->take)
 		return false;
 	enum store_status s = keeper_group(k) ? STORE_OK : STORE_BUSY;
 	if (s == STORE_OK && f->known.id == 0)
@@ -222,6 +222,7 @@ bool keeper_result(struct keeper *k, struct peer *p, struct slice payload)
 	struct result r;
 	arena_init(&mem, RESULT_MEM_MAX);
 	bool ok = result_get(payload, &mem, &r) && take_result(k, p, &r, &mem);
+	p->results++;
 	if (!ok)
 		log_event(k->process.log, LOG_LEVEL_ERROR, "result", "error", "makes no sense",
 			  NULL);

@@ -34,7 +34,7 @@ struct flight *keeper_flight(struct keeper *k, int64_t delivery)
 	return NULL;
 }
 
-static struct flight *flight_new(int64_t delivery, struct peer *courier)
+struct flight *keeper_flight_new(int64_t delivery, struct peer *courier)
 {
 	struct flight *f = calloc(1, sizeof(*f));
 	if (f == NULL)
@@ -54,13 +54,19 @@ void keeper_flight_free(struct flight *f)
 	free(f);
 }
 
-static void take_off(struct keeper *k, struct flight *f)
+void keeper_take_off(struct keeper *k, struct flight *f)
 {
 	struct flight **at = bucket_of(k, f->delivery);
 	f->next = *at;
 	*at = f;
+	f->take = f->known.take;
+	f->dot = f->known.dot;
 	f->courier->jobs++;
 	k->nflight++;
+	if (f->known.nrcpt > FLIGHT_RCPTS_KEPT) {
+		f->known = (struct store_delivery){0};
+		arena_free(&f->mem);
+	}
 }
 
 struct flight *keeper_land(struct keeper *k, int64_t delivery)
@@ -229,7 +235,8 @@ static enum store_status send_job(struct keeper *k, struct flight *f, struct are
 {
 	const struct store_delivery *d = &f->known;
 	struct channel *courier = f->courier->channel;
-	struct job j = {.delivery = (uint64_t)d->id, .next_hop = d->next_hop};
+	struct job j = {
+	    .delivery = (uint64_t)d->id, .take = (uint64_t)d->take, .next_hop = d->next_hop};
 	enum store_status s =
 	    fill_mail(mem, d, &j.mail) ? fill_text(k, f, mem, &j.mail) : STORE_NO_MEMORY;
 	if (s == STORE_OK)
@@ -301,11 +308,7 @@ static void hand_over(struct keeper *k, struct flight *f)
 	arena_free(&mem);
 	if (s == STORE_OK) {
 		sched_started(k->sched, f->delivery, f->courier->number);
-		take_off(k, f);
-		if (f->known.nrcpt > FLIGHT_RCPTS_KEPT) {
-			f->known = (struct store_delivery){0};
-			arena_free(&f->mem);
-		}
+		keeper_take_off(k, f);
 		return;
 	}
 	if (s == STORE_DAMAGED)
@@ -318,7 +321,7 @@ static void hand_over(struct keeper *k, struct flight *f)
 static void wish_start(struct keeper *k, const struct sched_wish *w, struct peer *courier,
 		       int64_t now)
 {
-	struct flight *f = flight_new(w->delivery, courier);
+	struct flight *f = keeper_flight_new(w->delivery, courier);
 	enum store_status s = f != NULL ? store_take(k->store, w->delivery, now, &f->mem, &f->known)
 					: STORE_NO_MEMORY;
 	if (s == STORE_NOT_FOUND || s == STORE_STATE) { /* removed or held meanwhile */
@@ -368,7 +371,7 @@ void keeper_schedule(struct keeper *k)
 {
 	struct sched_wish w;
 	struct store_next next;
-	if (k->process.draining || store_health(k->store) != STORE_OK ||
+	if (k->process.draining || k->claims_open || store_health(k->store) != STORE_OK ||
 	    (keeper_clock_step(k) != 0 && !keeper_group(k)))
 		return;
 	int64_t now = keeper_now();
@@ -394,18 +397,26 @@ void keeper_schedule(struct keeper *k)
 	set_wake(k, now);
 }
 
+void keeper_answer_dot(struct peer *p, uint64_t delivery, uint64_t take, bool go)
+{
+	struct buf *b = channel_begin(p->channel, MSG_DOT_NOTED);
+	put_u64(b, delivery);
+	put_u64(b, take);
+	put_u8(b, go);
+	channel_send(p->channel, -1);
+}
+
 void keeper_dot(struct keeper *k, struct peer *p, struct slice payload)
 {
 	struct cursor c = cursor_make(payload);
-	uint64_t delivery = get_u64(&c);
+	uint64_t delivery = get_u64(&c), take = get_u64(&c);
 	struct flight *f = keeper_flight(k, (int64_t)delivery);
-	bool ok = f != NULL && f->courier == p && keeper_group(k) &&
-		  store_mark_dot(k->store, (int64_t)delivery) == STORE_OK &&
-		  keeper_ack(k, p, MSG_DOT_NOTED, delivery, NULL);
-	if (ok)
+	enum store_status s = STORE_STATE;
+	if (f != NULL && f->courier == p && f->take == (int64_t)take && keeper_group(k))
+		s = store_mark_dot(k->store, (int64_t)delivery);
+	if (s == STORE_OK && keeper_ack(k, p, MSG_DOT_NOTED, delivery, NULL))
 		return;
-	struct buf *b = channel_begin(p->channel, MSG_DOT_NOTED);
-	put_u64(b, delivery);
-	put_u8(b, 0);
-	channel_send(p->channel, -1);
+	/* The disk failed: the group will, and we with it. The courier asks our successor. */
+	if (s != STORE_FULL && s != STORE_IO)
+		keeper_answer_dot(p, delivery, take, false);
 }

@@ -136,6 +136,7 @@ static bool is_override(const struct job *j)
 void job_put(struct buf *b, const struct job *j)
 {
 	put_u64(b, j->delivery);
+	put_u64(b, j->take);
 	put_str(b, j->next_hop);
 	put_u8(b, j->level);
 	put_str(b, j->pattern);
@@ -147,6 +148,7 @@ bool job_get(struct slice payload, struct arena *mem, struct job *out)
 	struct cursor c = cursor_make(payload);
 	*out = (struct job){0};
 	out->delivery = get_u64(&c);
+	out->take = get_u64(&c);
 	out->next_hop = get_some(&c, mem);
 	out->level = cursor_u8(&c);
 	out->pattern = get_str(&c, mem);
@@ -192,6 +194,7 @@ static void try_get(struct cursor *c, struct arena *mem, struct result_try *t)
 void result_put(struct buf *b, const struct result *r)
 {
 	put_u64(b, r->delivery);
+	put_u64(b, r->take);
 	put_u16(b, r->reason);
 	put_u8(b, r->unknown);
 	put_u32(b, (uint32_t)r->ntries);
@@ -228,6 +231,7 @@ bool result_get(struct slice payload, struct arena *mem, struct result *out)
 	struct cursor c = cursor_make(payload);
 	*out = (struct result){0};
 	out->delivery = get_u64(&c);
+	out->take = get_u64(&c);
 	out->reason = cursor_u16(&c);
 	out->unknown = get_bool(&c);
 	out->ntries = get_count(&c, MAIL_TRIES_MAX, 32);

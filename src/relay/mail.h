@@ -13,8 +13,9 @@
 #include "relay/channel.h"
 
 enum {
-	MAIL_INLINE_MAX = 65536, /* larger texts travel as descriptors */
-	MAIL_RCPTS_MAX = 5000,   /* bounds what a broken peer can make us allocate */
+	MAIL_INLINE_MAX = 65536,   /* larger texts travel as descriptors */
+	MAIL_RESULT_MAX = 8388608, /* as in messages.tbl */
+	MAIL_RCPTS_MAX = 5000,     /* bounds what a broken peer can make us allocate */
 	MAIL_TRIES_MAX = 600,
 	SPOOL_FILES_MAX = 256, /* on disk, of one intake, with a text or without */
 	MAIL_LEVEL_NONE = 255,
@@ -50,7 +51,7 @@ struct submitted {
 };
 
 struct job {
-	uint64_t delivery;
+	uint64_t delivery, take; /* take: which handing over of it (store.h) */
 	const char *next_hop;
 	uint8_t level;       /* enum dane_level by an operator's override, or MAIL_LEVEL_NONE */
 	const char *pattern; /* of that override; NULL without one */
@@ -71,7 +72,7 @@ struct result_rcpt {
 };
 
 struct result {
-	uint64_t delivery;
+	uint64_t delivery, take;
 	uint16_t reason; /* of the attempt as a whole */
 	bool unknown;    /* the final dot went out, no reply came */
 	struct result_try *tries;

@@ -30,6 +30,9 @@ static void on_parent(void *arg, struct channel *c, enum message type, struct sl
 	} else if (type == MSG_RESTARTS && p->on_restarts != NULL && payload.p[0] < ROLE_COUNT) {
 		struct cursor cur = cursor_make(slice_from(payload, 1));
 		p->on_restarts(p->self, (enum role)payload.p[0], cursor_u32(&cur));
+	} else if (type == MSG_COURIERS && p->on_couriers != NULL) {
+		struct cursor cur = cursor_make(payload);
+		p->on_couriers(p->self, cursor_u32(&cur));
 	} else if (type == MSG_PEER && payload.p[0] < ROLE_COUNT) {
 		int fd = channel_take_fd(c);
 		if (fd >= 0)

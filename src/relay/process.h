@@ -48,6 +48,7 @@ struct process {
 	void (*on_peer)(void *self, enum role role, int fd); /* takes fd over */
 	void (*on_drain)(void *self); /* stop taking new work; process_exit() when done */
 	void (*on_restarts)(void *self, enum role role, uint32_t n); /* NULL: not told */
+	void (*on_couriers)(void *self, uint32_t n);                 /* the same */
 	void (*on_retire)(void *self); /* NULL: the role does not retire */
 	/* What the parent says to this role alone; takes fd (-1: none) over. NULL: nothing */
 	void (*on_word)(void *self, enum message type, struct slice payload, int fd);

@@ -124,7 +124,7 @@ static bool get_submitted(struct slice s, struct arena *mem)
 
 static void put_job(struct buf *b)
 {
-	job_put(b, &(struct job){3, "example.org", LEVEL_DANE_ONLY, "*.org", sample_mail()});
+	job_put(b, &(struct job){3, -4, "example.org", LEVEL_DANE_ONLY, "*.org", sample_mail()});
 }
 
 static bool get_job(struct slice s, struct arena *mem)
@@ -153,7 +153,7 @@ static uint8_t record[128];
 static void put_result(struct buf *b)
 {
 	tries[0].audit = record_of(AUDIT_ATTEMPT, record);
-	result_put(b, &(struct result){5, REASON_TIMEOUT, true, tries, 2, results, 2});
+	result_put(b, &(struct result){5, 6, REASON_TIMEOUT, true, tries, 2, results, 2});
 }
 
 static bool get_result(struct slice s, struct arena *mem)
@@ -324,10 +324,10 @@ static void values_outside_their_range_fail(void **state)
 {
 	struct fixture *f = *state;
 	static const struct job bad_jobs[] = {
-	    {1, "x", 77, "x", {0}},
-	    {1, "x", LEVEL_MAY, NULL, {0}},
-	    {1, "x", MAIL_LEVEL_NONE, "x", {0}},
-	    {1, "x", LEVEL_MAY, "X.", {0}},
+	    {1, 2, "x", 77, "x", {0}},
+	    {1, 2, "x", LEVEL_MAY, NULL, {0}},
+	    {1, 2, "x", MAIL_LEVEL_NONE, "x", {0}},
+	    {1, 2, "x", LEVEL_MAY, "X.", {0}},
 	};
 	static const uint16_t codes[] = {0, 199, 600, 65535};
 	for (size_t i = 0; i < ROWS(bad_jobs); i++) {
@@ -346,7 +346,7 @@ static void values_outside_their_range_fail(void **state)
 	}
 	buf_reset(&f->b);
 	arena_free(&f->mem);
-	result_put(&f->b, &(struct result){1, REASON_COUNT, false, NULL, 0, results, 2});
+	result_put(&f->b, &(struct result){1, 2, REASON_COUNT, false, NULL, 0, results, 2});
 	assert_false(get_result(buf_slice(&f->b), &f->mem));
 	struct mail nobody = sample_mail();
 	nobody.nrcpt = 0;
