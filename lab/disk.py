@@ -60,9 +60,9 @@ class Disk:
         if not done:
             raise RuntimeError(f"{self.folder} stays in use")
 
-    def fill(self):
+    def fill(self, name="filler"):
         """Not an octet is left for anybody; returns what to call to have the room back."""
-        path, step = self.folder / "filler", 16 * 1024 * 1024
+        path, step = self.folder / name, 16 * 1024 * 1024
         with open(path, "wb") as f:
             at = 0
             while step >= 4096:

@@ -202,6 +202,12 @@ static bool send_report(struct carry *c)
 	return true;
 }
 
+static bool leave(struct courier *k)
+{
+	channel_begin(k->keeper, MSG_LEAVING);
+	return channel_send(k->keeper, -1);
+}
+
 static void results_kept(struct courier *k, struct slice payload)
 {
 	struct cursor cur = cursor_make(payload);
@@ -214,6 +220,8 @@ static void results_kept(struct courier *k, struct slice payload)
 		courier_evidence_kept(k->evidence, c->sent);
 		drop(c);
 	}
+	if (k->process.draining && k->carry == NULL && !leave(k))
+		process_exit(&k->process);
 }
 
 /* A report with more text than a message may have goes without: who got it matters most. */
@@ -441,10 +449,8 @@ static void greet_keeper(struct courier *k)
 		ok = claim(c);
 	channel_begin(k->keeper, MSG_REPORTED);
 	ok = ok && channel_send(k->keeper, -1);
-	if (ok && k->process.draining) {
-		channel_begin(k->keeper, MSG_LEAVING);
-		ok = channel_send(k->keeper, -1);
-	}
+	if (ok && k->process.draining)
+		ok = leave(k);
 	if (!ok)
 		process_exit(&k->process);
 }
@@ -456,10 +462,14 @@ static void claimed(struct courier *k, struct slice payload)
 	bool yes = cursor_u8(&cur) == 1, ok = true;
 	if (c == NULL)
 		return;
-	c->known = yes;
-	if (!yes)
+	if (!yes) {
 		drop(c);
-	else if (buf_len(&c->result) > 0)
+		if (k->process.draining && k->carry == NULL && !leave(k))
+			process_exit(&k->process);
+		return;
+	}
+	c->known = true;
+	if (buf_len(&c->result) > 0)
 		ok = send_report(c);
 	else if (c->dot_wanted)
 		ask_for_dot(c);
@@ -552,9 +562,7 @@ static void on_drain(void *self)
 	struct courier *k = self;
 	if (k->keeper == NULL && k->carry != NULL)
 		return;
-	if (k->keeper != NULL)
-		channel_begin(k->keeper, MSG_LEAVING);
-	if (k->keeper == NULL || !channel_send(k->keeper, -1))
+	if (k->keeper == NULL || !leave(k))
 		process_exit(&k->process);
 }
 

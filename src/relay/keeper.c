@@ -29,6 +29,8 @@ int64_t keeper_now(void)
  * keeper, which recovers. */
 void keeper_fatal(struct keeper *k, const char *what, enum store_status s)
 {
+	if (k->looking)
+		return; /* that nothing can be written is known */
 	log_event(k->process.log, LOG_LEVEL_ERROR, "store", "what", what, "status",
 		  store_status_name(s), "error", store_error(k->store), NULL);
 	process_exit(&k->process);
@@ -79,25 +81,15 @@ static void answer_all(struct keeper *k, enum store_status s)
 	k->last_ack = &k->ack;
 }
 
-static void drop_peer(struct peer *p);
-
-static bool has_left(const struct peer *p)
-{
-	return p->leaving && p->jobs == 0 && p->kept == p->results;
-}
-
 /* A courier keeps what it reports until it knows that we do. */
 static void acknowledge_results(struct keeper *k)
 {
-	for (struct peer *p = k->peer, *next; p != NULL; p = next) {
-		next = p->next;
+	for (struct peer *p = k->peer; p != NULL; p = p->next) {
 		if (p->role != ROLE_COURIER || p->kept == p->results)
 			continue;
 		p->kept = p->results;
 		put_u64(channel_begin(p->channel, MSG_RESULTS_KEPT), p->kept);
 		channel_send(p->channel, -1);
-		if (has_left(p))
-			drop_peer(p);
 	}
 }
 
@@ -118,6 +110,8 @@ static bool commit_group(struct keeper *k)
 		store_rollback(k->store);
 	answer_all(k, s);
 	control_committed(k->control, s);
+	if (s == STORE_FULL)
+		keeper_disk_full(k);
 	/* Results and hand-overs were in the group too, and the scheduler has moved on: only the
 	 * disk knows the truth now. */
 	if (s != STORE_OK) {
@@ -163,6 +157,8 @@ bool keeper_group(struct keeper *k)
 		commit_soon(k); /* if not, it is committed after all: the first call saw to it */
 		return true;
 	}
+	if (!k->looking)
+		keeper_disk_look(k);
 	enum store_status s = store_begin(k->store);
 	if (s != STORE_OK) {
 		if (store_health(k->store) != STORE_OK)
@@ -220,6 +216,12 @@ static void drop_peer(struct peer *p)
 		keeper_claims_look(k);
 }
 
+/* It says so again when it has nothing left to report. */
+static bool has_left(const struct peer *p)
+{
+	return p->leaving && p->jobs == 0 && p->kept == p->results;
+}
+
 static void on_message(void *arg, struct channel *c, enum message type, struct slice payload)
 {
 	struct peer *p = arg;
@@ -244,7 +246,7 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 		p->leaving = true;
 	else if (type == MSG_FINDINGS)
 		sane = keeper_findings(p->keeper, payload);
-	if (!sane || has_left(p)) {
+	if (!sane || (type == MSG_LEAVING && has_left(p))) {
 		drop_peer(p);
 	} else if (type == MSG_REPORTED) {
 		p->reported = true;
@@ -305,6 +307,7 @@ static void on_metrics(void *arg, struct buf *body)
 	if (a.enabled)
 		metrics_audit(&a, body);
 	findings_metrics(&k->findings, body);
+	metrics_disk(&k->disk, !k->looking, body);
 }
 
 static void on_restarts(void *self, enum role role, uint32_t n)
@@ -416,7 +419,8 @@ static bool start(struct keeper *k)
 	k->policies = loop_timer_new(k->process.loop, keeper_end_policies, k);
 	return keeper_notices_open(k) && k->sched != NULL && k->linger != NULL && k->wake != NULL &&
 	       k->maintain != NULL && k->policies != NULL && process_drop(&k->process) &&
-	       keeper_open(k) && keeper_claims_open(k) && open_metrics(k) && confine(k);
+	       keeper_open(k) && keeper_disk_watch(k) && (k->looking || keeper_claims_open(k)) &&
+	       open_metrics(k) && confine(k);
 }
 
 static void stop(struct keeper *k)
@@ -444,6 +448,7 @@ static void stop(struct keeper *k)
 	arena_free(&k->findings_mem);
 	loop_timer_free(&k->linger);
 	loop_timer_free(&k->claims);
+	loop_timer_free(&k->disk.timer);
 	loop_timer_free(&k->wake);
 	loop_timer_free(&k->maintain);
 	loop_timer_free(&k->policies);

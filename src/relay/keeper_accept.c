@@ -114,7 +114,10 @@ void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int f
 			  "error", "an intake handed in what no client may", "field", wrong, NULL);
 		refuse(p, s.token, 554, "5.6.0 The envelope is not acceptable");
 	} else if (!keeper_group(k)) {
-		refuse(p, s.token, 451, "4.3.0 Queue trouble, try again later");
+		bool full = store_health(k->store) == STORE_FULL;
+		refuse(p, s.token, full ? 452 : 451,
+		       full ? "4.3.1 Insufficient storage"
+			    : "4.3.0 Queue trouble, try again later");
 	} else {
 		enum store_status status = add(k, &s.mail, fd, &mem);
 		if (status == STORE_FULL)

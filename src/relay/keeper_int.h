@@ -16,6 +16,7 @@
 #include "loop/http.h"
 #include "relay/findings.h"
 #include "relay/keeper_audit.h"
+#include "relay/keeper_disk.h"
 #include "relay/mail.h"
 #include "relay/metrics.h"
 #include "relay/process.h"
@@ -77,6 +78,8 @@ enum {
 
 struct keeper {
 	struct process process;
+	bool looking; /* nothing can be written: the operator is answered, and nobody else */
+	struct keeper_disk disk;
 	char host[256]; /* our name: found before the sandbox closes */
 	struct store *store;
 	struct keeper_audit *audit; /* NULL: audit.enabled is no */

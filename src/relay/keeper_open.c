@@ -2,8 +2,7 @@
 /* The store when the keeper starts: what a crash left, and what the operator can do when it does
  * not open. Refuses to know what happens to mail afterwards. */
 #include "relay/keeper_int.h"
-
-enum { RESERVE = 64 * 1024 * 1024 };
+#include "store/ballast.h"
 
 /* What the operator can do about a store that does not open; NULL: the error says it all. */
 static const char *cure_of(enum store_status s)
@@ -37,19 +36,56 @@ static const char *cure_of(enum store_status s)
 	return NULL;
 }
 
+static bool open_control(struct keeper *k)
+{
+	k->control = control_open(k, k->process.birth.control_fd,
+				  k->process.birth.conf->relay_control_group);
+	return k->control != NULL;
+}
+
+/* The ballast first, then a look at what is there. */
+static enum store_status open_store(struct keeper *k, struct store_config *c, char *error,
+				    size_t room)
+{
+	struct store_recovery r;
+	int64_t now = keeper_now();
+	enum store_status s = store_open(c, now, &k->store, &r, error, room);
+	if (s == STORE_FULL && k->disk.ballast > 0) {
+		keeper_disk_full(k);
+		s = store_open(c, now, &k->store, &r, error, room);
+	}
+	enum store_status can = STORE_OK;
+	if (s == STORE_OK && k->disk.ballast == 0)
+		can = ballast_probe(c->path);
+	if (can == STORE_FULL)
+		store_close(&k->store);
+	if (s != STORE_FULL && s != STORE_IO && can != STORE_FULL)
+		return s;
+	c->look = s == STORE_OK ? STORE_FULL : s;
+	s = store_open(c, now, &k->store, &r, error, room);
+	k->looking = s == STORE_OK;
+	return s;
+}
+
 bool keeper_open(struct keeper *k)
 {
 	char error[512] = "";
-	struct store_recovery r;
 	struct store_config c = keeper_recovery(k);
 	c.path = k->process.birth.conf->relay_store;
-	c.reserve = RESERVE;
-	enum store_status s = store_open(&c, keeper_now(), &k->store, &r, error, sizeof(error));
-	if (s != STORE_OK) {
+	c.reserve = KEEPER_RESERVE;
+	keeper_disk_open(k);
+	enum store_status s = open_store(k, &c, error, sizeof(error));
+	if (s != STORE_OK || k->looking) {
 		log_event(k->process.log, LOG_LEVEL_ERROR, "store-open", "path", c.path, "status",
-			  store_status_name(s), "error", error, "cure", cure_of(s), NULL);
-		return false;
+			  store_status_name(k->looking ? store_health(k->store) : s), "error",
+			  k->looking ? store_error(k->store) : error, "cure",
+			  cure_of(k->looking ? store_health(k->store) : s), "looking",
+			  k->looking ? "yes" : NULL, NULL);
 	}
+	if (s != STORE_OK)
+		return false;
+	if (k->looking)
+		return open_control(k);
 	s = store_begin(k->store);
 	if (s == STORE_OK)
 		s = keeper_take_clock(k);
@@ -64,7 +100,5 @@ bool keeper_open(struct keeper *k)
 			  NULL);
 		return false;
 	}
-	k->control = control_open(k, k->process.birth.control_fd,
-				  k->process.birth.conf->relay_control_group);
-	return k->control != NULL;
+	return open_control(k);
 }

@@ -379,7 +379,7 @@ void keeper_schedule(struct keeper *k)
 	if (may_look(k, now) && store_next(k->store, &next) == STORE_OK && next.ready <= now)
 		sched_destinations_due(k->sched);
 	for (struct peer *courier;
-	     keeper_audit_has_room(k) && (courier = idlest_courier(k)) != NULL;) {
+	     keeper_audit_has_room(k) && !k->disk.low && (courier = idlest_courier(k)) != NULL;) {
 		sched_next(k->sched, now, &w);
 		if (w.kind == SCHED_WISH_NONE)
 			break;

@@ -3,6 +3,7 @@
 #include "relay/metrics.h"
 
 #include "relay/keeper_audit.h"
+#include "relay/keeper_disk.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -145,6 +146,18 @@ void metrics_dns(bool unsafe, struct buf *out)
 {
 	one(out, "dns_unsafe", "gauge",
 	    "1 when dns.unbound may turn validation off or put answers in its place.", unsafe);
+}
+
+void metrics_disk(const struct keeper_disk *d, bool writable, struct buf *out)
+{
+	one(out, "store_writable", "gauge", "0 while nothing can be written to the queue.",
+	    writable);
+	one(out, "store_ballast_bytes", "gauge", "The ballast beside the queue; 0: given up.",
+	    d->ballast);
+	one(out, "store_ballast_given_up_total", "counter", "How often it was given up.",
+	    d->given_up);
+	one(out, "store_disk_low", "gauge", "1 while no delivery is started for lack of room.",
+	    d->low);
 }
 
 void metrics_audit(const struct audit_state *a, struct buf *out)

@@ -35,6 +35,9 @@ void metrics_result(struct metrics *m, const struct result *r);
 void metrics_write(const struct metrics *m, const struct courier_stats *now,
 		   const struct store_totals *t, int64_t now_ms, struct buf *out);
 
+struct keeper_disk;
+void metrics_disk(const struct keeper_disk *d, bool writable, struct buf *out);
+
 struct audit_state;
 void metrics_dns(bool unsafe, struct buf *out);
 void metrics_audit(const struct audit_state *a, struct buf *out);

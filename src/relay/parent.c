@@ -72,6 +72,18 @@ static void drain_on(struct parent *p)
 		loop_stop(p->loop);
 }
 
+/* At once, as a rule. What cannot do its work says so and ends: no storm of starts. */
+static uint32_t restart_after(struct child *c, uint64_t lived, bool by_itself)
+{
+	c->soon = by_itself && lived < SOON_MS ? c->soon + 1 : 0;
+	if (c->soon < 2)
+		return lived < RESTART_MS ? RESTART_MS : 0;
+	uint32_t wait = RESTART_MS;
+	for (unsigned i = 2; i < c->soon && wait < RESTART_MAX_MS; i++)
+		wait *= 2;
+	return wait < RESTART_MAX_MS ? wait : RESTART_MAX_MS;
+}
+
 static void child_ended(struct child *c, int status)
 {
 	struct parent *p = c->parent;
@@ -90,7 +102,7 @@ static void child_ended(struct child *c, int status)
 		p->restarts++;
 		p->restarts_of[c->role]++;
 		child_tell_restarts(p, c->role);
-		loop_timer_set(c->restart, lived < RESTART_MS ? RESTART_MS : 0);
+		loop_timer_set(c->restart, restart_after(c, lived, WIFEXITED(status)));
 	}
 	if (p->draining)
 		drain_on(p);

@@ -13,7 +13,12 @@
 
 #include <sys/types.h>
 
-enum { RESTART_MS = 1000 }; /* for a child that lived shorter than this */
+enum {
+	RESTART_MS = 1000, /* for a child that lived shorter than this */
+	/* For one that ends by itself soon after its start, again and again: doubles up to this. */
+	RESTART_MAX_MS = 30000,
+	SOON_MS = 10000,
+};
 
 struct parent;
 
@@ -25,6 +30,7 @@ struct child {
 	pid_t pid;           /* 0: dead, to be restarted */
 	uint64_t born_ms;
 	bool ready, leaving;
+	unsigned soon; /* lives in a row that ended by themselves, soon after their start */
 	struct watch watch;
 	struct channel *channel;
 	struct loop_timer *restart;

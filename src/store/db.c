@@ -7,6 +7,7 @@
  */
 #include "store/room.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 static const char *const texts[] = {
@@ -115,6 +116,9 @@ enum store_status store_fail_sql(struct store *s, int rc, const char *what)
 	if (status == STORE_OK)
 		return STORE_OK;
 	int os = sqlite3_system_errno(s->db);
+	/* A quota is a full disk; SQLite knows only the other one. A failed sync stays final. */
+	if (rc == SQLITE_IOERR_WRITE && os == EDQUOT)
+		status = STORE_FULL;
 	store_fail(s, status, "%s: %s%s%s", what, sqlite3_errmsg(s->db),
 		   is_final(status) && os ? ": " : "", is_final(status) && os ? strerror(os) : "");
 	if (is_final(status) && s->health == STORE_OK)

@@ -60,9 +60,10 @@ enum store_status store_rewrite_log(struct store *s)
 	free(block);
 	if (rc == SQLITE_OK)
 		return STORE_OK;
+	enum store_status status = rc == SQLITE_FULL ? STORE_FULL : STORE_IO;
 	if (s->health == STORE_OK)
-		s->health = STORE_IO;
-	return store_fail(s, STORE_IO, "%s: the log cannot be written again: %s", s->path,
+		s->health = status;
+	return store_fail(s, status, "%s: the log cannot be written again: %s", s->path,
 			  sqlite3_errstr(rc));
 }
 

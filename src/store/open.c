@@ -185,15 +185,24 @@ static enum store_status check_kind(struct store *s, long *version)
 /* A new file gets its first page with the lock, so that what shapes it must come before. */
 static enum store_status take_lock(struct store *s)
 {
-	static const char *const steps[] = {
-	    "PRAGMA locking_mode = EXCLUSIVE", /* no shared memory, and no second keeper */
-	    "PRAGMA page_size = 4096",
-	    "PRAGMA auto_vacuum = INCREMENTAL",
-	    "BEGIN EXCLUSIVE; COMMIT",
+	static const struct {
+		const char *sql;
+		bool shape;
+	} steps[] = {
+	    /* no shared memory, and no second keeper */
+	    {"PRAGMA locking_mode = EXCLUSIVE", false},
+	    {"PRAGMA page_size = 4096", true},
+	    {"PRAGMA auto_vacuum = INCREMENTAL", true},
+	    {"BEGIN EXCLUSIVE; COMMIT", false},
 	};
+	struct stat st;
+	/* Told an old file the same, SQLite writes to it: not on a full disk. */
+	bool shaped = stat(s->path, &st) == 0 && st.st_size > 0;
 	enum store_status status = STORE_OK;
-	for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == STORE_OK; i++)
-		status = run(s, steps[i]);
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == STORE_OK; i++) {
+		if (!shaped || !steps[i].shape)
+			status = run(s, steps[i].sql);
+	}
 	if (status == STORE_BUSY)
 		store_fail(s, status, "%s: another process has the queue open", s->path);
 	return status;
@@ -373,7 +382,7 @@ enum store_status store_recover(struct store *s, const struct store_config *c, i
 static enum store_status recover(struct store *s, const struct store_config *c, int64_t now,
 				 struct store_recovery *r)
 {
-	if (c->keep_active)
+	if (c->keep_active || s->health != STORE_OK)
 		return STORE_OK;
 	enum store_status status = store_begin(s);
 	if (status == STORE_OK)
@@ -403,6 +412,26 @@ static enum store_status open_database(struct store *s)
 	return store_fail_sql(s, rc, s->path);
 }
 
+static enum store_status make_durable(struct store *s, long version)
+{
+	enum store_status status = store_rewrite_log(s);
+	if (status == STORE_OK)
+		status = store_checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
+	if (status == STORE_OK)
+		status = migrate(s, version);
+	return status == STORE_OK ? store_sync_directory(s) : status;
+}
+
+static enum store_status look_only(struct store *s, const struct store_config *c, long version)
+{
+	if (version != SCHEMA_VERSION)
+		return store_fail(s, c->look,
+				  "%s: nothing can be written, and it is of version %ld", s->path,
+				  version);
+	s->health = c->look;
+	return store_fail(s, STORE_OK, "%s: nothing can be written", s->path);
+}
+
 static enum store_status open_all(struct store *s, const struct store_config *c, int64_t now,
 				  struct store_recovery *r)
 {
@@ -421,13 +450,7 @@ static enum store_status open_all(struct store *s, const struct store_config *c,
 	if (status == STORE_OK)
 		status = assert_settings(s);
 	if (status == STORE_OK)
-		status = store_rewrite_log(s);
-	if (status == STORE_OK)
-		status = store_checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
-	if (status == STORE_OK)
-		status = migrate(s, version);
-	if (status == STORE_OK)
-		status = store_sync_directory(s);
+		status = c->look == STORE_OK ? make_durable(s, version) : look_only(s, c, version);
 	if (status == STORE_OK)
 		status = prepare(s);
 	if (status == STORE_OK)

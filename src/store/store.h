@@ -96,6 +96,9 @@ struct store_config {
 	 * STORE_OK undoes that, and the store is not opened. */
 	enum store_status (*interrupted)(void *arg, struct store *s,
 					 const struct store_interrupted *d);
+	/* Not STORE_OK: nothing is written, because that is what writing came to; the store is
+	 * opened for looking, if its schema is ours, and its health is this for good. */
+	enum store_status look;
 	/* What was active stays so, until store_recover(): couriers may still have it. */
 	bool keep_active;
 	/* store_recover(): does somebody still have it? NULL: nobody has anything. */
