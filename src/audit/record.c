@@ -346,6 +346,35 @@ static void get_checkpoint(struct cursor *c, struct audit_checkpoint *p)
 	p->before = get_time(c);
 }
 
+static void put_carried(struct buf *b, const struct audit_carried *p)
+{
+	put_TEXT(b, &p->host);
+	buf_add_u16(b, p->port);
+	put_TEXT(b, &p->key_type);
+	buf_add(b, p->cert, AUDIT_DIGEST);
+	buf_add(b, p->key, AUDIT_DIGEST);
+	put_AUTHORITY(b, &p->authority);
+	put_CONTINUITY(b, &p->continuity);
+	put_time(b, p->first);
+	put_time(b, p->last);
+	b->failed = b->failed || p->last < p->first;
+}
+
+static void get_carried(struct cursor *c, struct audit_carried *p)
+{
+	get_TEXT(c, &p->host);
+	p->port = cursor_u16(c);
+	get_TEXT(c, &p->key_type);
+	get_octets(c, p->cert);
+	get_octets(c, p->key);
+	get_AUTHORITY(c, &p->authority);
+	get_CONTINUITY(c, &p->continuity);
+	p->first = get_time(c);
+	p->last = get_time(c);
+	if (p->last < p->first)
+		c->failed = true;
+}
+
 bool audit_encode(const struct audit_record *r, struct buf *out)
 {
 	buf_add_u8(out, AUDIT_VERSION);
@@ -363,6 +392,12 @@ bool audit_encode(const struct audit_record *r, struct buf *out)
 		return buf_ok(out);
 	case AUDIT_CHECKPOINT:
 		put_checkpoint(out, &r->checkpoint);
+		return buf_ok(out);
+	case AUDIT_CARRIED:
+		put_carried(out, &r->carried);
+		return buf_ok(out);
+	case AUDIT_FORGOTTEN:
+		put_time(out, r->forgotten.before);
 		return buf_ok(out);
 	}
 	out->failed = true;
@@ -384,6 +419,12 @@ static bool get_body(struct cursor *c, uint8_t type, struct audit_record *out)
 		return true;
 	case AUDIT_CHECKPOINT:
 		get_checkpoint(c, &out->checkpoint);
+		return true;
+	case AUDIT_CARRIED:
+		get_carried(c, &out->carried);
+		return true;
+	case AUDIT_FORGOTTEN:
+		out->forgotten.before = get_time(c);
 		return true;
 	}
 	return false;

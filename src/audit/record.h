@@ -110,6 +110,22 @@ struct audit_checkpoint {
 	int64_t before; /* they were older than this */
 };
 
+/* What was known of a certificate when the record that it was known from was about to be removed:
+ * from here on this record says it. */
+struct audit_carried {
+	struct slice host, key_type;
+	uint16_t port;
+	uint8_t cert[AUDIT_DIGEST], key[AUDIT_DIGEST];
+	enum audit_authority authority;
+	enum continuity continuity; /* at its first time */
+	int64_t first, last;        /* seen */
+};
+
+/* Certificates without an authority that were last seen before that are known no more. */
+struct audit_forgotten {
+	int64_t before;
+};
+
 struct audit_record {
 	enum audit_type type;
 	union {
@@ -117,6 +133,8 @@ struct audit_record {
 		struct audit_override override;
 		struct audit_selfcheck selfcheck;
 		struct audit_checkpoint checkpoint;
+		struct audit_carried carried;
+		struct audit_forgotten forgotten;
 	};
 };
 

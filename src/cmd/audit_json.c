@@ -169,6 +169,19 @@ static void set_checkpoint(struct json *j, const struct audit_checkpoint *c)
 	set_time(j, "before", c->before);
 }
 
+static void set_carried(struct json *j, const struct audit_carried *c)
+{
+	set_text(j, "host", c->host);
+	json_set_int(j, "port", c->port);
+	set_text(j, "key_type", c->key_type);
+	set_digest(j, "cert_sha256", c->cert);
+	set_digest(j, "spki_sha256", c->key);
+	json_set_str(j, "authority", audit_authority_name(c->authority));
+	json_set_str(j, "continuity", continuity_name(c->continuity));
+	set_time(j, "first", c->first);
+	set_time(j, "last", c->last);
+}
+
 static void set_body(struct json *j, const struct audit_record *r)
 {
 	switch (r->type) {
@@ -183,6 +196,12 @@ static void set_body(struct json *j, const struct audit_record *r)
 		break;
 	case AUDIT_CHECKPOINT:
 		set_checkpoint(j, &r->checkpoint);
+		break;
+	case AUDIT_CARRIED:
+		set_carried(j, &r->carried);
+		break;
+	case AUDIT_FORGOTTEN:
+		set_time(j, "before", r->forgotten.before);
 		break;
 	}
 }

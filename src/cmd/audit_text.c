@@ -65,8 +65,18 @@ static void print_checkpoint(const struct audit_checkpoint *c)
 	say(stdout, "records up to %" PRIu64 " were removed: older than %s", c->upto, before);
 }
 
+static void print_carried(const struct audit_carried *c)
+{
+	char hex[AUDIT_HEX_MAX], first[AUDIT_TIME_MAX];
+	audit_time_text(c->first, first);
+	printf("%.*s port %u %.*s: certificate %s is known since %s, authority %s", TEXT(c->host),
+	       c->port, TEXT(c->key_type), audit_hex(c->cert, hex), first,
+	       audit_authority_name(c->authority));
+}
+
 static void print_body(const struct audit_record *r, const struct style *s)
 {
+	char before[AUDIT_TIME_MAX];
 	switch (r->type) {
 	case AUDIT_ATTEMPT:
 		print_attempt(&r->attempt, s);
@@ -81,6 +91,15 @@ static void print_body(const struct audit_record *r, const struct style *s)
 		break;
 	case AUDIT_CHECKPOINT:
 		print_checkpoint(&r->checkpoint);
+		break;
+	case AUDIT_CARRIED:
+		print_carried(&r->carried);
+		break;
+	case AUDIT_FORGOTTEN:
+		audit_time_text(r->forgotten.before, before);
+		printf("certificates without an authority that were not seen since %s are known no "
+		       "more",
+		       before);
 		break;
 	}
 }

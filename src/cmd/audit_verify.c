@@ -6,8 +6,9 @@
 #include "cmd/audit.h"
 
 #include "cmd/control_client.h"
-#include "audit/continuity.h"
 #include "digest/digest.h"
+#include "engine/evidence.h"
+#include "relay/audit_file.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -19,8 +20,7 @@ enum {
 	REPLY_MAX = 1024 * 1024,
 	BROKEN = 1,
 	TRIES = 3,
-	PEERS_PAGE = 200,
-	PEERS_MEM_MAX = 256 * 1024 * 1024
+	EVIDENCE_MEM_MAX = 1024 * 1024,
 };
 
 struct heads {
@@ -113,80 +113,93 @@ static bool find_heads(struct audit_query *q, struct heads *h)
 
 /* --- The walk --- */
 
+/* What is known of certificates is made anew from the records, and compared. */
+struct walk {
+	struct audit_verify verify;
+	struct store_audit *anew; /* in memory */
+	enum store_status folded;
+};
+
 static bool verify_one(struct audit_query *q, const struct audit_entry *e, void *arg)
 {
+	struct walk *w = arg;
 	(void)q;
-	return audit_verify_link(arg, &e->link);
+	if (!audit_verify_link(&w->verify, &e->link))
+		return false;
+	w->folded = audit_fold(w->anew, &e->link);
+	return w->folded == STORE_OK;
+}
+
+static bool fold_one(struct audit_query *q, const struct audit_entry *e, void *arg)
+{
+	struct walk *w = arg;
+	(void)q;
+	w->folded = audit_fold(w->anew, &e->link);
+	return w->folded == STORE_OK;
+}
+
+static int fold_failed(struct audit_query *q, const struct walk *w)
+{
+	return cmd_fail(q->cmd, EX_OSERR, "%s", store_audit_error(w->anew));
+}
+
+/* 0 would be none. */
+static uint64_t last_of(const struct audit_verify *v)
+{
+	return v->last.n > 0 ? v->last.n : 1;
 }
 
 /* --- Certificates that are known -------------------------------------------------------------- */
 
-/* The record that a certificate is known from says so, or it was put in by hand: then the next
- * change to it would pass for no change (A2). */
-static bool says_so(const struct audit_link *l, const struct store_peer *p)
+/* Else the next change to it would pass for no change (A2). The relay may go on meanwhile: what it
+ * has appended since is read in one view with the table. */
+static int compare_peers(struct audit_query *q, struct walk *w)
 {
-	struct audit_record r;
-	const struct audit_attempt *a = &r.attempt;
-	char type[AUDIT_KEY_TYPE_MAX];
-	if (l->n != p->record || audit_decode(l->body, &r) != AUDIT_OK || r.type != AUDIT_ATTEMPT)
-		return false;
-	audit_key_type(a->key, type);
-	return a->accepted && a->chain.n > 0 && slice_eq_str(a->host, p->host) &&
-	       a->port == p->port && strcmp(type, p->key_type) == 0 &&
-	       memcmp(a->chain.cert[0].sha256, p->cert, AUDIT_DIGEST) == 0 &&
-	       memcmp(a->chain.cert[0].spki_sha256, p->key, AUDIT_DIGEST) == 0;
-}
-
-static bool check_peer(struct audit_query *q, const struct store_peer *p, bool *good)
-{
-	struct arena mem;
-	struct audit_link l;
-	size_t n = 0;
-	arena_init(&mem, 2 * AUDIT_BODY_MAX);
-	enum store_status s = store_audit_read(q->store, p->record, false, 1, &mem, &l, &n);
-	*good = s == STORE_OK && n == 1 && says_so(&l, p);
-	arena_free(&mem);
-	return s == STORE_OK;
-}
-
-/* One page behind *after; false: no more. Of what went by age nothing can be said. */
-static bool verify_peers(struct audit_query *q, struct audit_verify *v, struct arena *mem,
-			 struct store_peer *after, bool *more)
-{
-	struct store_peer page[PEERS_PAGE];
-	size_t n = 0;
-	bool first = after->host == NULL;
-	if (store_audit_peers(q->store, first ? NULL : after, PEERS_PAGE, mem, page, &n) !=
-	    STORE_OK)
-		return false;
-	for (size_t i = 0; i < n && v->broken == 0; i++) {
-		bool good;
-		if (page[i].record <= v->start.n || page[i].record > v->last.n)
-			continue;
-		if (!check_peer(q, &page[i], &good))
-			return false;
-		if (!good) {
-			v->broken = page[i].record;
-			v->why = "says nothing of a certificate that the table of known "
-				 "certificates has from it: the table was changed";
-		}
+	struct audit_verify *v = &w->verify;
+	bool same = true;
+	int64_t record = 0;
+	if (store_audit_hold(q->store) != STORE_OK)
+		return audit_fail(q);
+	int code = audit_walk(q, v->last.n + 1, false, fold_one, w);
+	if (code == EX_OK && w->folded == STORE_OK &&
+	    store_audit_same_peers(q->store, w->anew, &same, &record) != STORE_OK)
+		code = audit_fail(q);
+	store_audit_rollback(q->store);
+	if (code == EX_OK && w->folded != STORE_OK)
+		code = fold_failed(q, w);
+	if (code == EX_OK && !same) {
+		uint64_t n = (uint64_t)record;
+		v->broken = n > v->start.n && n <= v->last.n ? n : last_of(v);
+		v->why = "and those behind it do not say what the table of known certificates "
+			 "has: the table was changed";
 	}
-	*more = n == PEERS_PAGE;
-	if (n > 0)
-		*after = page[n - 1];
-	return true;
+	return code;
 }
 
-static int verify_all_peers(struct audit_query *q, struct audit_verify *v)
+/* --- Evidence --------------------------------------------------------------------------------- */
+
+/* Its id is the digest of all that it is made of. */
+static int check_evidence(struct audit_query *q, struct audit_verify *v)
 {
-	struct arena mem;
-	struct store_peer after = {.host = NULL};
-	bool more = true, ok = true;
-	arena_init(&mem, PEERS_MEM_MAX);
-	while (ok && more && v->broken == 0)
-		ok = verify_peers(q, v, &mem, &after, &more);
-	arena_free(&mem);
-	return ok ? EX_OK : audit_fail(q);
+	uint8_t id[AUDIT_DIGEST] = {0};
+	enum store_status s;
+	while (v->broken == 0 && (s = store_audit_evidence_next(q->store, id)) == STORE_OK) {
+		struct arena mem;
+		struct evidence e;
+		arena_init(&mem, EVIDENCE_MEM_MAX);
+		s = store_audit_evidence(q->store, id, &mem, &e);
+		if (s == STORE_OK)
+			evidence_set_id(&e);
+		if (s == STORE_CORRUPT || (s == STORE_OK && memcmp(e.id, id, AUDIT_DIGEST) != 0)) {
+			v->broken = last_of(v);
+			v->why = "or one before it refers to evidence that is not as it was "
+				 "collected: it was changed";
+		}
+		arena_free(&mem);
+		if (s != STORE_OK && s != STORE_CORRUPT && s != STORE_NOT_FOUND)
+			return audit_fail(q);
+	}
+	return v->broken != 0 || s == STORE_NOT_FOUND ? EX_OK : audit_fail(q);
 }
 
 /* --- Printing ----------------------------------------------------------------------------------
@@ -232,8 +245,9 @@ static void print_text(const struct audit_verify *v, const struct heads *h)
 }
 
 /* Start and heads first: what is written meanwhile only makes the chain longer. */
-static int verify_once(struct audit_query *q, struct heads *h, struct audit_verify *v)
+static int verify_all(struct audit_query *q, struct heads *h, struct walk *w)
 {
+	struct audit_verify *v = &w->verify;
 	struct audit_head start, last;
 	if (store_audit_ends(q->store, &start, &last) != STORE_OK)
 		return audit_fail(q);
@@ -241,9 +255,26 @@ static int verify_once(struct audit_query *q, struct heads *h, struct audit_veri
 		return EX_USAGE;
 	audit_verify_begin(v, digest_sha256, &start, h->head, h->n);
 	v->vouched = h->vouched;
-	int code = audit_walk(q, 1, false, verify_one, v);
+	int code = audit_walk(q, 1, false, verify_one, w);
+	if (code == EX_OK && w->folded != STORE_OK)
+		code = fold_failed(q, w);
 	if (code == EX_OK && audit_verify_end(v))
-		code = verify_all_peers(q, v);
+		code = compare_peers(q, w);
+	if (code == EX_OK && v->broken == 0)
+		code = check_evidence(q, v);
+	return code;
+}
+
+static int verify_once(struct audit_query *q, struct heads *h, struct audit_verify *v)
+{
+	char error[CMD_ERROR_MAX];
+	struct walk w = {.folded = STORE_OK};
+	if (store_audit_open_memory(&w.anew, error, sizeof(error)) != STORE_OK ||
+	    store_audit_begin(w.anew) != STORE_OK)
+		return cmd_fail(q->cmd, EX_OSERR, "%s", error[0] ? error : "out of memory");
+	int code = verify_all(q, h, &w);
+	*v = w.verify;
+	store_audit_close(&w.anew);
 	return code;
 }
 

@@ -12,7 +12,8 @@ enum {
 	/* each row may be evidence */
 	MOVE_MEM_MAX = AUDIT_MOVE_ROWS * (EVIDENCE_BODY_MAX + 64),
 	EVIDENCE_MEM_MAX = 65536,
-	KNOWN_MEM_MAX = 65536
+	KNOWN_MEM_MAX = 65536,
+	CARRY_MEM_MAX = AUDIT_CARRY_MAX * 1024,
 };
 
 static enum store_status fail(struct audit_file *f, enum store_status s)
@@ -156,7 +157,7 @@ void audit_file_close(struct audit_file *f)
 /* --- Appending --- */
 
 /* A certificate that was taken is known from then on. */
-static enum store_status project_peer(struct audit_file *f, const struct audit_link *l,
+static enum store_status fold_attempt(struct store_audit *a, const struct audit_link *l,
 				      const struct audit_attempt *t)
 {
 	char type[AUDIT_KEY_TYPE_MAX], host[AUDIT_TEXT_MAX + 1];
@@ -174,17 +175,56 @@ static enum store_status project_peer(struct audit_file *f, const struct audit_l
 			       .last = l->time};
 	memcpy(p.cert, t->chain.cert[0].sha256, AUDIT_DIGEST);
 	memcpy(p.key, t->chain.cert[0].spki_sha256, AUDIT_DIGEST);
-	return store_audit_peer(f->store, &p);
+	return store_audit_peer(a, &p);
+}
+
+static enum store_status fold_carried(struct store_audit *a, const struct audit_link *l,
+				      const struct audit_carried *c)
+{
+	char type[AUDIT_TEXT_MAX + 1], host[AUDIT_TEXT_MAX + 1];
+	snprintf(host, sizeof(host), "%.*s", (int)c->host.n, (const char *)c->host.p);
+	snprintf(type, sizeof(type), "%.*s", (int)c->key_type.n, (const char *)c->key_type.p);
+	struct store_peer p = {.host = host,
+			       .key_type = type,
+			       .port = c->port,
+			       .authority = c->authority,
+			       .continuity = c->continuity,
+			       .record = l->n,
+			       .first = c->first,
+			       .last = c->last};
+	memcpy(p.cert, c->cert, AUDIT_DIGEST);
+	memcpy(p.key, c->key, AUDIT_DIGEST);
+	return store_audit_peer_carried(a, &p);
+}
+
+enum store_status audit_fold(struct store_audit *a, const struct audit_link *l)
+{
+	struct audit_record r;
+	if (audit_decode(l->body, &r) != AUDIT_OK)
+		return STORE_OK;
+	switch (r.type) {
+	case AUDIT_ATTEMPT:
+		return fold_attempt(a, l, &r.attempt);
+	case AUDIT_CARRIED:
+		return fold_carried(a, l, &r.carried);
+	case AUDIT_CHECKPOINT:
+		return store_audit_forget_peers(a, r.checkpoint.before);
+	case AUDIT_FORGOTTEN:
+		return store_audit_forget_unauthorised(a, r.forgotten.before);
+	case AUDIT_OVERRIDE:
+	case AUDIT_SELFCHECK:
+		break;
+	}
+	return STORE_OK;
 }
 
 static enum store_status project(struct audit_file *f, const struct audit_link *l)
 {
 	static const uint8_t none[AUDIT_DIGEST];
 	struct audit_record r;
-	if (audit_decode(l->body, &r) != AUDIT_OK || r.type != AUDIT_ATTEMPT)
-		return STORE_OK;
-	enum store_status s = project_peer(f, l, &r.attempt);
-	if (s == STORE_OK && memcmp(r.attempt.evidence, none, AUDIT_DIGEST) != 0)
+	enum store_status s = audit_fold(f->store, l);
+	if (s == STORE_OK && audit_decode(l->body, &r) == AUDIT_OK && r.type == AUDIT_ATTEMPT &&
+	    memcmp(r.attempt.evidence, none, AUDIT_DIGEST) != 0)
 		s = store_audit_evidence_used(f->store, r.attempt.evidence, l->n);
 	return s;
 }
@@ -294,6 +334,106 @@ enum store_status audit_file_old(struct audit_file *f, int64_t before, struct au
 	return fail(f, s);
 }
 
+/* The record that a certificate is known from says so; else somebody put it in by hand, and the
+ * next change to it would pass for no change (A2). */
+static bool says_so(const struct audit_link *l, const struct store_peer *p)
+{
+	struct audit_record r;
+	char type[AUDIT_KEY_TYPE_MAX];
+	if (l->n != p->record || audit_decode(l->body, &r) != AUDIT_OK)
+		return false;
+	if (r.type == AUDIT_CARRIED)
+		return slice_eq_str(r.carried.host, p->host) && r.carried.port == p->port &&
+		       slice_eq_str(r.carried.key_type, p->key_type) &&
+		       memcmp(r.carried.cert, p->cert, AUDIT_DIGEST) == 0 &&
+		       memcmp(r.carried.key, p->key, AUDIT_DIGEST) == 0 &&
+		       r.carried.continuity == p->continuity && r.carried.first == p->first;
+	const struct audit_attempt *a = &r.attempt;
+	if (r.type != AUDIT_ATTEMPT || !a->accepted || a->chain.n == 0)
+		return false;
+	audit_key_type(a->key, type);
+	return slice_eq_str(a->host, p->host) && a->port == p->port &&
+	       strcmp(type, p->key_type) == 0 &&
+	       memcmp(a->chain.cert[0].sha256, p->cert, AUDIT_DIGEST) == 0 &&
+	       memcmp(a->chain.cert[0].spki_sha256, p->key, AUDIT_DIGEST) == 0 &&
+	       a->continuity == p->continuity && l->time == p->first;
+}
+
+static enum store_status carry_one(struct audit_file *f, const struct store_peer *p,
+				   audit_file_add *add, void *arg)
+{
+	struct arena mem;
+	struct audit_link l;
+	struct buf body;
+	size_t n = 0;
+	arena_init(&mem, ONE_MEM_MAX);
+	buf_init(&body, AUDIT_BODY_MAX);
+	enum store_status s = store_audit_read(f->store, p->record, false, 1, &mem, &l, &n);
+	if (s == STORE_OK && n == 1 && says_so(&l, p)) {
+		struct audit_record r = {.type = AUDIT_CARRIED,
+					 .carried = {.host = slice_str(p->host),
+						     .key_type = slice_str(p->key_type),
+						     .port = p->port,
+						     .authority = p->authority,
+						     .continuity = p->continuity,
+						     .first = p->first,
+						     .last = p->last}};
+		memcpy(r.carried.cert, p->cert, AUDIT_DIGEST);
+		memcpy(r.carried.key, p->key, AUDIT_DIGEST);
+		if (!audit_encode(&r, &body) || !add(arg, buf_slice(&body)))
+			s = STORE_NO_MEMORY;
+	} else if (s == STORE_OK) {
+		f->broken = true; /* it stays behind without a record, and is found */
+	}
+	buf_free(&body);
+	arena_free(&mem);
+	return s;
+}
+
+enum store_status audit_file_carry(struct audit_file *f, int64_t before, struct audit_head *upto,
+				   bool *all, audit_file_add *add, void *arg)
+{
+	struct arena mem;
+	struct audit_link l;
+	size_t n = 0;
+	arena_init(&mem, CARRY_MEM_MAX);
+	struct store_peer *p = arena_array(&mem, AUDIT_CARRY_MAX + 1, sizeof(*p));
+	enum store_status s = p == NULL
+				  ? STORE_NO_MEMORY
+				  : store_audit_peers_of_old(f->store, upto->n, before,
+							     AUDIT_CARRY_MAX + 1, &mem, p, &n);
+	*all = n <= AUDIT_CARRY_MAX;
+	if (s == STORE_OK && !*all) {
+		n = AUDIT_CARRY_MAX;
+		s = look(f, p[n].record - 1, &l);
+		upto->n = l.n;
+		memcpy(upto->hash, l.hash, AUDIT_DIGEST);
+	}
+	for (size_t i = 0; i < n && s == STORE_OK; i++)
+		s = carry_one(f, &p[i], add, arg);
+	arena_free(&mem);
+	return fail(f, s);
+}
+
+enum store_status audit_file_too_many(struct audit_file *f, struct buf *out)
+{
+	uint64_t n = 0;
+	int64_t last = 0;
+	enum store_status s = store_audit_count_peers(f->store, &n);
+	if (s != STORE_OK || n <= AUDIT_PEERS_MAX)
+		return fail(f, s);
+	s = store_audit_nth_unauthorised(
+	    f->store, (size_t)(n - AUDIT_PEERS_MAX) + AUDIT_PEERS_MAX / 10, &last);
+	if (s == STORE_NOT_FOUND) { /* nearly all are authorised: the others all go */
+		last = INT64_MAX - 1;
+		s = STORE_OK;
+	}
+	struct audit_record r = {.type = AUDIT_FORGOTTEN, .forgotten = {.before = last + 1}};
+	if (s == STORE_OK && !audit_encode(&r, out))
+		s = STORE_NO_MEMORY;
+	return fail(f, s);
+}
+
 bool audit_file_checkpoint(const struct audit_head *upto, int64_t before, struct buf *out)
 {
 	struct audit_record r = {.type = AUDIT_CHECKPOINT,
@@ -302,8 +442,7 @@ bool audit_file_checkpoint(const struct audit_head *upto, int64_t before, struct
 	return audit_encode(&r, out);
 }
 
-enum store_status audit_file_remove(struct audit_file *f, const struct audit_head *upto,
-				    int64_t before)
+enum store_status audit_file_remove(struct audit_file *f, const struct audit_head *upto)
 {
 	struct audit_link l;
 	enum store_status s = look(f, upto->n, &l);
@@ -314,10 +453,7 @@ enum store_status audit_file_remove(struct audit_file *f, const struct audit_hea
 		s = store_audit_begin(f->store);
 	if (s != STORE_OK)
 		return fail(f, s);
-	s = store_audit_set_start(f->store, upto);
-	if (s == STORE_OK)
-		s = store_audit_forget_peers(f->store, before);
-	return finish(f, s);
+	return finish(f, store_audit_set_start(f->store, upto));
 }
 
 enum store_status audit_file_forget(struct audit_file *f, bool *more)

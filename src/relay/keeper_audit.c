@@ -20,7 +20,8 @@ enum {
 	MOVE_BATCHES = 4, /* at once: bounds the keeper's pause */
 	SOON_MS = 5,      /* also while a group is open */
 	IDLE_MS = 60000,
-	REOPEN_MS = 60000, /* after the file failed */
+	COUNT_EVERY = 1000, /* records between two counts of certificates */
+	REOPEN_MS = 60000,  /* after the file failed */
 	DAY_MS = 24 * 3600 * 1000,
 	EVIDENCE_MEM_MAX = 65536,
 };
@@ -33,10 +34,12 @@ struct keeper_audit {
 	struct audit_head removing_head;
 	int64_t blind; /* rows up to here were added while the file could not be read */
 	int64_t reopen_at, head_logged;
+	int64_t counted_at;          /* row of the outbox */
 	int64_t retained, retaining; /* when; records older than that are going */
 	struct audit_head signing;   /* n 0: none. Up to it they go, once the queue remembers ... */
 	int64_t signing_row;         /* ... the checkpoint, which was this row of the outbox */
 	bool full;
+	bool all; /* that was old enough went; else there is another turn */
 	uint64_t changes;
 	struct peers *peers;
 	struct buf scratch;
@@ -123,17 +126,29 @@ static bool add_body(struct keeper *k, struct slice body)
 	return true;
 }
 
+static bool carry(void *arg, struct slice body)
+{
+	return add_body(arg, body);
+}
+
 /* The checkpoint goes the way of all records. Before the queue remembers it nothing is removed: so
  * nobody else can sign off. */
 static enum store_status sign_off(struct keeper *k, int64_t before)
 {
 	struct keeper_audit *a = k->audit;
+	bool was_broken = a->file.broken;
 	enum store_status s = audit_file_old(&a->file, before, &a->signing);
 	if (s != STORE_OK || a->signing.n == 0)
 		return s;
+	if (keeper_group(k))
+		s = audit_file_carry(&a->file, before, &a->signing, &a->all, carry, k);
+	if (a->file.broken && !was_broken)
+		log_trouble(k, "changed",
+			    "a certificate that is known has no record that says so; see danelaw "
+			    "audit verify");
 	buf_reset(&a->scratch);
-	if (audit_file_checkpoint(&a->signing, before, &a->scratch) && keeper_group(k) &&
-	    add_body(k, buf_slice(&a->scratch)))
+	if (s == STORE_OK && audit_file_checkpoint(&a->signing, before, &a->scratch) &&
+	    keeper_group(k) && add_body(k, buf_slice(&a->scratch)))
 		a->signing_row = a->queue.last;
 	else
 		a->signing.n = 0; /* the group fails, and the keeper with it */
@@ -147,13 +162,15 @@ static enum store_status retain_step(struct keeper *k, bool *more)
 	enum store_status s = STORE_OK;
 	*more = true;
 	if (a->retaining == 0) {
+		if (a->queue.last != a->file.done)
+			return s; /* what waits changes what is known */
 		a->retaining = keeper_now() - k->process.birth.conf->audit_keep * DAY_MS;
 		s = sign_off(k, a->retaining);
 	}
 	if (s != STORE_OK || (a->signing.n > 0 && a->queue.moved < a->signing_row))
 		return s;
 	if (a->signing.n > 0)
-		s = audit_file_remove(&a->file, &a->signing, a->retaining);
+		s = audit_file_remove(&a->file, &a->signing);
 	if (s != STORE_OK)
 		return s;
 	a->signing.n = 0;
@@ -175,10 +192,27 @@ static void retain(struct keeper *k)
 	if (s != STORE_OK && a->signing_row == 0)
 		a->retaining = 0;
 	if (s == STORE_OK && !more) {
-		a->retained = now;
+		if (a->all)
+			a->retained = now;
 		a->retaining = 0;
 		a->signing_row = 0;
 	}
+}
+
+/* Too many certificates: some are known no more, by a record like everything that is known. */
+static void forget_some(struct keeper *k)
+{
+	struct keeper_audit *a = k->audit;
+	if (a->file.store == NULL || a->file.done < a->counted_at + COUNT_EVERY ||
+	    a->queue.last != a->file.done)
+		return;
+	a->counted_at = a->file.done;
+	buf_reset(&a->scratch);
+	enum store_status s = audit_file_too_many(&a->file, &a->scratch);
+	if (s != STORE_OK)
+		trouble_with_file(k, "count", s);
+	else if (buf_len(&a->scratch) > 0 && keeper_group(k))
+		add_body(k, buf_slice(&a->scratch));
 }
 
 static void note_room(struct keeper *k)
@@ -209,6 +243,7 @@ static void on_timer(void *arg)
 		open_file(k);
 	bool ok = a->file.store != NULL && move(k, MOVE_BATCHES);
 	retain(k);
+	forget_some(k);
 	if (owes_queue(a))
 		keeper_group(k); /* its commit says it */
 	if (keeper_now() - a->head_logged >= DAY_MS)

@@ -22,6 +22,11 @@ enum store_status store_audit_begin(struct store_audit *a)
 	return status;
 }
 
+enum store_status store_audit_hold(struct store_audit *a)
+{
+	return sql_run(&a->db, a->statement[AUDIT_SQL_HOLD], NULL);
+}
+
 /* Whatever fails undoes all: also a reader that does not let go in time. */
 enum store_status store_audit_commit(struct store_audit *a)
 {
@@ -36,6 +41,8 @@ enum store_status store_audit_commit(struct store_audit *a)
 
 void store_audit_rollback(struct store_audit *a)
 {
+	if (a->db.db != NULL)
+		store_undo(&a->db); /* also what was only held */
 	store_rollback(&a->db);
 }
 
@@ -143,17 +150,50 @@ enum store_status store_audit_read(struct store_audit *a, uint64_t from, bool ba
 
 /* --- peers ------------------------------------------------------------------------------------ */
 
-enum store_status store_audit_peer(struct store_audit *a, const struct store_peer *p)
+static enum store_status put_peer(struct store_audit *a, enum audit_sql how,
+				  const struct store_peer *p)
 {
 	enum store_status status = store_may_write(&a->db);
 	if (status != STORE_OK)
 		return status;
-	return sql_run(&a->db,
-		       BIND(a, PEER, "titbbiiiii", p->host, (int64_t)p->port, p->key_type,
-			    slice_make(p->cert, AUDIT_DIGEST), slice_make(p->key, AUDIT_DIGEST),
-			    (int64_t)p->authority, (int64_t)p->continuity, (int64_t)p->record,
-			    p->first, p->last),
-		       NULL);
+	return sql_run(
+	    &a->db,
+	    sql_bind_statement(&a->db, a->statement[how], "titbbiiiii", p->host, (int64_t)p->port,
+			       p->key_type, slice_make(p->cert, AUDIT_DIGEST),
+			       slice_make(p->key, AUDIT_DIGEST), (int64_t)p->authority,
+			       (int64_t)p->continuity, (int64_t)p->record, p->first, p->last),
+	    NULL);
+}
+
+enum store_status store_audit_peer(struct store_audit *a, const struct store_peer *p)
+{
+	return put_peer(a, AUDIT_SQL_PEER, p);
+}
+
+enum store_status store_audit_peer_carried(struct store_audit *a, const struct store_peer *p)
+{
+	return put_peer(a, AUDIT_SQL_CARRY_PEER, p);
+}
+
+enum store_status store_audit_forget_unauthorised(struct store_audit *a, int64_t before)
+{
+	enum store_status status = store_may_write(&a->db);
+	if (status != STORE_OK)
+		return status;
+	return sql_run(&a->db, BIND(a, FORGET_UNAUTHORISED, "i", before), NULL);
+}
+
+enum store_status store_audit_count_peers(struct store_audit *a, uint64_t *out)
+{
+	int64_t n = 0;
+	enum store_status status = sql_value(&a->db, a->statement[AUDIT_SQL_COUNT_PEERS], &n);
+	*out = (uint64_t)n;
+	return status;
+}
+
+enum store_status store_audit_nth_unauthorised(struct store_audit *a, size_t n, int64_t *last)
+{
+	return sql_value(&a->db, BIND(a, NTH_UNAUTHORISED, "i", (int64_t)n), last);
 }
 
 enum store_status store_audit_forget_peers(struct store_audit *a, int64_t before)
@@ -181,17 +221,61 @@ static void peer_row(sqlite3_stmt *st, struct arena *mem, struct store_peer *p)
 	sql_octets_column(st, 4, p->key, sizeof(p->key));
 }
 
-enum store_status store_audit_known(struct store_audit *a, const char *host, uint16_t port,
-				    const char *key_type, size_t max, struct arena *mem,
+/* Ends the statement. */
+static enum store_status read_peers(struct store_audit *a, sqlite3_stmt *st, struct arena *mem,
 				    struct store_peer *out, size_t *n)
 {
-	sqlite3_stmt *st = BIND(a, KNOWN, "titi", host, (int64_t)port, key_type, (int64_t)max);
 	bool row;
 	enum store_status status;
 	*n = 0;
 	while ((status = sql_step(&a->db, st, &row)) == STORE_OK && row)
 		peer_row(st, mem, &out[(*n)++]);
 	return status == STORE_OK ? arena_status(&a->db, mem) : status;
+}
+
+enum store_status store_audit_peers_of_old(struct store_audit *a, uint64_t upto, int64_t since,
+					   size_t max, struct arena *mem, struct store_peer *out,
+					   size_t *n)
+{
+	return read_peers(a, BIND(a, PEERS_OF_OLD, "iii", (int64_t)upto, since, (int64_t)max), mem,
+			  out, n);
+}
+
+static struct slice text_at(sqlite3_stmt *st, int column)
+{
+	const void *p = sqlite3_column_text(st, column);
+	return slice_make(p, p != NULL ? (size_t)sqlite3_column_bytes(st, column) : 0);
+}
+
+enum store_status store_audit_same_peers(struct store_audit *a, struct store_audit *b, bool *same,
+					 int64_t *record)
+{
+	sqlite3_stmt *x = a->statement[AUDIT_SQL_PEER_LINES],
+		     *y = b->statement[AUDIT_SQL_PEER_LINES];
+	bool more = true, other = true;
+	enum store_status status = STORE_OK;
+	*same = true;
+	while (status == STORE_OK && more && *same) {
+		status = sql_step(&a->db, x, &more);
+		if (status == STORE_OK)
+			status = sql_step(&b->db, y, &other);
+		if (status != STORE_OK || (!more && !other))
+			break;
+		bool named = more && other && slice_eq(text_at(x, 1), text_at(y, 1));
+		*same = named && slice_eq(text_at(x, 2), text_at(y, 2));
+		*record = sqlite3_column_int64(more && !named ? x : y, 0);
+	}
+	sql_end(x);
+	sql_end(y);
+	return status;
+}
+
+enum store_status store_audit_known(struct store_audit *a, const char *host, uint16_t port,
+				    const char *key_type, size_t max, struct arena *mem,
+				    struct store_peer *out, size_t *n)
+{
+	return read_peers(a, BIND(a, KNOWN, "titi", host, (int64_t)port, key_type, (int64_t)max),
+			  mem, out, n);
 }
 
 enum store_status store_audit_peers(struct store_audit *a, const struct store_peer *after,
@@ -202,10 +286,5 @@ enum store_status store_audit_peers(struct store_audit *a, const struct store_pe
 	const struct store_peer *p = after ? after : &first;
 	sqlite3_stmt *st = BIND(a, PEERS, "titbi", p->host, (int64_t)p->port, p->key_type,
 				slice_make(p->cert, AUDIT_DIGEST), (int64_t)max);
-	bool row;
-	enum store_status status;
-	*n = 0;
-	while ((status = sql_step(&a->db, st, &row)) == STORE_OK && row)
-		peer_row(st, mem, &out[(*n)++]);
-	return status == STORE_OK ? arena_status(&a->db, mem) : status;
+	return read_peers(a, st, mem, out, n);
 }

@@ -66,6 +66,11 @@ enum store_status store_audit_open_read(const char *path, struct store_audit **o
 void store_audit_close(struct store_audit **a);
 const char *store_audit_error(const struct store_audit *a);
 
+/* One that lives in memory. */
+enum store_status store_audit_open_memory(struct store_audit **out, char *error, size_t room);
+/* Until store_audit_rollback() all is read as it is now; whoever writes waits: be short. */
+enum store_status store_audit_hold(struct store_audit *a);
+
 enum store_status store_audit_begin(struct store_audit *a);
 enum store_status store_audit_commit(struct store_audit *a);
 void store_audit_rollback(struct store_audit *a);
@@ -83,8 +88,10 @@ enum store_status store_audit_set_moved(struct store_audit *a,
 					const uint8_t queue[STORE_QUEUE_MARK], int64_t moved);
 /* Records up to this one are signed off, and may go. Within a transaction. */
 enum store_status store_audit_set_start(struct store_audit *a, const struct audit_head *start);
-/* Removes certificates that were last seen before that. Within a transaction. */
+/* Removes certificates that were last seen before that; the second: of those that nothing
+ * authorised. Within a transaction. */
 enum store_status store_audit_forget_peers(struct store_audit *a, int64_t before);
+enum store_status store_audit_forget_unauthorised(struct store_audit *a, int64_t before);
 /* Removes some records that are signed off; *more: there are others. Within a transaction. */
 enum store_status store_audit_forget(struct store_audit *a, size_t max, bool *more);
 
@@ -106,6 +113,20 @@ struct store_peer {
 /* Adds it, or says that it was seen again: then only `last` and `authority` count. Within a
  * transaction. */
 enum store_status store_audit_peer(struct store_audit *a, const struct store_peer *p);
+/* Record p->record is the one that says it now (AUDIT_CARRIED). Within a transaction. */
+enum store_status store_audit_peer_carried(struct store_audit *a, const struct store_peer *p);
+/* Those whose record is `upto` or an older one, and that were seen since; by their records. */
+enum store_status store_audit_peers_of_old(struct store_audit *a, uint64_t upto, int64_t since,
+					   size_t max, struct arena *mem, struct store_peer *out,
+					   size_t *n);
+enum store_status store_audit_count_peers(struct store_audit *a, uint64_t *out);
+/* When the nth of those that nothing authorised was last seen, the longest ago first; NOT_FOUND:
+ * there are not so many. */
+enum store_status store_audit_nth_unauthorised(struct store_audit *a, size_t n, int64_t *last);
+/* Are the certificates of both the same, octet by octet? Else *record is one that the first
+ * difference is about. */
+enum store_status store_audit_same_peers(struct store_audit *a, struct store_audit *b, bool *same,
+					 int64_t *record);
 /* The last seen first; at most max. */
 enum store_status store_audit_known(struct store_audit *a, const char *host, uint16_t port,
 				    const char *key_type, size_t max, struct arena *mem,
@@ -128,6 +149,8 @@ enum store_status store_audit_evidence_used(struct store_audit *a, const uint8_t
 /* What it points to lives in `mem`. STORE_NOT_FOUND: it is not there. */
 enum store_status store_audit_evidence(struct store_audit *a, const uint8_t id[AUDIT_DIGEST],
 				       struct arena *mem, struct evidence *out);
+/* The id behind this one, into it. NOT_FOUND: it was the last. */
+enum store_status store_audit_evidence_next(struct store_audit *a, uint8_t id[AUDIT_DIGEST]);
 /* Removes what only removed records referred to, at most max. Within a transaction. */
 enum store_status store_audit_evidence_forget(struct store_audit *a, size_t max);
 

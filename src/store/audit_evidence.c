@@ -46,9 +46,11 @@ static enum store_status read_rrsets(struct store_audit *a, const uint8_t id[AUD
 	bool row;
 	enum store_status status;
 	while ((status = sql_step(&a->db, st, &row)) == STORE_OK && row) {
-		if (out->nrrset == EVIDENCE_RRSETS_MAX) {
+		if (out->nrrset == EVIDENCE_RRSETS_MAX ||
+		    sqlite3_column_int64(st, 1) != (int64_t)out->nrrset) {
 			sql_end(st);
-			return store_fail(&a->db, STORE_CORRUPT, "evidence with too many RRsets");
+			return store_fail(&a->db, STORE_CORRUPT,
+					  "evidence with too many RRsets, or with a gap");
 		}
 		out->rrset[out->nrrset++] = sql_blob_column(st, 0, mem);
 	}
@@ -76,6 +78,18 @@ enum store_status store_audit_evidence(struct store_audit *a, const uint8_t id[A
 	out->mx = (enum evidence_mx)mx;
 	status = read_rrsets(a, id, mem, out);
 	return status == STORE_OK ? arena_status(&a->db, mem) : status;
+}
+
+enum store_status store_audit_evidence_next(struct store_audit *a, uint8_t id[AUDIT_DIGEST])
+{
+	bool row;
+	sqlite3_stmt *st = BIND(a, EVIDENCE_NEXT, "b", slice_make(id, AUDIT_DIGEST));
+	enum store_status status = sql_step(&a->db, st, &row);
+	if (status != STORE_OK || !row)
+		return status != STORE_OK ? status : STORE_NOT_FOUND;
+	sql_octets_column(st, 0, id, AUDIT_DIGEST);
+	sql_end(st);
+	return STORE_OK;
 }
 
 enum store_status store_audit_evidence_forget(struct store_audit *a, size_t max)

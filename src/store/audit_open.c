@@ -227,6 +227,12 @@ static enum store_status open_read(struct store_audit *a)
 	enum store_status status = connect_file(&a->db, true);
 	if (status == STORE_OK)
 		status = check_kind(&a->db, &version);
+	if (status != STORE_OK && (sqlite3_errcode(a->db.db) & 0xff) == SQLITE_READONLY)
+		return store_fail(
+		    &a->db, STORE_BUSY,
+		    "%s: a crash left its journal, which only the relay may finish: start "
+		    "the relay first, or look at a copy of both files",
+		    a->db.path);
 	if (status == STORE_OK && version == 0)
 		return store_fail(&a->db, STORE_CORRUPT, "%s: not an audit file", a->db.path);
 	return status == STORE_OK ? prepare(a) : status;
@@ -262,6 +268,22 @@ enum store_status store_audit_open(const char *path, struct store_audit **out, c
 	*out = NULL;
 	snprintf(error, room, "out of memory");
 	return a ? finish(open_write(a), a, out, error, room) : STORE_NO_MEMORY;
+}
+
+static enum store_status open_memory(struct store_audit *a)
+{
+	enum store_status status = connect_file(&a->db, false);
+	if (status == STORE_OK)
+		status = make_schema(&a->db);
+	return status == STORE_OK ? prepare(a) : status;
+}
+
+enum store_status store_audit_open_memory(struct store_audit **out, char *error, size_t room)
+{
+	struct store_audit *a = make(":memory:");
+	*out = NULL;
+	snprintf(error, room, "out of memory");
+	return a ? finish(open_memory(a), a, out, error, room) : STORE_NO_MEMORY;
 }
 
 enum store_status store_audit_open_read(const char *path, struct store_audit **out, char *error,

@@ -106,8 +106,27 @@ static struct audit_record checkpoint(void)
 				     .checkpoint = {.upto = 9, .hash = {8}, .before = 1000}};
 }
 
-static struct audit_record (*const samples[])(void) = {full, empty, override, selfcheck,
-						       checkpoint};
+static struct audit_record carried(void)
+{
+	return (struct audit_record){.type = AUDIT_CARRIED,
+				     .carried = {.host = SLICE_LIT("mx.example.org"),
+						 .key_type = SLICE_LIT("RSA"),
+						 .port = 25,
+						 .cert = {1},
+						 .key = {2},
+						 .authority = AUTHORITY_TLSA,
+						 .continuity = CONTINUITY_FIRST_SEEN,
+						 .first = 5,
+						 .last = 6}};
+}
+
+static struct audit_record forgotten(void)
+{
+	return (struct audit_record){.type = AUDIT_FORGOTTEN, .forgotten = {.before = 7}};
+}
+
+static struct audit_record (*const samples[])(void) = {full,       empty,   override, selfcheck,
+						       checkpoint, carried, forgotten};
 
 /* --- Octets ----------------------------------------------------------------------------------- */
 
@@ -189,7 +208,7 @@ static void a_newer_form_is_named_as_such(void **state)
 	(void)state;
 	struct audit_record r;
 	assert_int_equal(audit_decode(slice_make("\x02\x01", 2), &r), AUDIT_NEWER);
-	assert_int_equal(audit_decode(slice_make("\x01\x05", 2), &r), AUDIT_NEWER);
+	assert_int_equal(audit_decode(slice_make("\x01\x07", 2), &r), AUDIT_NEWER);
 	assert_int_equal(audit_decode(slice_make("\x01\x00", 2), &r), AUDIT_NEWER);
 	assert_int_equal(audit_decode(slice_make("\x01", 1), &r), AUDIT_BROKEN);
 }

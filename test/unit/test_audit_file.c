@@ -90,6 +90,26 @@ static void add(struct fixture *f, int first, int n)
 	IS(store_commit(f->queue), STORE_OK);
 }
 
+/* Host "hI" at a time of its own, under what authority. */
+static void add_host(struct fixture *f, int i, int64_t at, enum audit_authority authority)
+{
+	struct store_outbox box;
+	struct audit_record r;
+	uint8_t body[512];
+	struct buf b;
+	struct slice old = slice_make(body, body_of(i, body));
+	assert_int_equal(audit_decode(old, &r), AUDIT_OK);
+	r.attempt.authority = authority;
+	buf_init(&b, 512);
+	assert_true(audit_encode(&r, &b));
+	IS(store_outbox_state(f->queue, &box), STORE_OK);
+	struct store_outbox_row row = {++box.last, at, buf_slice(&b)};
+	IS(store_begin(f->queue), STORE_OK);
+	IS(store_outbox_add(f->queue, &row), STORE_OK);
+	IS(store_commit(f->queue), STORE_OK);
+	buf_free(&b);
+}
+
 static void move(struct fixture *f, size_t want)
 {
 	size_t n;
@@ -378,6 +398,46 @@ static void a_file_that_was_removed_is_missed(void **state)
 
 /* --- Age -------------------------------------------------------------------------------------- */
 
+/* The table of certificates is what the records say that are there. */
+static bool is_derived(struct fixture *f)
+{
+	struct arena mem;
+	struct audit_link l[64];
+	struct store_audit *a, *anew;
+	char error[256];
+	size_t n;
+	bool same;
+	int64_t record;
+	arena_init(&mem, 1 << 20);
+	IS(store_audit_open_read(f->path, &a, error, sizeof(error)), STORE_OK);
+	IS(store_audit_open_memory(&anew, error, sizeof(error)), STORE_OK);
+	IS(store_audit_begin(anew), STORE_OK);
+	IS(store_audit_hold(a), STORE_OK);
+	IS(store_audit_read(a, 1, false, 64, &mem, l, &n), STORE_OK);
+	for (size_t i = 0; i < n; i++)
+		IS(audit_fold(anew, &l[i]), STORE_OK);
+	IS(store_audit_same_peers(a, anew, &same, &record), STORE_OK);
+	store_audit_rollback(a);
+	store_audit_close(&a);
+	store_audit_close(&anew);
+	arena_free(&mem);
+	return same;
+}
+
+struct outbox_end {
+	struct fixture *f;
+	int64_t last, now;
+	size_t n;
+};
+
+static bool add_body(void *arg, struct slice body)
+{
+	struct outbox_end *o = arg;
+	struct store_outbox_row row = {++o->last, o->now, body};
+	o->n++;
+	return store_outbox_add(o->f->queue, &row) == STORE_OK;
+}
+
 /* The steps of a keeper that removes by age: how many are signed off. */
 static uint64_t retain(struct fixture *f, int64_t now, int64_t before)
 {
@@ -389,24 +449,128 @@ static uint64_t retain(struct fixture *f, int64_t now, int64_t before)
 	if (upto.n == 0)
 		return 0;
 	buf_init(&body, 512);
-	assert_true(audit_file_checkpoint(&upto, before, &body));
 	IS(store_outbox_state(f->queue, &box), STORE_OK);
-	struct store_outbox_row row = {box.last + 1, now, buf_slice(&body)};
+	struct outbox_end end = {f, box.last, now, 0};
+	bool all;
 	IS(store_begin(f->queue), STORE_OK);
-	IS(store_outbox_add(f->queue, &row), STORE_OK);
+	IS(audit_file_carry(&f->file, before, &upto, &all, add_body, &end), STORE_OK);
+	assert_true(all);
+	assert_true(audit_file_checkpoint(&upto, before, &body));
+	assert_true(add_body(&end, buf_slice(&body)));
 	IS(store_commit(f->queue), STORE_OK);
 	buf_free(&body);
-	move(f, 1);
+	move(f, end.n);
 	/* A crash here leaves a checkpoint that nothing follows from. */
 	store_close(&f->queue);
 	reopen(f);
 	assert_false(f->file.broken);
 	assert_int_equal(broken_now(f), 0);
 	done(f);
-	IS(audit_file_remove(&f->file, &upto, before), STORE_OK);
+	IS(audit_file_remove(&f->file, &upto), STORE_OK);
 	IS(audit_file_forget(&f->file, &more), STORE_OK);
 	assert_false(more);
+	assert_true(is_derived(f));
 	return upto.n;
+}
+
+/* One host again and again: what is known of it outlives the records that it was known from. */
+static void what_is_known_is_carried_on(void **state)
+{
+	struct fixture *f = *state;
+	struct arena mem;
+	struct store_peer peer;
+	size_t n;
+	add(f, 0, 4);
+	for (int i = 0; i < 6; i++)
+		add_host(f, 1, 2000 + i, i == 2 ? AUTHORITY_TLSA : AUTHORITY_NONE);
+	move(f, 10);
+	done(f);
+	assert_true(is_derived(f));
+	assert_int_equal(retain(f, 3000, 2003), 7);
+	arena_init(&mem, 65536);
+	IS(store_audit_known(f->file.store, "h1", 25, "RSA", 1, &mem, &peer, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(peer.first, 1001);
+	assert_int_equal(peer.last, 2005);
+	assert_int_equal(peer.record, 11);
+	assert_int_equal(peer.authority, AUTHORITY_TLSA);
+	IS(store_audit_known(f->file.store, "h2", 25, "RSA", 1, &mem, &peer, &n), STORE_OK);
+	assert_int_equal(n, 0);
+	/* And once more, from the record that carried it. */
+	add_host(f, 1, 4000, AUTHORITY_NONE);
+	move(f, 1);
+	done(f);
+	assert_int_equal(retain(f, 5000, 3500), 12);
+	IS(store_audit_known(f->file.store, "h1", 25, "RSA", 1, &mem, &peer, &n), STORE_OK);
+	assert_int_equal(peer.first, 1001);
+	assert_int_equal(peer.authority, AUTHORITY_TLSA);
+	arena_free(&mem);
+}
+
+/* What somebody has put into the table is not signed: it loses its record, and is found. */
+static void what_no_record_says_is_not_carried(void **state)
+{
+	static const char *const changes[] = {
+	    "UPDATE peer SET key = zeroblob(32)", "UPDATE peer SET cert = randomblob(32)",
+	    "UPDATE peer SET first = 1000",       "UPDATE peer SET continuity = 3",
+	    "UPDATE peer SET host = 'hX'",        "UPDATE peer SET port = 26",
+	    "UPDATE peer SET authority = 1",      "UPDATE peer SET last = last + 1",
+	    "UPDATE peer SET record = 4",         "UPDATE peer SET key_type = 'ECDSA'",
+	};
+	for (size_t i = 0; i < ROWS(changes); i++) {
+		char sql[128];
+		snprintf(sql, sizeof(sql), "%s WHERE host = 'h1'", changes[i]);
+		if (i > 0) {
+			teardown(state);
+			setup(state);
+		}
+		struct fixture *f = *state;
+		add(f, 0, 4);
+		add_host(f, 1, 5000, AUTHORITY_NONE);
+		move(f, 5);
+		done(f);
+		assert_true(is_derived(f));
+		change(f, sql);
+		assert_false(is_derived(f));
+	}
+}
+
+static void too_many_are_forgotten_by_a_record(void **state)
+{
+	struct fixture *f = *state;
+	struct buf body;
+	buf_init(&body, 512);
+	add(f, 0, 3);
+	add_host(f, 5, 900, AUTHORITY_TLSA); /* the longest not seen, and authorised */
+	move(f, 4);
+	IS(audit_file_too_many(&f->file, &body), STORE_OK);
+	assert_int_equal(buf_len(&body), 0);
+	change(f,
+	       "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100000) "
+	       "INSERT INTO peer SELECT 'x' || n, 25, 'RSA', zeroblob(32), zeroblob(32), 0, 1, 1, "
+	       "5000 + n, 5000 + n FROM c");
+	reopen(f);
+	IS(audit_file_too_many(&f->file, &body), STORE_OK);
+	struct audit_record r;
+	assert_int_equal(audit_decode(buf_slice(&body), &r), AUDIT_OK);
+	assert_int_equal(r.type, AUDIT_FORGOTTEN);
+	IS(store_audit_begin(f->file.store), STORE_OK);
+	IS(audit_fold(f->file.store, &(struct audit_link){.n = 9, .body = buf_slice(&body)}),
+	   STORE_OK);
+	IS(store_audit_commit(f->file.store), STORE_OK);
+	uint64_t left;
+	IS(store_audit_count_peers(f->file.store, &left), STORE_OK);
+	assert_in_range(left, AUDIT_PEERS_MAX * 9 / 10 - 10, AUDIT_PEERS_MAX * 9 / 10);
+	struct arena mem;
+	struct store_peer peer;
+	size_t n;
+	arena_init(&mem, 65536);
+	IS(store_audit_known(f->file.store, "h5", 25, "RSA", 1, &mem, &peer, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	IS(store_audit_known(f->file.store, "h0", 25, "RSA", 1, &mem, &peer, &n), STORE_OK);
+	assert_int_equal(n, 0);
+	arena_free(&mem);
+	buf_free(&body);
 }
 
 static void old_records_go_and_a_checkpoint_stays(void **state)
@@ -879,6 +1043,9 @@ int main(void)
 	    TEST(an_old_copy_is_found_and_the_gap_stays),
 	    TEST(a_file_that_was_removed_is_missed),
 	    TEST(old_records_go_and_a_checkpoint_stays),
+	    TEST(what_is_known_is_carried_on),
+	    TEST(what_no_record_says_is_not_carried),
+	    TEST(too_many_are_forgotten_by_a_record),
 	    TEST(a_forged_checkpoint_signs_nothing_off),
 	    TEST(a_record_that_nobody_recorded_is_found),
 	    TEST(a_forged_place_in_the_outbox_loses_nothing),
