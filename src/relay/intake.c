@@ -33,6 +33,24 @@ struct door {
 	struct loop_timer *pause; /* after a lack of descriptors */
 };
 
+/* --- Lines that were left out --- */
+
+void intake_log_left_out(struct intake *t, const char *kind, uint32_t n)
+{
+	char number[LOG_INT_TEXT];
+	if (n > 0)
+		log_event(t->process.log, LOG_LEVEL_WARN, "left-out", "kind", kind, "lines",
+			  log_int(number, n), NULL);
+}
+
+static void on_left_out(void *arg)
+{
+	struct intake *t = arg;
+	uint32_t n = 0;
+	for (const char *kind; (kind = log_quota_over(&t->quota, loop_now_ms(), &n)) != NULL;)
+		intake_log_left_out(t, kind, n);
+}
+
 /* --- Clients come and go --- */
 
 void intake_forget(struct client *c)
@@ -360,6 +378,7 @@ static bool start(struct intake *t)
 {
 	t->login_timer = loop_timer_new(t->process.loop, intake_login_turn, t);
 	t->lacking = loop_timer_new(t->process.loop, on_lacking, t);
+	t->left_out = loop_timer_new(t->process.loop, on_left_out, t);
 	t->grace = loop_timer_new(t->process.loop, on_grace_over, t);
 	if (!intake_crowd_open(t) || t->login_timer == NULL || t->lacking == NULL ||
 	    t->grace == NULL)
@@ -395,6 +414,7 @@ int intake_main(const struct birth *b)
 	close_doors(t);
 	loop_timer_free(&t->login_timer);
 	loop_timer_free(&t->lacking);
+	loop_timer_free(&t->left_out);
 	loop_timer_free(&t->grace);
 	channel_free(&t->keeper);
 	channel_free(&t->warden);

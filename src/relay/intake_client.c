@@ -60,7 +60,16 @@ void client_free(struct client *c)
 void client_log(struct client *c, enum log_level level, const char *event, const char *key,
 		const char *value)
 {
+	struct intake *t = c->intake;
 	char address[IPADDR_TEXT_MAX];
+	uint32_t left_out = 0;
+	bool may = strcmp(event, "login") == 0 || /* a user's, and no stranger's */
+		   log_quota_take(&t->quota, event, loop_now_ms(), &left_out);
+	intake_log_left_out(t, event, left_out);
+	if (!may) {
+		loop_timer_set(t->left_out, LOG_QUOTA_MS);
+		return;
+	}
 	ipaddr_to_text(&c->address, address);
 	log_event(c->intake->process.log, level, event, "client", address, "listener",
 		  c->listener->name, key, value, NULL);

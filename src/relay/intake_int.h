@@ -7,6 +7,7 @@
 #include "relay/mail.h"
 #include "relay/network.h"
 #include "relay/patience.h"
+#include "log/quota.h"
 #include "relay/process.h"
 #include "relay/rate.h"
 #include "relay/recipients.h"
@@ -132,6 +133,8 @@ struct intake {
 	uint32_t lines, sent_away;  /* of this second */
 	int spool[SPOOL_STOCK_MAX]; /* files that no text has now */
 	size_t nspool, spool_asked, spool_made;
+	struct log_quota quota; /* of what strangers cause */
+	struct loop_timer *left_out;
 };
 
 /* intake_crowd.c */
@@ -148,6 +151,8 @@ size_t intake_make_room(struct intake *t, enum standing who, uint32_t network);
 void intake_crowd_turn(void *arg); /* of the timer */
 
 /* intake.c */
+/* So many lines of this kind were not written; 0: nothing is said. */
+void intake_log_left_out(struct intake *t, const char *kind, uint32_t n);
 void intake_forget(struct client *c);
 
 /* intake_client.c */

@@ -17,9 +17,11 @@ enum {
 	FREE_PAGES_KEPT = 4096, /* 16 MiB: not worth giving back */
 	FREE_PAGES_STEP = 512,  /* bounds the pause */
 	DESTINATIONS_STEP = 200,
+	DESTINATIONS_STEP_MANY = 2000,
 	LOG_BLOCK = 65536, /* SQLite's own write takes less than 128 KiB at once */
 };
 static const int64_t DESTINATION_IDLE_MS = INT64_C(7) * 24 * 3600 * 1000;
+static const int64_t DESTINATION_IDLE_MANY_MS = INT64_C(3600) * 1000;
 
 enum store_status store_checkpoint(struct store *s, int mode)
 {
@@ -89,21 +91,28 @@ static enum store_status shrink(struct store *s, bool *more)
 }
 
 /* Destinations without mail and news for a week: else one row stays for every domain ever seen.
- * Some at a time, and no hurry. */
-static enum store_status forget(struct store *s, int64_t now)
+ * Some at a time, and no hurry, unless there are too many. */
+static enum store_status forget(struct store *s, int64_t now, bool *more)
 {
 	int64_t first = 0;
+	int changed = 0;
+	bool many = s->destinations > DESTINATIONS_KEPT;
+	bool far_too_many = s->destinations > 2 * (int64_t)DESTINATIONS_KEPT;
 	enum store_status status =
 	    sql_value(s, sql_bind(s, SQL_NEXT_DESTINATION, "i", s->prune_from), &first);
 	if (status == STORE_NOT_FOUND) { /* and from the start again */
 		s->prune_from = 0;
 		return STORE_OK;
 	}
-	int64_t last = first + DESTINATIONS_STEP - 1;
+	int64_t last = first + (many ? DESTINATIONS_STEP_MANY : DESTINATIONS_STEP) - 1;
+	int64_t idle = now - (many ? DESTINATION_IDLE_MANY_MS : DESTINATION_IDLE_MS);
+	int64_t worked = now - (far_too_many ? DESTINATION_IDLE_MANY_MS : DESTINATION_IDLE_MS);
 	if (status == STORE_OK)
-		status = sql_run(
-		    s, sql_bind(s, SQL_PRUNE, "iii", now - DESTINATION_IDLE_MS, first, last), NULL);
+		status =
+		    sql_run(s, sql_bind(s, SQL_PRUNE, "iiii", idle, first, last, worked), &changed);
+	s->destinations -= changed;
 	s->prune_from = last;
+	*more = *more || (many && status == STORE_OK);
 	return status;
 }
 
@@ -113,7 +122,7 @@ static enum store_status tidy(struct store *s, int64_t now, bool *more)
 	if (status == STORE_OK)
 		status = shrink(s, more);
 	if (status == STORE_OK)
-		status = forget(s, now);
+		status = forget(s, now, more);
 	if (status != STORE_OK) {
 		store_rollback(s);
 		return status;

@@ -107,6 +107,7 @@ static enum store_status destination_id(struct store *s, const char *name, int64
 	if (status != STORE_NOT_FOUND)
 		return status;
 	status = sql_run(s, sql_bind(s, SQL_ADD_DESTINATION, "ti", name, now), NULL);
+	s->destinations += status == STORE_OK;
 	*id = sqlite3_last_insert_rowid(s->db);
 	return status;
 }

@@ -455,6 +455,10 @@ static enum store_status open_all(struct store *s, const struct store_config *c,
 		status = prepare(s);
 	if (status == STORE_OK)
 		status = counters_load(s);
+	long rows = 0;
+	if (status == STORE_OK)
+		status = ask_number(s, "SELECT count(*) FROM destination", &rows);
+	s->destinations = rows;
 	return status == STORE_OK ? recover(s, c, now, r) : status;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* store: scheduling, alarms, destinations, what an operator does and sees. */
 #include "../store/help.h"
+#include "store/room.h"
 #include "unit.h"
 
 #include "wire/origin.h"
@@ -570,6 +571,55 @@ static void upkeep_gives_back_space_and_forgets(void **state)
 	IS(store_destination(f->s, "y.example", &f->mem, &d), STORE_NOT_FOUND);
 }
 
+static int64_t rows_of_destinations(struct fixture *f)
+{
+	sqlite3_stmt *st = NULL;
+	assert_int_equal(
+	    sqlite3_prepare_v2(f->s->db, "SELECT count(*) FROM destination", -1, &st, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	int64_t n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
+/* Bounces to made-up domains: their rows go after an hour, and those of hosts that work stay. */
+static void made_up_destinations_do_not_stay(void **state)
+{
+	struct fixture *f = *state;
+	char path[256];
+	struct store_destination d;
+	snprintf(path, sizeof(path), "%s", f->path);
+	OK(store_begin(f->s));
+	OK(help_add_one(f->s, "A", "stays.example", T0));
+	OK(store_commit(f->s));
+	for (int round = 0; round < 2; round++) {
+		char sql[512];
+		snprintf(
+		    sql, sizeof(sql),
+		    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < %d) "
+		    "INSERT INTO destination (name, touched, worked) "
+		    "SELECT 'x' || n || '.%d.example', %lld, n %% 10 = 0 FROM c",
+		    DESTINATIONS_KEPT * (round + 1), round, (long long)T0);
+		assert_int_equal(sqlite3_exec(f->s->db, sql, NULL, NULL, NULL), SQLITE_OK);
+		store_close(&f->s);
+		f->s = help_open(path, NULL);
+		assert_true(f->s->destinations > DESTINATIONS_KEPT);
+		bool more = true;
+		int64_t soon = T0 + 3600 * 1000 + 1;
+		OK(store_maintain(f->s, soon - 2, &more)); /* not within the hour */
+		assert_true(f->s->destinations > DESTINATIONS_KEPT);
+		for (int steps = 0; more && steps < 200; steps++)
+			OK(store_maintain(f->s, soon, &more));
+		assert_int_equal(f->s->destinations, rows_of_destinations(f));
+		assert_true(f->s->destinations <= DESTINATIONS_KEPT);
+		if (round == 0) /* in the second, hosts that work are too many as well */
+			OK(store_destination(f->s, "x2100.0.example", &f->mem, &d));
+		IS(store_destination(f->s, "x2101.0.example", &f->mem, &d), STORE_NOT_FOUND);
+	}
+	OK(store_destination(f->s, "stays.example", &f->mem, &d));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -586,6 +636,7 @@ int main(void)
 	    T(numbers),
 	    T(overrides),
 	    T(upkeep_gives_back_space_and_forgets),
+	    T(made_up_destinations_do_not_stay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
