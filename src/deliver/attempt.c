@@ -34,6 +34,7 @@ struct attempt {
 	enum reason worst; /* of the tries so far */
 	int worst_try;
 	enum smtpc_reached reached;
+	bool unwilling;
 	int32_t reply_ms;
 	uint32_t opening_left; /* of config.opening_ms */
 };
@@ -387,6 +388,7 @@ void attempt_session_ended(struct attempt *a, const struct session_outcome *o)
 	if (o->reached > a->reached)
 		a->reached = o->reached;
 	a->opening_left -= o->opening_ms < a->opening_left ? o->opening_ms : a->opening_left;
+	a->unwilling = o->unwilling;
 	if (o->reply_ms >= 0)
 		a->reply_ms = o->reply_ms;
 	record_session(a, o);
@@ -429,6 +431,11 @@ void attempt_abort(struct attempt *a, const char *why)
 enum smtpc_reached attempt_phase(const struct attempt *a)
 {
 	return a->reached;
+}
+
+bool attempt_unwilling(const struct attempt *a)
+{
+	return a->unwilling;
 }
 
 int32_t attempt_reply_ms(const struct attempt *a)

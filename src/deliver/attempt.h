@@ -96,6 +96,8 @@ void attempt_abort(struct attempt *a, const char *why);
 
 /* The furthest that any of its sessions came: did the destination show that it works? */
 enum smtpc_reached attempt_phase(const struct attempt *a);
+/* Of its last session: the host had no word for the message (trouble.h). */
+bool attempt_unwilling(const struct attempt *a);
 /* As in session_outcome, of the last session that had a reply; -1: none had. */
 int32_t attempt_reply_ms(const struct attempt *a);
 

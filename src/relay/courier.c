@@ -118,6 +118,9 @@ static void fill_tries(struct arena *mem, const struct carry *c, struct attempt 
 		       struct result *r)
 {
 	struct courier_stats *stats = &c->courier->stats;
+	r->reach = (uint8_t)attempt_phase(a);
+	r->unwilling = attempt_unwilling(a);
+	r->reply_ms = attempt_reply_ms(a);
 	r->ntries = attempt_ntries(a);
 	r->tries = arena_array(mem, r->ntries, sizeof(*r->tries));
 	for (size_t i = 0; r->tries != NULL && i < r->ntries; i++) {

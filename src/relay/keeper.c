@@ -6,11 +6,13 @@
 #include "relay/keeper_int.h"
 
 #include "dns/dns.h"
+#include "relay/budget.h"
 
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 enum {
@@ -394,7 +396,12 @@ static void set_times(struct keeper *k)
 	k->sched_config.back_off_max = c->queue_retry_max * 1000;
 	k->sched_config.lifetime = c->queue_lifetime * 1000;
 	k->sched_config.warn_after = c->queue_warn_after * 1000;
-	k->sched_config.slots = (uint32_t)c->queue_parallel;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t couriers = (uint32_t)(c->relay_couriers > 0 ? c->relay_couriers
+				       : cpus > 0            ? cpus
+							     : 1);
+	k->sched_config.slots = budget_slots(c, budget_descriptors(), couriers);
+	k->sched_config.octets = (uint64_t)c->relay_octets_in_flight << 20;
 	k->sched_config.limit = (uint32_t)c->queue_parallel_destination;
 	if (k->sched_config.start > k->sched_config.limit)
 		k->sched_config.start = k->sched_config.limit;
@@ -412,7 +419,10 @@ static bool start(struct keeper *k)
 		log_event(k->process.log, LOG_LEVEL_ERROR, "queue-options", "error", wrong, NULL);
 		return false;
 	}
-	k->sched = sched_new(&k->sched_config, (uint64_t)keeper_now());
+	uint64_t seed; /* who could tell it could choose whose turn he shares */
+	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+		return false;
+	k->sched = sched_new(&k->sched_config, seed);
 	k->linger = loop_timer_new(k->process.loop, on_commit, k);
 	k->wake = loop_timer_new(k->process.loop, on_wake, k);
 	k->maintain = loop_timer_new(k->process.loop, on_maintain, k);

@@ -105,6 +105,7 @@ struct keeper {
 	char policy_after[STORE_NAME_MAX + 1]; /* where the look for ended exceptions goes on */
 	uint32_t policy_wait;                  /* ms, the least of this look so far */
 	struct store_clock clock; /* as in the store: what both clocks are compared with */
+	int64_t offered;          /* to the scheduler: deliveries up to this one */
 	int64_t look_after;       /* for destinations that are ready, if there is other work */
 	struct flight *flight[FLIGHT_BUCKETS];
 	size_t nflight;

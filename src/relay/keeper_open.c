@@ -86,6 +86,7 @@ bool keeper_open(struct keeper *k)
 		return false;
 	if (k->looking)
 		return open_control(k);
+	k->offered = store_last_delivery(k->store);
 	s = store_begin(k->store);
 	if (s == STORE_OK)
 		s = keeper_take_clock(k);

@@ -3,6 +3,7 @@
 #include "relay/keeper_int.h"
 
 #include "deliver/attempt.h"
+#include "relay/budget.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,33 @@ enum {
 	RESULT_MEM_MAX = 64 * 1024 * 1024, /* 5000 recipients with all their texts, twice */
 };
 
+static enum sched_reach reach_of(enum smtpc_reached r)
+{
+	switch (r) {
+	case SMTPC_REACHED_NOTHING:
+		return SCHED_REACHED_NOBODY;
+	case SMTPC_REACHED_GREETING:
+	case SMTPC_REACHED_HELLO:
+		return SCHED_REACHED_HOST;
+	case SMTPC_REACHED_MAIL:
+	case SMTPC_REACHED_RCPT:
+		return SCHED_REACHED_MAIL;
+	case SMTPC_REACHED_TEXT:
+		return SCHED_REACHED_TEXT;
+	case SMTPC_REACHED_DOT:
+	case SMTPC_REACHED_VERDICT:
+		return SCHED_REACHED_DOT;
+	}
+	return SCHED_REACHED_NOBODY;
+}
+
 static enum sched_class class_of(const struct result *r)
 {
-	enum sched_class class = sched_class_of((enum reason)r->reason);
+	enum reason why = (enum reason)r->reason;
+	enum sched_class class = sched_class_of(why);
 	for (size_t i = 0; i < r->nrcpt; i++)
 		class = sched_class_join(class, sched_class_of((enum reason)r->rcpt[i].reason));
-	return class;
+	return sched_class_at(class, why, reach_of((enum smtpc_reached)r->reach), r->unwilling);
 }
 
 static bool any_pending(const struct result *r)
@@ -169,6 +191,9 @@ static bool record(struct keeper *k, const struct store_delivery *d, const struc
 	struct sched_end end = {.class = class_of(r), .pending = any_pending(r)};
 	if (end.class == SCHED_SENT)
 		end.keep_until = now + MAIL_KEEP_MS;
+	end.reply_ms = r->reply_ms;
+	for (size_t i = r->ntries; i > 0 && end.network == 0; i--)
+		end.network = budget_network(r->tries[i - 1].address);
 	struct sched_verdict v = {.fate = SCHED_FATE_RETRY,
 				  .due = now + k->sched_config.retry_first};
 	sched_ended(k->sched, now, d->id, &end, &v);
@@ -182,6 +207,7 @@ static bool record(struct keeper *k, const struct store_delivery *d, const struc
 	if (!convert(mem, r, &e, &x))
 		return false;
 	x.due = v.fate == SCHED_FATE_RETRY ? v.due : now;
+	x.uncounted = v.uncounted;
 	if (!e.told && x.due == now)
 		x.due = now + k->sched_config.retry_first;
 	enum store_status s = store_record(k->store, &x, &recorded);

@@ -3,6 +3,7 @@
  * what became of it. */
 #include "relay/keeper_int.h"
 
+#include "relay/budget.h"
 #include "wire/origin.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@ enum {
 	SEND_MEM_MAX = 64 * 1024 * 1024,
 	DUE_MAX = 256,
 	BATCH = 64,
+	OFFERS_MAX = 256, /* new deliveries of one turn; the others are found in the store */
 	FIRST_LOOK = 8,
 	LOOK_BUSY_PER_MS = 16,
 	LOOK_WAIT_MAX_MS = 1000,
@@ -117,19 +119,26 @@ static struct peer *idlest_courier(struct keeper *k)
 
 /* --- What is due --- */
 
+static void tell_brief(struct keeper *k, const struct store_brief *b,
+		       const struct sched_known *known, int64_t now)
+{
+	struct sched_delivery x = {.id = b->id,
+				   .destination = b->destination,
+				   .message = b->message,
+				   .size = b->size,
+				   .sender = b->sender,
+				   .cost = (uint32_t)(1 + b->size / 65536),
+				   .attempts = b->attempts,
+				   .expires = b->expires};
+	sched_delivery_due(k->sched, now, &x, known);
+}
+
 static void tell_delivery(struct keeper *k, int64_t delivery, const struct sched_known *known,
 			  int64_t now)
 {
 	struct store_brief b;
-	if (store_brief(k->store, delivery, &b) != STORE_OK)
-		return;
-	struct sched_delivery x = {.id = b.id,
-				   .destination = b.destination,
-				   .sender = b.sender,
-				   .cost = (uint32_t)(1 + b.size / 65536),
-				   .attempts = b.attempts,
-				   .expires = b.expires};
-	sched_delivery_due(k->sched, now, &x, known);
+	if (store_brief(k->store, delivery, &b) == STORE_OK)
+		tell_brief(k, &b, known, now);
 }
 
 /* Reports up to max due deliveries of a destination, so many of each sender. True: it has more. */
@@ -150,8 +159,22 @@ static bool tell_destination(struct keeper *k, int64_t destination, const struct
 
 static void wish_deliveries(struct keeper *k, const struct sched_wish *w, int64_t now)
 {
+	if (w->hasten && keeper_group(k)) {
+		enum store_status s = store_hasten(k->store, w->destination, now, w->max,
+						   reason_name(REASON_SMTP_DEFERRED));
+		if (s != STORE_OK)
+			keeper_fatal(k, "hasten", s);
+	}
 	bool more = tell_destination(k, w->destination, NULL, w->max, w->per_sender, now);
 	sched_deliveries_told(k->sched, w->destination, more);
+}
+
+static struct sched_known known_of(const struct keeper *k, const struct store_destination *d)
+{
+	return (struct sched_known){.failures = d->failures,
+				    .back_off_until = d->backoff_until,
+				    .worked = d->worked,
+				    .own = budget_is_own(k->process.birth.conf, d->name)};
 }
 
 static void wish_destinations(struct keeper *k, const struct sched_wish *w, int64_t now)
@@ -164,7 +187,7 @@ static void wish_destinations(struct keeper *k, const struct sched_wish *w, int6
 	size_t nbusy = busy != NULL ? sched_busy(k->sched, busy, room) : 0;
 	enum store_status s = store_ready(k->store, now, busy, nbusy, max, &mem, found, &n);
 	for (size_t i = 0; s == STORE_OK && i < n; i++) {
-		struct sched_known known = {found[i].failures, found[i].backoff_until};
+		struct sched_known known = known_of(k, &found[i]);
 		bool more =
 		    tell_destination(k, found[i].id, &known, FIRST_LOOK, w->per_sender, now);
 		sched_deliveries_told(k->sched, found[i].id, more);
@@ -173,6 +196,37 @@ static void wish_destinations(struct keeper *k, const struct sched_wish *w, int6
 	int64_t wait = (int64_t)nbusy / LOOK_BUSY_PER_MS;
 	k->look_after = now + (wait < LOOK_WAIT_MAX_MS ? wait : LOOK_WAIT_MAX_MS);
 	arena_free(&mem);
+}
+
+/* What has just come in need not wait until it is found behind all that is ready longer: somebody
+ * else's backlog is as long as he likes. */
+static void offer(struct keeper *k, int64_t delivery, int64_t now)
+{
+	struct arena mem;
+	struct store_brief b;
+	struct store_destination d;
+	struct sched_destination known;
+	if (store_brief(k->store, delivery, &b) != STORE_OK)
+		return;
+	arena_init(&mem, SEND_MEM_MAX);
+	if (sched_look(k->sched, b.destination, &known)) {
+		tell_brief(k, &b, NULL, now);
+	} else if (store_destination_by_id(k->store, b.destination, &mem, &d) == STORE_OK) {
+		struct sched_known x = known_of(k, &d);
+		tell_brief(k, &b, &x, now);
+	}
+	arena_free(&mem);
+}
+
+static void offer_new(struct keeper *k, int64_t now)
+{
+	int64_t last = store_last_delivery(k->store);
+	if (k->group_open) /* not before it is certain */
+		return;
+	if (k->offered < last - OFFERS_MAX)
+		k->offered = last - OFFERS_MAX;
+	while (k->offered < last)
+		offer(k, ++k->offered, now);
 }
 
 /* --- Jobs --- */
@@ -376,6 +430,7 @@ void keeper_schedule(struct keeper *k)
 		return;
 	int64_t now = keeper_now();
 	keeper_alarms(k);
+	offer_new(k, now);
 	if (may_look(k, now) && store_next(k->store, &next) == STORE_OK && next.ready <= now)
 		sched_destinations_due(k->sched);
 	for (struct peer *courier;

@@ -197,6 +197,9 @@ void result_put(struct buf *b, const struct result *r)
 	put_u64(b, r->take);
 	put_u16(b, r->reason);
 	put_u8(b, r->unknown);
+	put_u8(b, r->reach);
+	put_u8(b, r->unwilling);
+	put_u32(b, (uint32_t)r->reply_ms);
 	put_u32(b, (uint32_t)r->ntries);
 	for (size_t i = 0; i < r->ntries; i++)
 		try_put(b, &r->tries[i]);
@@ -234,6 +237,9 @@ bool result_get(struct slice payload, struct arena *mem, struct result *out)
 	out->take = get_u64(&c);
 	out->reason = cursor_u16(&c);
 	out->unknown = get_bool(&c);
+	out->reach = cursor_u8(&c);
+	out->unwilling = get_bool(&c);
+	out->reply_ms = (int32_t)cursor_u32(&c);
 	out->ntries = get_count(&c, MAIL_TRIES_MAX, 32);
 	out->tries = arena_array(mem, out->ntries, sizeof(*out->tries));
 	for (size_t i = 0; out->tries != NULL && i < out->ntries; i++)
@@ -242,7 +248,7 @@ bool result_get(struct slice payload, struct arena *mem, struct result *out)
 	out->rcpt = arena_array(mem, out->nrcpt, sizeof(*out->rcpt));
 	for (size_t i = 0; out->rcpt != NULL && i < out->nrcpt; i++)
 		rcpt_get(&c, mem, &out->rcpt[i]);
-	return whole(&c, mem) && out->reason < REASON_COUNT;
+	return whole(&c, mem) && out->reason < REASON_COUNT && out->reach <= SMTPC_REACHED_VERDICT;
 }
 
 /* --- DNS --- */

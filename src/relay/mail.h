@@ -73,8 +73,11 @@ struct result_rcpt {
 
 struct result {
 	uint64_t delivery, take;
-	uint16_t reason; /* of the attempt as a whole */
-	bool unknown;    /* the final dot went out, no reply came */
+	uint16_t reason;  /* of the attempt as a whole */
+	bool unknown;     /* the final dot went out, no reply came */
+	uint8_t reach;    /* enum smtpc_reached: the furthest of the tries */
+	bool unwilling;   /* the last host had no word for the message: 421, or no greeting */
+	int32_t reply_ms; /* it took for a reply on average; -1: it gave none */
 	struct result_try *tries;
 	size_t ntries;
 	struct result_rcpt *rcpt;

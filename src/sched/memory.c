@@ -6,6 +6,10 @@
  */
 #include "sched/room.h"
 
+#include "wire/origin.h"
+
+enum { SIBLINGS = 32 }; /* deliveries looked at: an insertion stays cheap */
+
 static uint32_t bucket_of(const struct sched *s, int64_t id, uint32_t mask)
 {
 	return (uint32_t)sched_mix(s->seed, (uint64_t)id, 0) & mask;
@@ -43,8 +47,10 @@ uint32_t entry_take(struct sched *s, uint32_t dest, const struct sched_delivery 
 	uint32_t cost = d->cost > 0 ? d->cost : 1;
 	s->entry[e] = (struct entry){
 	    .id = d->id,
+	    .message = d->message,
 	    .sender = d->sender,
 	    .policy = d->policy,
+	    .size = d->size,
 	    .expires = d->expires,
 	    .dest = dest,
 	    .prev = NIL,
@@ -99,7 +105,7 @@ void dest_release(struct sched *s, uint32_t d)
 		entry_unlink(s, e);
 		entry_release(s, e);
 	}
-	s->dest[d].more = false;
+	s->dest[d].more = s->dest[d].hasten = false;
 	dest_settle(s, &s->dest[d]);
 	s->resting -= s->dest[d].state == DEST_RESTING;
 	while (*at != d)
@@ -111,14 +117,34 @@ void dest_release(struct sched *s, uint32_t d)
 	s->ndest--;
 }
 
-/* One round behind the sender's last one here; a sender without any starts with the next round. */
+static bool is_first_of_sender(const struct sched *s, uint32_t e)
+{
+	for (uint32_t i = s->entry[e].prev; i != NIL; i = s->entry[i].prev) {
+		if (s->entry[i].sender == s->entry[e].sender)
+			return false;
+	}
+	return true;
+}
+
+/* Other senders of this one's origin among the next of the look-ahead. */
+static uint64_t count_siblings(const struct sched *s, const struct dest *d, uint64_t sender)
+{
+	uint64_t origin = origin_of_sender(sender), n = 0, looked = 0;
+
+	for (uint32_t e = d->head; e != NIL && looked < SIBLINGS; e = s->entry[e].next, looked++)
+		n += origin_of_sender(s->entry[e].sender) == origin && is_first_of_sender(s, e);
+	return n;
+}
+
+/* One round behind the sender's last one here. A sender without any starts with the next round, but
+ * behind the others of its origin: however many they are, they take turns like one. */
 static uint64_t round_of(const struct sched *s, const struct dest *d, uint64_t sender)
 {
 	for (uint32_t e = d->tail; e != NIL; e = s->entry[e].prev) {
 		if (s->entry[e].sender == sender)
 			return s->entry[e].round + 1;
 	}
-	return d->round + 1;
+	return d->round + 1 + count_siblings(s, d, sender);
 }
 
 void entry_insert(struct sched *s, uint32_t e)
@@ -149,33 +175,31 @@ void entry_unlink(struct sched *s, uint32_t e)
 	s->waiting--;
 }
 
-void ring_append(struct sched *s, uint32_t d)
+void ring_append(struct sched *s, struct ring *r, uint32_t d)
 {
 	struct dest *n = &s->dest[d];
 
-	if (s->nring == 0) {
+	if (r->n == 0) {
 		n->ring_prev = n->ring_next = d;
-		s->ring_head = d;
+		r->head = d;
 	} else {
-		n->ring_next = s->ring_head;
-		n->ring_prev = s->dest[s->ring_head].ring_prev;
+		n->ring_next = r->head;
+		n->ring_prev = s->dest[r->head].ring_prev;
 		s->dest[n->ring_prev].ring_next = d;
 		s->dest[n->ring_next].ring_prev = d;
 	}
-	n->in_ring = true;
-	s->nring++;
+	r->n++;
 }
 
-void ring_remove(struct sched *s, uint32_t d)
+void ring_remove(struct sched *s, struct ring *r, uint32_t d)
 {
 	struct dest *n = &s->dest[d];
 
 	s->dest[n->ring_prev].ring_next = n->ring_next;
 	s->dest[n->ring_next].ring_prev = n->ring_prev;
-	if (s->ring_head == d)
-		s->ring_head = n->ring_next;
-	n->in_ring = false;
-	s->nring--;
+	if (r->head == d)
+		r->head = n->ring_next;
+	r->n--;
 }
 
 static uint32_t power_of_two(uint32_t n)
@@ -204,6 +228,32 @@ static void make_empty(struct sched *s)
 		s->entry_bucket[i] = NIL;
 	for (uint32_t i = 0; i <= s->dest_mask; i++)
 		s->dest_bucket[i] = NIL;
+	s->free_text = NIL;
+	for (uint32_t i = 0; i <= s->text_mask; i++)
+		s->text_bucket[i] = NIL;
+}
+
+/* Who shares. Like the pools: what nobody needs costs nothing. */
+static void make_shares(struct sched *s, bool *failed)
+{
+	for (uint32_t i = 0; i < SHARES; i++) {
+		s->share[i].origin = table(ORIGINS, sizeof(struct origin), failed);
+		s->share[i].heap = table(ORIGINS, sizeof(uint32_t), failed);
+	}
+	s->net = table(NETS, sizeof(*s->net), failed);
+	s->net_running = table(NETS, sizeof(*s->net_running), failed);
+	s->remembered = table(REMEMBERED, sizeof(*s->remembered), failed);
+	s->text = table(s->c.slots, sizeof(*s->text), failed);
+	s->text_mask = power_of_two(s->c.slots) - 1;
+	s->text_bucket = table((size_t)s->text_mask + 1, sizeof(uint32_t), failed);
+}
+
+static size_t count_share_bytes(const struct sched *s)
+{
+	return SHARES * (ORIGINS * (sizeof(struct origin) + sizeof(uint32_t))) +
+	       NETS * (sizeof(*s->net) + sizeof(*s->net_running)) +
+	       REMEMBERED * sizeof(*s->remembered) + s->c.slots * sizeof(*s->text) +
+	       ((size_t)s->text_mask + 1) * sizeof(uint32_t);
 }
 
 struct sched *sched_new(const struct sched_config *c, uint64_t seed)
@@ -226,6 +276,7 @@ struct sched *sched_new(const struct sched_config *c, uint64_t seed)
 	s->entry_bucket = table((size_t)s->entry_mask + 1, sizeof(uint32_t), &failed);
 	s->dest_bucket = table((size_t)s->dest_mask + 1, sizeof(uint32_t), &failed);
 	s->parked = table(c->destinations, sizeof(*s->parked), &failed);
+	make_shares(s, &failed);
 	if (failed)
 		sched_free(&s);
 	else
@@ -242,6 +293,15 @@ void sched_free(struct sched **s)
 	free((*s)->entry_bucket);
 	free((*s)->dest_bucket);
 	free((*s)->parked);
+	for (uint32_t i = 0; i < SHARES; i++) {
+		free((*s)->share[i].origin);
+		free((*s)->share[i].heap);
+	}
+	free((*s)->net);
+	free((*s)->net_running);
+	free((*s)->remembered);
+	free((*s)->text);
+	free((*s)->text_bucket);
 	free(*s);
 	*s = NULL;
 }
@@ -252,9 +312,17 @@ void sched_count(const struct sched *s, struct sched_counts *out)
 	    .destinations = s->ndest,
 	    .resting = s->resting,
 	    .waiting = s->waiting,
+	    .held_back = s->hold.n,
 	    .running = s->running,
+	    .slots = s->c.slots,
+	    .octets = s->octets,
 	    .bytes = sizeof(*s) + s->nentries * sizeof(*s->entry) +
 		     s->c.destinations * (sizeof(*s->dest) + sizeof(*s->parked)) +
-		     ((size_t)s->entry_mask + s->dest_mask + 2) * sizeof(uint32_t),
+		     ((size_t)s->entry_mask + s->dest_mask + 2) * sizeof(uint32_t) +
+		     count_share_bytes(s),
 	};
+	for (uint32_t i = 0; i < SHARES; i++) {
+		out->of_share[i] = s->share[i].running;
+		out->capped += s->share[i].ncapped;
+	}
 }

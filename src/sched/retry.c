@@ -9,12 +9,13 @@
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 const struct sched_config SCHED_CONFIG_DEFAULT = {
-    .destinations = 4096,
+    .destinations = 16384,
     .lookahead = 32,
-    .slots = 200,
+    .slots = 2000,
     .start = 2,
-    .limit = 20,
+    .limit = 40,
     .quantum = 4,
+    .octets = (uint64_t)256 << 20,
     .retry_first = 5 * MINUTE, /* RFC 5321 s4.5.4.1 */
     .retry_max = 4 * HOUR,
     .back_off_first = 5 * MINUTE,
@@ -156,18 +157,49 @@ enum sched_class sched_class_of(enum reason r)
 	return SCHED_LOCAL_TROUBLE;
 }
 
+/* Refused, reset or sent away before the message had a word of its own. */
+static bool is_turned_away(enum reason r, bool unwilling)
+{
+	return unwilling || r == REASON_CONNECT_FAILED || r == REASON_CONNECTION_LOST;
+}
+
+enum sched_class sched_class_at(enum sched_class c, enum reason r, enum sched_reach reach,
+				bool unwilling)
+{
+	switch (c) {
+	case SCHED_HOST_TROUBLE:
+		if (reach >= SCHED_REACHED_MAIL)
+			return SCHED_MESSAGE_TROUBLE;
+		return is_turned_away(r, unwilling) ? SCHED_HOST_BUSY : c;
+	case SCHED_POSSIBLY_DELIVERED:
+		return reach >= SCHED_REACHED_DOT ? SCHED_MESSAGE_TROUBLE : c;
+	case SCHED_RECIPIENT_TROUBLE:
+		return unwilling && reach < SCHED_REACHED_MAIL ? SCHED_HOST_BUSY : c;
+	case SCHED_SENT:
+	case SCHED_LOCAL_TROUBLE:
+	case SCHED_HOST_BUSY:
+	case SCHED_MESSAGE_TROUBLE:
+		return c;
+	}
+	return c;
+}
+
 /* A doubt outweighs all: what follows may be doubled too. Then whatever proves that somebody
  * answers. Trouble on this side hides what the host would have said. */
 static int weight_of(enum sched_class c)
 {
 	switch (c) {
 	case SCHED_POSSIBLY_DELIVERED:
-		return 4;
+		return 6;
 	case SCHED_SENT:
-		return 3;
+		return 5;
 	case SCHED_RECIPIENT_TROUBLE:
-		return 2;
+		return 4;
+	case SCHED_MESSAGE_TROUBLE:
+		return 3;
 	case SCHED_LOCAL_TROUBLE:
+		return 2;
+	case SCHED_HOST_BUSY:
 		return 1;
 	case SCHED_HOST_TROUBLE:
 		return 0;
@@ -189,6 +221,10 @@ const char *sched_class_name(enum sched_class c)
 		return "recipient-trouble";
 	case SCHED_HOST_TROUBLE:
 		return "host-trouble";
+	case SCHED_HOST_BUSY:
+		return "host-busy";
+	case SCHED_MESSAGE_TROUBLE:
+		return "message-trouble";
 	case SCHED_LOCAL_TROUBLE:
 		return "local-trouble";
 	case SCHED_POSSIBLY_DELIVERED:

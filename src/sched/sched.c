@@ -7,7 +7,14 @@
  */
 #include "sched/room.h"
 
-enum { CLOCK_SLACK = 60000 }; /* ms: less is no setting of the clock */
+#include "wire/origin.h"
+
+enum {
+	CLOCK_SLACK = 60000, /* ms: less is no setting of the clock */
+	SWAPS = 8,       /* destinations that wait give way in a second, and one for each end: */
+	SWAPS_MS = 1000, /* with all slots taken nobody could start, whoever is in memory */
+	LOOKS = 64,      /* for a destination that gives way: then the best so far does */
+};
 
 static uint32_t index_of(const struct sched *s, const struct dest *d)
 {
@@ -25,9 +32,14 @@ static void move_clock(struct sched *s, int64_t by)
 {
 	s->now += by;
 	move(&s->wake, by);
+	for (uint32_t i = 0; i < s->entries_used; i++)
+		s->entry[i].started += by;
 	for (uint32_t i = 0; i < s->c.destinations; i++) {
 		struct dest *d = &s->dest[i];
 		move(&d->back_off_until, by);
+		move(&d->worked, by);
+		move(&d->told, by);
+		move(&d->trouble, by);
 		for (size_t k = 0; k < SCHED_IDLE_MAX; k++)
 			move(&d->idle[k].until, by);
 	}
@@ -48,12 +60,16 @@ static void see_time(struct sched *s, int64_t now)
 		move_clock(s, now - s->now);
 	if (now > s->now)
 		s->now = now;
+	if (s->now - s->swaps_at >= SWAPS_MS || s->swaps_at > s->now) {
+		s->swaps_at = s->now;
+		s->swaps = SWAPS;
+	}
 	host_sweep(s);
 }
 
 static bool is_hungry(const struct dest *d)
 {
-	return d->more && !d->asked && d->waiting <= d->fill / 2 &&
+	return (d->more || d->hasten) && !d->asked && d->waiting <= d->fill / 2 &&
 	       (d->state == DEST_OPEN || d->state == DEST_PROBE);
 }
 
@@ -73,25 +89,22 @@ void dest_settle(struct sched *s, struct dest *d)
 
 	if (d->waiting == 0)
 		d->deficit = 0;
-	if (ready && !d->in_ring) {
-		ring_append(s, index_of(s, d));
-		if (d->deficit == 0)
-			d->deficit = s->c.quantum;
-	} else if (!ready && d->in_ring) {
-		ring_remove(s, index_of(s, d));
-	}
-	bool is_busy = d->in_ring || d->running > 0;
-	s->busy += is_busy;
-	s->busy -= d->is_busy;
-	d->is_busy = is_busy;
+	if (ready && d->deficit == 0)
+		d->deficit = s->c.quantum;
+	if (ready)
+		share_queue(s, d);
+	else
+		share_unqueue(s, d);
 	if (is_hungry(d) && !d->in_hungry)
 		hungry_append(s, d);
 }
 
 /* ---- room for another destination ---- */
 
-/* How gladly it gives way: 0 not at all. A destination in the list of those to ask stays. */
-static int gives_way(const struct dest *d)
+/* How gladly it gives way: 0 not at all. A destination in the list of those to ask stays. For one
+ * that works, any that is not known to work does: so many can nobody name that it does not come in.
+ */
+static int gives_way(const struct sched *s, const struct dest *d, bool for_proven)
 {
 	if (d->state == DEST_FREE || d->running > 0 || d->in_hungry || d->asked)
 		return 0;
@@ -99,7 +112,9 @@ static int gives_way(const struct dest *d)
 		return 3;
 	if (d->state == DEST_RESTING)
 		return 2; /* the store knows until when */
-	return d->had_turn ? 1 : 0;
+	if (for_proven)
+		return d->own || host_is_proven(s, d) ? 0 : 1;
+	return d->had_turn && s->swaps > 0 ? 1 : 0;
 }
 
 static void park(struct sched *s, int64_t id)
@@ -110,17 +125,18 @@ static void park(struct sched *s, int64_t id)
 		s->nparked++;
 }
 
-static bool make_room(struct sched *s)
+static bool make_room(struct sched *s, bool for_proven)
 {
 	uint32_t best = NIL;
 	int best_way = 0;
 
 	if (dest_has_room(s))
 		return true;
-	if (s->stuck)
+	if (s->stuck && !for_proven)
 		return false;
-	for (uint32_t n = 0; n < s->c.destinations && best_way < 3; n++) {
-		int way = gives_way(&s->dest[s->hand]);
+	for (uint32_t n = 0; n < s->c.destinations && best_way < 3 && (n < LOOKS || best == NIL);
+	     n++) {
+		int way = gives_way(s, &s->dest[s->hand], for_proven);
 		if (way > best_way) {
 			best = s->hand;
 			best_way = way;
@@ -132,6 +148,7 @@ static bool make_room(struct sched *s)
 		return false;
 	}
 	if (best_way == 1) {
+		s->swaps -= s->swaps > 0;
 		park(s, s->dest[best].id);
 		s->outside = true;
 	}
@@ -141,30 +158,54 @@ static bool make_room(struct sched *s)
 
 /* ---- a delivery is due ---- */
 
-static uint32_t count_sender(const struct sched *s, const struct dest *d, uint64_t sender)
-{
-	uint32_t n = 0;
+struct shares_of {
+	uint32_t origin, sender; /* deliveries in the look-ahead */
+};
 
-	for (uint32_t e = d->head; e != NIL; e = s->entry[e].next)
-		n += s->entry[e].sender == sender;
+static struct shares_of count_shares(const struct sched *s, const struct dest *d, uint64_t sender)
+{
+	struct shares_of n = {0};
+
+	for (uint32_t e = d->head; e != NIL; e = s->entry[e].next) {
+		n.origin += origin_of_sender(s->entry[e].sender) == origin_of_sender(sender);
+		n.sender += s->entry[e].sender == sender;
+	}
 	return n;
 }
 
-/* The last delivery of the sender with the most of them goes back to the store, if that sender
- * still has more than the new one then. */
-static bool make_place(struct sched *s, struct dest *d, uint64_t sender)
+/* The last delivery of whoever has more than `most` in the look-ahead, the one with most. */
+static uint32_t find_victim(const struct sched *s, const struct dest *d, uint64_t sender,
+			    bool same_origin, struct shares_of most)
 {
-	uint32_t most = count_sender(s, d, sender) + 1, victim = NIL;
+	uint32_t victim = NIL;
 
-	d->more = true;
-	d->fill = d->waiting;
 	for (uint32_t e = d->tail; e != NIL; e = s->entry[e].prev) {
-		uint32_t n = count_sender(s, d, s->entry[e].sender);
-		if (n > most) {
+		struct shares_of n = count_shares(s, d, s->entry[e].sender);
+		bool same = origin_of_sender(s->entry[e].sender) == origin_of_sender(sender);
+		bool worse =
+		    n.origin > most.origin || (n.origin == most.origin && n.sender > most.sender);
+		if (same == same_origin && worse) {
 			most = n;
 			victim = e;
 		}
 	}
+	return victim;
+}
+
+/* Of the origin with the most of them one goes back to the store, if that still has more than this
+ * one then; else of a sender of the same origin. */
+static bool make_place(struct sched *s, struct dest *d, uint64_t sender)
+{
+	struct shares_of own = count_shares(s, d, sender);
+
+	d->more = true;
+	if (!d->asked) /* else its answer is compared with what was there at the question */
+		d->fill = d->waiting;
+	uint32_t victim =
+	    find_victim(s, d, sender, false, (struct shares_of){own.origin + 1, UINT32_MAX});
+	if (victim == NIL)
+		victim =
+		    find_victim(s, d, sender, true, (struct shares_of){own.origin, own.sender + 1});
 	if (victim == NIL)
 		return false;
 	entry_unlink(s, victim);
@@ -181,12 +222,14 @@ static uint32_t admit(struct sched *s, const struct sched_delivery *v,
 		return i;
 	if (known != NULL && known->back_off_until > s->now)
 		return NIL;
-	if (!make_room(s)) {
+	bool proven = known != NULL && (known->own || (known->worked != 0 && known->failures == 0));
+	if (!make_room(s, proven)) {
 		s->outside = true;
 		return NIL;
 	}
 	i = dest_take(s, v->destination);
 	host_known(s, &s->dest[i], known);
+	share_recall_network(s, &s->dest[i]);
 	return i;
 }
 
@@ -213,38 +256,6 @@ enum sched_taken sched_delivery_due(struct sched *s, int64_t now, const struct s
 
 /* ---- who is next ---- */
 
-static bool over_share(const struct sched *s, const struct dest *d)
-{
-	uint32_t left = s->c.slots - s->running;
-	uint32_t share = s->c.slots / (s->busy > 0 ? s->busy : 1);
-
-	return left <= s->c.slots / 4 && d->running >= (share > 0 ? share : 1);
-}
-
-/* Deficit round robin. A round adds a quantum to everybody, and no delivery costs more than
- * SCHED_COST_MAX quanta: the loop ends. */
-static uint32_t pick(struct sched *s)
-{
-	uint32_t skipped = 0;
-
-	while (skipped < s->nring) {
-		uint32_t i = s->ring_head;
-		struct dest *d = &s->dest[i];
-		uint32_t cost = s->entry[d->head].cost;
-		bool over = over_share(s, d);
-		if (!over && d->deficit >= cost) {
-			d->deficit -= cost;
-			return i;
-		}
-		skipped = over ? skipped + 1 : 0;
-		d->deficit += over ? 0 : s->c.quantum;
-		d->had_turn = true;
-		s->stuck = false;
-		s->ring_head = d->ring_next;
-	}
-	return NIL;
-}
-
 /* Of the courier that was the last to put one down. */
 static uint32_t take_idle(struct sched *s, struct dest *d, uint64_t policy)
 {
@@ -266,12 +277,13 @@ static uint32_t take_idle(struct sched *s, struct dest *d, uint64_t policy)
 
 static bool wish_start(struct sched *s, struct sched_wish *out)
 {
-	uint32_t i = s->running < s->c.slots ? pick(s) : NIL;
+	uint32_t i = share_pick(s);
 
 	if (i == NIL)
 		return false;
 	struct dest *d = &s->dest[i];
-	struct entry *e = &s->entry[d->head];
+	uint32_t choice = d->choice;
+	struct entry *e = &s->entry[choice];
 	*out = (struct sched_wish){
 	    .kind = SCHED_WISH_START,
 	    .delivery = e->id,
@@ -280,18 +292,15 @@ static bool wish_start(struct sched *s, struct sched_wish *out)
 	    .courier = take_idle(s, d, e->policy),
 	    .last = d->last_courier,
 	};
-	entry_unlink(s, d->head);
+	entry_unlink(s, choice);
 	e->running = true;
-	d->round = e->round;
+	e->started = s->now;
+	if (e->round > d->round) /* a probe may have been one of later */
+		d->round = e->round;
 	d->running++;
 	s->running++;
 	host_started(s, d, e);
-	if (d->deficit == 0) {
-		d->had_turn = true;
-		s->ring_head =
-		    d->ring_next; /* its turn is over; the next one begins with a quantum */
-		d->deficit = s->c.quantum;
-	}
+	share_started(s, e, d);
 	dest_settle(s, d);
 	return true;
 }
@@ -316,6 +325,7 @@ static bool wish_deliveries(struct sched *s, struct sched_wish *out)
 		d->fill = d->waiting;
 		*out = (struct sched_wish){.kind = SCHED_WISH_DELIVERIES,
 					   .destination = d->id,
+					   .hasten = d->hasten,
 					   .max = s->c.lookahead,
 					   .per_sender = per_sender(s)};
 		return true;
@@ -332,7 +342,7 @@ static uint32_t count_room(const struct sched *s)
 
 static bool wish_destinations(struct sched *s, struct sched_wish *out)
 {
-	if (!s->outside || s->asked_outside || !make_room(s))
+	if (!s->outside || s->asked_outside || !make_room(s, false))
 		return false;
 	s->asked_outside = true;
 	s->took = false;
@@ -414,10 +424,13 @@ bool sched_ended(struct sched *s, int64_t now, int64_t delivery, const struct sc
 	judge_delivery(s, e, end->pending, out);
 	d->running--;
 	s->running--;
-	host_ended(s, d, e, end->class, out);
+	share_ended(s, e);
+	share_learn_network(s, d, end->network);
+	host_ended(s, d, e, end, out);
 	keep_idle(s, d, e, end->keep_until);
 	entry_release(s, i);
 	s->stuck = false;
+	s->swaps++;
 	dest_settle(s, d);
 	return true;
 }
@@ -430,7 +443,9 @@ void sched_deliveries_told(struct sched *s, int64_t destination, bool more)
 		return;
 	s->dest[i].asked = false;
 	/* An answer that brought nothing ends the asking, whatever it says: no endless wishes. */
-	s->dest[i].more = more && s->dest[i].waiting > s->dest[i].fill;
+	bool any = s->dest[i].waiting > s->dest[i].fill;
+	s->dest[i].more = more && any;
+	s->dest[i].hasten = s->dest[i].hasten && any;
 	s->dest[i].fill = s->dest[i].waiting;
 	s->stuck = false;
 	dest_settle(s, &s->dest[i]);

@@ -25,11 +25,32 @@
  * is asked for again. Warnings and the expiry of deliveries that nobody tries are the store's
  * alarms; the times are sched_warn_at() and sched_expires_at().
  *
- * Fairness. Destinations: deficit round robin, `quantum` cost units a turn. The last quarter of the
- * slots is only for destinations below their equal share, so that slow hosts cannot take them all.
- * Senders of one destination: each sender's deliveries are spread over rounds, one a round; a
- * sender that fills the look-ahead makes room for another one. So a destination that is ready waits
- * at most for one turn of every other one, and a sender for one delivery of each other sender.
+ * How slots are shared. Each attempt counts to one share:
+ *   own      a backend of this machine: an eighth of the slots is for these alone
+ *   known    a destination that worked lately
+ *   slow     one that did, but takes its time: at most twice as many as are left then
+ *   new      any other: at most as many as are left then, so that hosts that never answer, however
+ *            many and whoever names them, leave slots to those that do
+ *   notices  what we send ourselves: at most an eighth
+ * Within a share the next start goes to the origin (wire/origin.h) with the fewest running, among
+ * its senders to the one with the fewest, among the destinations of that by deficit round robin. No
+ * origin may have more than a multiple of what is left of the share, and no sender more than that
+ * of what its origin may still have: so something is always left for who comes next, and each of n
+ * that want all gets one part in n + 1. Destinations behind one network of hosts have a limit
+ * together. Senders of one destination: each one's deliveries are spread over rounds, one a round;
+ * who fills the look-ahead makes room for others.
+ *
+ * How many at a time at one destination: twice as many with each round of successes, until the
+ * first sign of trouble; from then on one more now and then. A host that turns sessions away while
+ * it serves others has shown its limit: the message goes again when there is room below it, and
+ * that was no attempt. When sessions take much longer than they did, there are too many.
+ *
+ * What stands between a message and its host counts against the message: a session that got as far
+ * as MAIL shows that the host works. Only when messages of two origins end like that does the
+ * destination rest. A probe is another origin's, and small.
+ *
+ * Octets: the texts under way (each message once) stay below a budget, of which a quarter is for
+ * small ones.
  */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -38,14 +59,29 @@
 
 /* --- what an attempt says --------------------------------------------------------------------- */
 
+/* How far the message got, at the furthest of the hosts. */
+enum sched_reach {
+	SCHED_REACHED_NOBODY,
+	SCHED_REACHED_HOST,
+	SCHED_REACHED_MAIL, /* it answered MAIL, RCPT or DATA */
+	SCHED_REACHED_TEXT, /* some of the text went out */
+	SCHED_REACHED_DOT,  /* all of it */
+};
+
 enum sched_class {
-	SCHED_SENT,               /* somebody got it */
-	SCHED_RECIPIENT_TROUBLE,  /* the destination answered; it is about recipient or message */
-	SCHED_HOST_TROUBLE,       /* every message for the destination would meet the same */
+	SCHED_SENT,              /* somebody got it */
+	SCHED_RECIPIENT_TROUBLE, /* the destination answered; it is about recipient or message */
+	SCHED_HOST_TROUBLE,      /* every message for the destination would meet the same */
+	SCHED_HOST_BUSY, /* it turned the session away: trouble, unless it serves others meanwhile
+			  */
+	SCHED_MESSAGE_TROUBLE,    /* lost on the way of the message, and the host works */
 	SCHED_LOCAL_TROUBLE,      /* on this side: says nothing about the destination */
 	SCHED_POSSIBLY_DELIVERED, /* everything sent, no reply: a copy may exist */
 };
 enum sched_class sched_class_of(enum reason r);
+/* The same, by how far the message got; `unwilling`: 421, or no greeting. */
+enum sched_class sched_class_at(enum sched_class c, enum reason r, enum sched_reach reach,
+				bool unwilling);
 /* Of two recipients (or tries) of one attempt, what the attempt says about the destination. */
 enum sched_class sched_class_join(enum sched_class a, enum sched_class b);
 const char *sched_class_name(enum sched_class c); /* "host-trouble" */
@@ -65,6 +101,7 @@ struct sched_config {
 	uint32_t lookahead; /* deliveries in memory of one destination, without those under way */
 	uint32_t slots;     /* attempts at the same time, over all destinations */
 	uint32_t start, limit; /* attempts at the same time at one destination: first, at most */
+	uint64_t octets;       /* of texts under way; 0: any */
 	uint32_t quantum;      /* cost units of one turn */
 	int64_t retry_first, retry_max;       /* ms between attempts of a delivery: doubles */
 	int64_t back_off_first, back_off_max; /* ms a destination rests: doubles */
@@ -103,7 +140,9 @@ void sched_free(struct sched **s);
 struct sched_delivery {
 	int64_t id;          /* the store's, unique */
 	int64_t destination; /* the store's id of the next-hop domain */
-	uint64_t sender;     /* equal for those who share a turn: say, a hash of the account */
+	int64_t message;     /* equal for those who share a text; 0: like no other */
+	uint64_t size;       /* octets of it */
+	uint64_t sender;     /* wire/origin.h */
 	uint64_t policy;     /* equal for deliveries that may share a connection (T9) */
 	uint32_t cost;       /* units: say, 1 + size / 64 KiB; 0 counts as 1 */
 	uint32_t attempts;   /* made before */
@@ -114,6 +153,8 @@ struct sched_delivery {
 struct sched_known {
 	uint32_t failures; /* consecutive back-offs; not 0: the next attempt is a probe */
 	int64_t back_off_until;
+	int64_t worked; /* last; 0: never */
+	bool own;       /* a backend of this machine */
 };
 
 enum sched_taken {
@@ -137,6 +178,7 @@ struct sched_wish {
 	bool probe;          /* START: the first one after a back-off */
 	uint32_t courier;    /* START: has an open connection on equal terms; 0: nobody has */
 	uint32_t last; /* START: was the last to talk to it, and may resume its session; 0: none */
+	bool hasten;   /* DELIVERIES: it works again: what is due later may be due now */
 	uint32_t max;  /* DELIVERIES, DESTINATIONS: so many at most */
 	uint32_t
 	    per_sender; /* DELIVERIES, and those of DESTINATIONS: so many of one sender at most */
@@ -151,12 +193,16 @@ struct sched_end {
 	enum sched_class class;
 	bool pending;       /* recipients are left to be tried */
 	int64_t keep_until; /* the courier keeps the connection open till then; 0: closed */
+	uint64_t network;   /* equal for hosts of one network; 0: not known */
+	int64_t reply_ms;   /* that the host took for a reply on average; 0, less: not known */
 };
 enum sched_fate { SCHED_FATE_DONE, SCHED_FATE_RETRY, SCHED_FATE_EXPIRED };
+/* WORKS: after trouble, or for the first time in an hour. */
 enum sched_news { SCHED_NEWS_NONE, SCHED_NEWS_WORKS, SCHED_NEWS_BACK_OFF };
 struct sched_verdict {
 	enum sched_fate fate;
-	int64_t due; /* RETRY */
+	int64_t due;    /* RETRY */
+	bool uncounted; /* RETRY: the host was busy: that was no attempt */
 	/* What the store should remember of the destination. */
 	int64_t destination;
 	enum sched_news news;
@@ -192,10 +238,17 @@ void sched_courier_gone(struct sched *s, uint32_t courier);
 /* When sched_next() must be called even if nothing happens; INT64_MAX: never. May be early. */
 int64_t sched_next_wakeup(const struct sched *s);
 
+enum sched_share { SHARE_OWN, SHARE_KNOWN, SHARE_SLOW, SHARE_NEW, SHARE_NOTICES, SHARES };
+const char *sched_share_name(enum sched_share s); /* "own" */
+
 struct sched_counts {
-	uint32_t destinations, resting; /* in memory; of these in back-off */
-	uint32_t waiting, running;      /* deliveries */
-	size_t bytes;                   /* of all memory: never changes */
+	uint32_t destinations, resting;   /* in memory; of these in back-off */
+	uint32_t waiting, running;        /* deliveries */
+	uint32_t slots, of_share[SHARES]; /* all; running by share */
+	uint32_t capped;    /* origins that wait for a slot because they have their part */
+	uint32_t held_back; /* destinations that wait for octets */
+	uint64_t octets;    /* of texts under way */
+	size_t bytes;       /* of all memory: never changes */
 };
 void sched_count(const struct sched *s, struct sched_counts *out);
 /* False: not in memory. */

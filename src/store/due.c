@@ -184,6 +184,11 @@ static enum store_status by_sender(struct store *s, int64_t destination, int64_t
 	return status;
 }
 
+int64_t store_last_delivery(const struct store *s)
+{
+	return s->now.last_delivery;
+}
+
 enum store_status store_brief(struct store *s, int64_t delivery, struct store_brief *out)
 {
 	sqlite3_stmt *st;
@@ -191,6 +196,7 @@ enum store_status store_brief(struct store *s, int64_t delivery, struct store_br
 	if (status != STORE_OK)
 		return status;
 	*out = (struct store_brief){.id = delivery,
+				    .message = sqlite3_column_int64(st, 1),
 				    .destination = sqlite3_column_int64(st, 2),
 				    .sender = (uint64_t)sqlite3_column_int64(st, 3),
 				    .attempts = (uint32_t)sqlite3_column_int64(st, 5),

@@ -99,12 +99,12 @@ static enum store_status end_attempt(struct store *s, const struct store_result 
 	left->state = left->delivery_pending == 0 ? STORE_DONE
 		      : p->hold_wanted            ? STORE_HELD
 						  : STORE_WAITING;
-	enum store_status status =
-	    sql_run(s,
-		    sql_bind(s, SQL_END_ATTEMPT, "iiiittttii", r->delivery, (int64_t)r->unknown,
-			     r->due, p->tries, r->reason, r->code, cut_text(r->detail, detail),
-			     r->host, (int64_t)left->state, (int64_t)left->delivery_pending),
-		    NULL);
+	enum store_status status = sql_run(
+	    s,
+	    sql_bind(s, SQL_END_ATTEMPT, "iiiittttiii", r->delivery, (int64_t)r->unknown, r->due,
+		     p->tries, r->reason, r->code, cut_text(r->detail, detail), r->host,
+		     (int64_t)left->state, (int64_t)left->delivery_pending, (int64_t)r->uncounted),
+	    NULL);
 	if (status == STORE_OK && ended > 0)
 		status = sql_run(
 		    s, sql_bind(s, SQL_MESSAGE_PENDING, "ii", left->message, (int64_t)ended), NULL);

@@ -37,8 +37,8 @@ static int compare_ids(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static enum store_status destination_by_id(struct store *s, int64_t id, struct arena *mem,
-					   struct store_destination *out)
+enum store_status store_destination_by_id(struct store *s, int64_t id, struct arena *mem,
+					  struct store_destination *out)
 {
 	bool row;
 	sqlite3_stmt *st = sql_bind(s, SQL_DESTINATION_ROW, "i", id);
@@ -72,7 +72,7 @@ enum store_status store_ready(struct store *s, int64_t now, const int64_t *busy,
 			break;
 		int64_t id = sqlite3_column_int64(st, 0);
 		if (bsearch(&id, sorted, nbusy, sizeof(id), compare_ids) == NULL)
-			status = destination_by_id(s, id, mem, &out[(*n)++]);
+			status = store_destination_by_id(s, id, mem, &out[(*n)++]);
 	}
 	if (row)
 		sql_end(st);

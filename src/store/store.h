@@ -227,10 +227,13 @@ enum store_status store_ready(struct store *s, int64_t now, const int64_t *busy,
 enum store_status store_due(struct store *s, int64_t destination, int64_t now, size_t max,
 			    size_t per_sender, int64_t *delivery, size_t *n, bool *more);
 
+/* The last one that was added: ids grow. */
+int64_t store_last_delivery(const struct store *s);
+
 /* What a scheduler must know of a delivery that is due. `sender`: wire/origin.h.
  * NOT_FOUND: it is gone. */
 struct store_brief {
-	int64_t id, destination, expires;
+	int64_t id, message, destination, expires;
 	uint64_t sender, size;
 	uint32_t attempts;
 };
@@ -305,8 +308,9 @@ struct store_rcpt_result {
 struct store_result {
 	int64_t delivery;
 	int64_t at;
-	int64_t due;  /* for recipients that are still pending */
-	bool unknown; /* the final dot went out and no reply came: it is in doubt from now on */
+	int64_t due;    /* for recipients that are still pending */
+	bool unknown;   /* the final dot went out and no reply came: it is in doubt from now on */
+	bool uncounted; /* the host had no time for it: that was no attempt */
 	const char *reason, *code, *detail, *host; /* of the attempt as a whole */
 	const struct store_rcpt_result *rcpt; /* a pending recipient that is left out is deferred */
 	size_t nrcpt;
@@ -349,11 +353,18 @@ enum store_status store_clock_set(struct store *s, const struct store_clock *c);
 /* A failure that concerns the destination, not one message: nobody tries before `until`. */
 enum store_status store_back_off(struct store *s, int64_t destination, int64_t now, int64_t until,
 				 const char *reason, const char *code, const char *text);
+/* Up to `max` waiting deliveries of it that are due later are due now: it works again. Not those
+ * that a recipient's own answer put off (`but`, a reason: greylisting wants its time). */
+enum store_status store_hasten(struct store *s, int64_t destination, int64_t now, size_t max,
+			       const char *but);
 /* It works: no back-off, no failures. */
 enum store_status store_works(struct store *s, int64_t destination, int64_t now);
 /* One by name; NOT_FOUND when nothing is known of it. */
 enum store_status store_destination(struct store *s, const char *name, struct arena *mem,
 				    struct store_destination *out);
+
+enum store_status store_destination_by_id(struct store *s, int64_t id, struct arena *mem,
+					  struct store_destination *out);
 
 /* An operator's policy for a pattern (wire/destination.h) in normal form. When it has ended is for
  * the caller to say. */

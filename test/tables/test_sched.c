@@ -3,6 +3,7 @@
 #include "table.h"
 
 #include "sched/sched.h"
+#include "wire/origin.h"
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
@@ -68,6 +69,45 @@ static const struct {
     {"trouble here hides what the host would say", SCHED_HOST_TROUBLE, SCHED_LOCAL_TROUBLE,
      SCHED_LOCAL_TROUBLE},
 };
+
+static const struct {
+	const char *rule;
+	enum reason reason;
+	enum sched_reach reach;
+	bool unwilling;
+	enum sched_class class;
+} reaches[] = {
+    {"refused: it may have its limit", REASON_CONNECT_FAILED, SCHED_REACHED_NOBODY, false,
+     SCHED_HOST_BUSY},
+    {"reset before MAIL", REASON_CONNECTION_LOST, SCHED_REACHED_HOST, false, SCHED_HOST_BUSY},
+    {"silent: that is no limit", REASON_TIMEOUT, SCHED_REACHED_HOST, false, SCHED_HOST_TROUBLE},
+    {"TLS fails for every message", REASON_TLS_FAILED, SCHED_REACHED_HOST, false,
+     SCHED_HOST_TROUBLE},
+    {"421 or no greeting", REASON_SMTP_DEFERRED, SCHED_REACHED_HOST, true, SCHED_HOST_BUSY},
+    {"451 to MAIL is about the message", REASON_SMTP_DEFERRED, SCHED_REACHED_MAIL, false,
+     SCHED_RECIPIENT_TROUBLE},
+    {"421 after it answered MAIL too", REASON_SMTP_DEFERRED, SCHED_REACHED_MAIL, true,
+     SCHED_RECIPIENT_TROUBLE},
+    {"it hangs up at RCPT", REASON_CONNECTION_LOST, SCHED_REACHED_MAIL, false,
+     SCHED_MESSAGE_TROUBLE},
+    {"in the text", REASON_CONNECTION_LOST, SCHED_REACHED_TEXT, false, SCHED_MESSAGE_TROUBLE},
+    {"it stops reading", REASON_TIMEOUT, SCHED_REACHED_TEXT, false, SCHED_MESSAGE_TROUBLE},
+    {"after the dot", REASON_LOST_AFTER_DATA, SCHED_REACHED_DOT, false, SCHED_MESSAGE_TROUBLE},
+    {"a courier died past the dot", REASON_LOST_AFTER_DATA, SCHED_REACHED_NOBODY, false,
+     SCHED_POSSIBLY_DELIVERED},
+    {"taken", REASON_OK, SCHED_REACHED_DOT, false, SCHED_SENT},
+    {"trouble here", REASON_LOCAL_ERROR, SCHED_REACHED_TEXT, false, SCHED_LOCAL_TROUBLE},
+};
+
+static void reach_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(reaches); i++)
+		row_check(sched_class_at(sched_class_of(reaches[i].reason), reaches[i].reason,
+					 reaches[i].reach,
+					 reaches[i].unwilling) == reaches[i].class,
+			  reaches[i].rule);
+}
 
 static void join_rows(void **state)
 {
@@ -159,15 +199,19 @@ static void configurations(void **state)
  * One destination, a step a word:
  *   s   a delivery starts     .   none starts      p   a probe starts
  *   +   the oldest running one: sent          r  recipient trouble     -  host trouble
- *   l   local trouble         ?  possibly delivered
+ *   l   local trouble         ?  possibly delivered    b  turned away    m  lost with its message
  *   wN  the window is N       B  it rests     O  it does not rest      tN  N seconds pass
  */
 static const struct {
 	const char *rule, *script;
 } scripts[] = {
     {"it starts with two at a time", "w2 s s ."},
-    {"one more for a window of successes", "s s + + w3 s s s ."},
-    {"and again", "s s + + s s s + + + w4"},
+    {"one more for each success: twice as many a round", "s s + + w4 s s s s ."},
+    {"and again", "s s + + s s s s + + + + w8"},
+    {"but not more than are used", "s + s + s + s + w2"},
+    {"after trouble no more for a while", "s s + + s s s s - w2 + + + s s + + s s + + w2"},
+    {"then one for four windows",
+     "s s + + s s s s - + + + t11 s s + + s s + + s s + + s + w2 s + w3"},
     {"a recipient's trouble does not grow it", "s s r r w2 s s ."},
     {"a new destination that fails rests at once", "s - B ."},
     {"what was under way adds nothing", "s s - - B t331 p"},
@@ -178,11 +222,17 @@ static const struct {
     {"a recipient's trouble is an answer", "s - t331 p r O s s ."},
     {"an answer of an older attempt too", "s s - B + O s s ."},
     {"after it the back-off is short again", "s - t331 p - t661 p + s - B t331 p"},
-    {"half as many on host trouble", "s s + + s s s + + + s s s s - w2 O"},
-    {"once for those that began together", "s s + + s s s + + + s s s s - + - w2 O"},
-    {"a window of failures in a row", "s s + + s s s + + + s s s s - - B"},
+    {"half as many on host trouble", "s s + + s s s s - w2 O"},
+    {"once for those that began together", "s s + + s s s s - + - w2 O"},
+    {"a window of failures in a row", "s s + + s s s s - - B"},
     {"trouble here: a short rest, no failure", "s l B . t11 p + O w2"},
     {"trouble here while probing: no failure", "s - t331 p l B t11 p - B t661 p"},
+    {"turned away: as many as it goes on to serve", "s s + + s s s s b w3 b w2 O . + s ."},
+    {"the last one too: a moment", "s + s b B t3 p + O w1"},
+    {"nobody was served: trouble", "s b B t269 . t62 p"},
+    {"of two the first may have met the limit", "s s b O w1 + s ."},
+    {"a message is not the host", "s s + + s m O w4 s m O"},
+    {"nor is it for a probe", "s - t331 p m O w1 s ."},
     {"a doubt: rest, so that the next is not doubled", "s s + + s ? B t331 p"},
 };
 
@@ -209,6 +259,10 @@ static enum sched_class class_of_word(char w)
 		return SCHED_HOST_TROUBLE;
 	case 'l':
 		return SCHED_LOCAL_TROUBLE;
+	case 'b':
+		return SCHED_HOST_BUSY;
+	case 'm':
+		return SCHED_MESSAGE_TROUBLE;
 	default:
 		return SCHED_POSSIBLY_DELIVERED;
 	}
@@ -270,7 +324,7 @@ static void due(struct sched *s, int64_t id, int64_t destination, uint64_t sende
 {
 	struct sched_delivery d = {.id = id,
 				   .destination = destination,
-				   .sender = sender,
+				   .sender = sender << ORIGIN_PATH_BITS,
 				   .policy = (uint64_t)(id % 2),
 				   .cost = cost,
 				   .expires = 99ll * HOUR};
@@ -357,28 +411,32 @@ static void destinations_take_turns(void **state)
 	sched_free(&s);
 }
 
-static void the_last_slots_are_for_the_small(void **state)
+/* Of eight slots one is for own backends, and who takes all he may leaves one for the next. */
+static void the_last_slots_are_for_others(void **state)
 {
 	struct sched_config c = SCHED_CONFIG_DEFAULT;
+	struct sched_known k = {.own = true};
 	(void)state;
 	c.slots = 8;
 	c.start = 8;
 	struct sched *s = sched_new(&c, 1);
 	for (int64_t id = 11; id <= 19; id++)
 		due(s, id, 1, 1, 1, SCHED_TAKEN);
-	for (int i = 0; i < 8; i++)
-		assert_int_not_equal(next(s, 0), 0); /* alone it may have all */
-	for (int64_t id = 11; id <= 18; id++)
+	int64_t n = 0;
+	while (next(s, 0) != 0)
+		n++;
+	assert_in_range(n, 1, 4); /* nothing is known of it */
+	due(s, 21, 2, 2, 1, SCHED_TAKEN);
+	assert_int_equal(next(s, 0), 21);
+	for (int64_t id = 11; id < 11 + n; id++)
 		sent(s, id, 0);
-	assert_int_equal(next(s, 0), 19);
-	due(s, 21, 2, 1, 1, SCHED_TAKEN);
 	for (int64_t id = 31; id <= 40; id++)
 		due(s, id, 1, 1, 1, SCHED_TAKEN);
-	/* half of the slots is the share of each: past it nobody takes the last quarter */
-	for (int i = 0; i < 5; i++)
-		assert_int_not_equal(next(s, 0), 0);
-	assert_int_equal(next(s, 0), 0);
-	due(s, 51, 3, 1, 1, SCHED_TAKEN);
+	for (n = 0; next(s, 0) != 0;)
+		n++;
+	assert_in_range(n, 5, 6); /* it works */
+	struct sched_delivery own = {.id = 51, .destination = 3, .sender = 99, .expires = HOUR};
+	assert_int_equal(sched_delivery_due(s, 0, &own, &k), SCHED_TAKEN);
 	assert_int_equal(next(s, 0), 51);
 	sched_free(&s);
 }
@@ -489,7 +547,10 @@ static void a_full_house_makes_room(void **state)
 	assert_int_equal(busy[0], 3);
 	/* the store knows its back-off, so that nobody forgets it */
 	struct sched_known k = {.failures = 1, .back_off_until = v.back_off_until};
-	struct sched_delivery d = {.id = 11, .destination = 1, .expires = 99ll * HOUR};
+	struct sched_delivery d = {.id = 11,
+				   .destination = 1,
+				   .sender = (uint64_t)1 << ORIGIN_PATH_BITS,
+				   .expires = 99ll * HOUR};
 	sent(s, 21, 0);
 	assert_int_equal(sched_delivery_due(s, 0, &d, &k), SCHED_LATER);
 	assert_int_equal(sched_delivery_due(s, v.back_off_until, &d, &k), SCHED_TAKEN);
@@ -526,9 +587,12 @@ static void who_had_a_turn_gives_way(void **state)
 	due(s, 31, 3, 1, 1, SCHED_TAKEN);
 	sched_destinations_told(s, false);
 	sent(s, 21, 0);
-	assert_int_equal(next(s, 0), 22); /* the newcomer waits one turn of each other */
-	sent(s, 22, 0);
-	assert_int_equal(next(s, 0), 31);
+	/* the newcomer waits one turn of each other at most; 2 works by now, and that is another
+	 * share */
+	int64_t a = next(s, 0);
+	sent(s, a, 0);
+	int64_t b = next(s, 0);
+	assert_true((a == 22 && b == 31) || (a == 31 && b == 22));
 	sched_free(&s);
 }
 
@@ -592,12 +656,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_reason_has_a_class),
 	    cmocka_unit_test(join_rows),
+	    cmocka_unit_test(reach_rows),
 	    cmocka_unit_test(retry_rows),
 	    cmocka_unit_test(configurations),
 	    cmocka_unit_test(script_rows),
 	    cmocka_unit_test(senders_take_turns),
 	    cmocka_unit_test(destinations_take_turns),
-	    cmocka_unit_test(the_last_slots_are_for_the_small),
+	    cmocka_unit_test(the_last_slots_are_for_others),
 	    cmocka_unit_test(connections_are_used_again),
 	    cmocka_unit_test(connections_are_counted),
 	    cmocka_unit_test(a_full_house_makes_room),

@@ -153,7 +153,17 @@ static uint8_t record[128];
 static void put_result(struct buf *b)
 {
 	tries[0].audit = record_of(AUDIT_ATTEMPT, record);
-	result_put(b, &(struct result){5, 6, REASON_TIMEOUT, true, tries, 2, results, 2});
+	result_put(b, &(struct result){.delivery = 5,
+				       .take = 6,
+				       .reason = REASON_TIMEOUT,
+				       .unknown = true,
+				       .reach = SMTPC_REACHED_DOT,
+				       .unwilling = true,
+				       .reply_ms = -1,
+				       .tries = tries,
+				       .ntries = 2,
+				       .rcpt = results,
+				       .nrcpt = 2});
 }
 
 static bool get_result(struct slice s, struct arena *mem)
@@ -222,6 +232,7 @@ static void what_was_put_comes_out(void **state)
 	put_result(&f->b);
 	assert_true(result_get(buf_slice(&f->b), &f->mem, &r));
 	assert_true(r.delivery == 5 && r.reason == REASON_TIMEOUT && r.unknown);
+	assert_true(r.reach == SMTPC_REACHED_DOT && r.unwilling && r.reply_ms == -1);
 	assert_true(r.ntries == 2 && r.nrcpt == 2);
 	assert_same(r.tries[0].tls, "TLSv1.3");
 	assert_same(r.tries[1].host, NULL);
@@ -346,7 +357,15 @@ static void values_outside_their_range_fail(void **state)
 	}
 	buf_reset(&f->b);
 	arena_free(&f->mem);
-	result_put(&f->b, &(struct result){1, 2, REASON_COUNT, false, NULL, 0, results, 2});
+	result_put(&f->b, &(struct result){
+			      .delivery = 1, .take = 2, .reason = REASON_COUNT, .rcpt = results, .nrcpt = 2});
+	assert_false(get_result(buf_slice(&f->b), &f->mem));
+	buf_reset(&f->b);
+	arena_free(&f->mem);
+	result_put(&f->b, &(struct result){.delivery = 1,
+					   .reach = SMTPC_REACHED_VERDICT + 1,
+					   .rcpt = results,
+					   .nrcpt = 2});
 	assert_false(get_result(buf_slice(&f->b), &f->mem));
 	struct mail nobody = sample_mail();
 	nobody.nrcpt = 0;

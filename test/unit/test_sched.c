@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "sched/sched.h"
+#include "wire/origin.h"
 
 enum {
 	NDEST = 300,
@@ -29,7 +30,7 @@ struct delivery {
 
 struct destination {
 	enum temper temper;
-	int64_t back_off_until;
+	int64_t back_off_until, worked, first_worked; /* 0: never */
 	uint32_t failures, running;
 	uint32_t *list; /* of its deliveries, by number */
 	size_t n, done; /* the first `done` of the list have ended */
@@ -46,7 +47,7 @@ struct sim {
 	int64_t run_end[NRUNNING];
 	uint32_t nrun, arrived, expired_to;
 	uint64_t starts, hash;
-	int64_t longest_wait[NTEMPERS], longest_single, longest_rest;
+	int64_t longest_wait[NTEMPERS], longest_first, longest_single, longest_rest;
 	uint32_t sent[NTEMPERS], expired[NTEMPERS];
 	size_t bytes;
 };
@@ -112,11 +113,12 @@ static enum sched_taken offer(struct sim *m, uint32_t id)
 	const struct destination *d = &m->d[v->dest];
 	struct sched_delivery e = {.id = id,
 				   .destination = v->dest,
-				   .sender = v->sender,
+				   .sender = v->sender << ORIGIN_PATH_BITS,
 				   .cost = 1 + id % 3,
 				   .attempts = v->attempts,
 				   .expires = v->expires};
-	struct sched_known k = {.failures = d->failures, .back_off_until = d->back_off_until};
+	struct sched_known k = {
+	    .failures = d->failures, .back_off_until = d->back_off_until, .worked = d->worked};
 	return sched_delivery_due(m->s, m->now, &e, &k);
 }
 
@@ -254,7 +256,11 @@ static void note_wait(struct sim *m, const struct delivery *v)
 	enum temper t = m->d[v->dest].temper;
 	int64_t wait = m->now - v->due;
 
-	if (wait > m->longest_wait[t] && v->sender != 1)
+	bool first =
+	    t == GOOD && (m->d[v->dest].first_worked == 0 || v->due < m->d[v->dest].first_worked);
+	if (v->sender != 1 && first && wait > m->longest_first)
+		m->longest_first = wait;
+	if (v->sender != 1 && !first && wait > m->longest_wait[t])
 		m->longest_wait[t] = wait;
 	if (v->dest == 0 && v->sender != 1 && wait > m->longest_single)
 		m->longest_single = wait;
@@ -317,7 +323,9 @@ static void end(struct sim *m, uint32_t k)
 	d->running--;
 	v->attempts++;
 	if (out.news == SCHED_NEWS_WORKS)
-		d->failures = 0, d->back_off_until = 0;
+		d->failures = 0, d->back_off_until = 0, d->worked = m->now;
+	if (d->first_worked == 0)
+		d->first_worked = d->worked;
 	if (out.news == SCHED_NEWS_BACK_OFF) {
 		d->failures = out.failures;
 		d->back_off_until = out.back_off_until;
@@ -458,6 +466,9 @@ static void a_world_of_destinations(void **state)
 		bool overload = spans[seed - 1] <= 2;
 		assert_true(m->longest_single < (overload ? 5 * HOUR : MINUTE));
 		assert_true(m->longest_wait[GOOD] < (overload ? 5 * HOUR : MINUTE));
+		/* Who has never taken anything waits with all others of whom nothing is known: in
+		 * the first hour of this world these are all three hundred. */
+		assert_true(m->longest_first < (overload ? 5 * HOUR : 15 * MINUTE));
 		assert_true(m->longest_wait[SLOW] < (overload ? 5 * HOUR : HOUR));
 		teardown(m);
 	}

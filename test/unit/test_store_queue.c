@@ -215,6 +215,69 @@ static void many_senders_of_one_origin_hide_nobody(void **state)
 	assert_true(more);
 }
 
+/* A courier has had it. */
+static void tried(struct fixture *f, const char *id, const char *reason, bool uncounted, int64_t at)
+{
+	struct store_delivery d;
+	struct store_recorded out;
+	int64_t delivery = help_first_delivery(f->s, id);
+	struct store_result r = {
+	    .delivery = delivery, .due = at, .reason = reason, .uncounted = uncounted};
+	OK(store_begin(f->s));
+	OK(store_take(f->s, delivery, T0, &f->mem, &d));
+	OK(store_record(f->s, &r, &out));
+	OK(store_commit(f->s));
+}
+
+static void a_busy_host_costs_no_attempt(void **state)
+{
+	struct fixture *f = *state;
+	struct store_delivery d;
+	OK(store_begin(f->s));
+	put(f, 1, "a@x", T0);
+	OK(store_commit(f->s));
+	static const struct {
+		bool uncounted;
+		uint32_t attempts;
+	} rows[] = {{true, 0}, {false, 1}, {true, 1}, {true, 1}, {false, 2}};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		tried(f, "S1", "connect-failed", rows[i].uncounted, T0);
+		OK(store_show(f->s, help_first_delivery(f->s, "S1"), &f->mem, &d));
+		assert_int_equal(d.attempts, rows[i].attempts);
+	}
+}
+
+/* What waits for later goes now, so many at a time; not those whom a recipient's answer put off. */
+static void what_waits_for_a_host_is_hastened(void **state)
+{
+	struct fixture *f = *state;
+	struct store_destination d;
+	bool more;
+	OK(store_begin(f->s));
+	for (int i = 0; i < 5; i++)
+		put(f, i, (const char *[]){"a@x", "b@x", "c@x", "d@x", "e@x"}[i], T0);
+	OK(store_commit(f->s));
+	tried(f, "S0", "timeout", false, T0 + 5000);
+	tried(f, "S1", "smtp-deferred", false, T0 + 6000);
+	tried(f, "S2", "timeout", false, T0 + 7000);
+	tried(f, "S3", "timeout", false, T0 + 8000);
+	tried(f, "S4", "timeout", false, T0 + 500);
+	int64_t id = destination(f, "busy.example", &d);
+	assert_string_equal(due_of(f, 8, 4, &more), "e1");
+	OK(store_begin(f->s));
+	OK(store_hasten(f->s, id, T0 + 1000, 3, "smtp-deferred"));
+	OK(store_commit(f->s));
+	assert_string_equal(due_of(f, 8, 4, &more), "a1 c1 e1");
+	OK(store_begin(f->s));
+	OK(store_hasten(f->s, id, T0 + 1000, 3, "smtp-deferred"));
+	OK(store_hasten(f->s, id, T0 + 1000, 3, "smtp-deferred"));
+	OK(store_commit(f->s));
+	assert_string_equal(due_of(f, 8, 4, &more), "a1 c1 d1 e1");
+	destination(f, "busy.example", &d);
+	assert_int_equal(d.ready, T0 + 500); /* as the first of them */
+	IS(store_hasten(f->s, id, T0, 3, "x"), STORE_MISUSE);
+}
+
 static void the_longest_due_first(void **state)
 {
 	struct fixture *f = *state;
@@ -628,6 +691,8 @@ int main(void)
 	    T(a_backlog_hides_no_other_sender),
 	    T(among_many_senders_everybody_comes_up),
 	    T(many_senders_of_one_origin_hide_nobody),
+	    T(a_busy_host_costs_no_attempt),
+	    T(what_waits_for_a_host_is_hastened),
 	    T(a_back_off_is_shared),
 	    T(alarms_ring_for_delay_and_end),
 	    T(hold_release_retry),
