@@ -50,7 +50,7 @@ struct watch {
 	bool ready;
 	/* Since then: */
 	enum watch_state state; /* at the last look */
-	bool seen, slow;        /* it was looked at; once it waited for a disk, or nothing is known */
+	bool seen, slow; /* it was looked at; once it waited for a disk, or nothing is known */
 	uint64_t cpu_first, cpu_last;
 	unsigned channels; /* asked for */
 };

@@ -11,8 +11,8 @@ enum {
 	BUSY = LIMIT / WATCH_BUSY_PART + 10,
 };
 
-/* b born, r ready, a answered, c cut off, j judged, e the parent slept for `more`; R S D T t ?: seen
- * so, with `more` ms on processors */
+/* b born, r ready, a answered, c cut off, j judged, e the parent slept for `more`; R S D T t ?:
+ * seen so, with `more` ms on processors */
 struct step {
 	char what;
 	uint64_t now, more;

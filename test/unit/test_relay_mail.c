@@ -357,8 +357,10 @@ static void values_outside_their_range_fail(void **state)
 	}
 	buf_reset(&f->b);
 	arena_free(&f->mem);
-	result_put(&f->b, &(struct result){
-			      .delivery = 1, .take = 2, .reason = REASON_COUNT, .rcpt = results, .nrcpt = 2});
+	result_put(
+	    &f->b,
+	    &(struct result){
+		.delivery = 1, .take = 2, .reason = REASON_COUNT, .rcpt = results, .nrcpt = 2});
 	assert_false(get_result(buf_slice(&f->b), &f->mem));
 	buf_reset(&f->b);
 	arena_free(&f->mem);
