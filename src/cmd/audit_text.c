@@ -69,9 +69,9 @@ static void print_carried(const struct audit_carried *c)
 {
 	char hex[AUDIT_HEX_MAX], first[AUDIT_TIME_MAX];
 	audit_time_text(c->first, first);
-	printf("%.*s port %u %.*s: certificate %s is known since %s, authority %s", TEXT(c->host),
-	       c->port, TEXT(c->key_type), audit_hex(c->cert, hex), first,
-	       audit_authority_name(c->authority));
+	say(stdout, "%.*s port %u %.*s: certificate %s is known since %s, authority %s",
+	    TEXT(c->host), c->port, TEXT(c->key_type), audit_hex(c->cert, hex), first,
+	    audit_authority_name(c->authority));
 }
 
 static void print_body(const struct audit_record *r, const struct style *s)
@@ -97,9 +97,10 @@ static void print_body(const struct audit_record *r, const struct style *s)
 		break;
 	case AUDIT_FORGOTTEN:
 		audit_time_text(r->forgotten.before, before);
-		printf("certificates without an authority that were not seen since %s are known no "
-		       "more",
-		       before);
+		say(stdout,
+		    "certificates without an authority that were not seen since %s are known no "
+		    "more",
+		    before);
 		break;
 	}
 }
