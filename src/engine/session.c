@@ -23,6 +23,9 @@ enum {
 	   service, must not live on in an old connection. */
 	CARRIED_MAX = 100,   /* messages over one connection */
 	AGE_MAX_MS = 300000, /* of a connection that takes another message */
+	/* Who waits longer than this for a reply gives its empty buffers back: with thousands of
+	   sessions at hosts that are far away they would be most of the memory. */
+	REST_WAIT_MS = 100,
 	/* A connection that served again is likely to do so soon: so long it keeps its buffers. */
 	REST_AFTER_MS = 500,
 };
@@ -436,7 +439,26 @@ static uint32_t next_wait_ms(struct session *s)
 	return session_time_cap(&s->time, smtpc_timeout_ms(s->smtp), now);
 }
 
-/* Does what the machine wishes until it has to wait. */
+/* The timer first fires when the host takes long, and then once more when it takes too long. */
+static void wait_for_host(struct session *s, uint32_t ms)
+{
+	s->more_ms = ms > REST_WAIT_MS ? ms - REST_WAIT_MS : 0;
+	loop_timer_set(s->timer, ms > REST_WAIT_MS ? REST_WAIT_MS : ms);
+}
+
+/* False: it was all that there was to wait. */
+static bool wait_on(struct session *s)
+{
+	uint32_t ms = s->more_ms;
+	s->more_ms = 0;
+	if (ms == 0)
+		return false;
+	if (s->stage != STAGE_HANDSHAKE)
+		rest(s);
+	loop_timer_set(s->timer, ms);
+	return true;
+}
+
 void session_pump(struct session *s)
 {
 	while (s->stage != STAGE_OVER) {
@@ -470,7 +492,7 @@ void session_pump(struct session *s)
 	/* Only progress buys time: a peer that drips octets does not. */
 	if (smtpc_progress(s->smtp) != s->progress) {
 		s->progress = smtpc_progress(s->smtp);
-		loop_timer_set(s->timer, next_wait_ms(s));
+		wait_for_host(s, next_wait_ms(s));
 	}
 }
 
@@ -560,6 +582,8 @@ void session_on_timer(void *arg)
 	case STAGE_CLEAR:
 	case STAGE_HANDSHAKE:
 	case STAGE_TLS:
+		if (wait_on(s))
+			return;
 		smtpc_timed_out(s->smtp);
 		session_pump(s);
 		return;

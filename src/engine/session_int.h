@@ -64,6 +64,7 @@ struct session {
 	enum dot dot;
 	bool together;     /* the text waits for the permission to end it */
 	uint64_t progress; /* of the machine when the timer was set */
+	uint32_t more_ms;  /* to wait when the timer has fired */
 	int fd;
 	void *reaching; /* of engine_reach: not NULL while it is asked */
 	struct loop_io *io;

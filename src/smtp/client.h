@@ -160,7 +160,7 @@ void smtpc_abort(struct smtpc *c,
  * new message's. rested: the host may have given the connection up meanwhile; no text goes out
  * before it has answered, so that the message can go over another one (smtpc_was_stale()). */
 void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message, bool rested);
-/* Gives back the memory that the message took. */
+/* Gives back the memory of buffers that are empty now: idle, or before a wait. */
 void smtpc_rest(struct smtpc *c);
 void smtpc_quit(struct smtpc *c); /* SMTPC_WANT_IDLE only: QUIT */
 /*

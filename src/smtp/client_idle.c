@@ -36,7 +36,7 @@ void smtpc_next_message(struct smtpc *c, const struct smtpc_message *message, bo
 
 void smtpc_rest(struct smtpc *c)
 {
-	if (c->phase != PHASE_IDLE || buf_len(&c->in) > 0 || buf_len(&c->out) > 0)
+	if (buf_len(&c->in) > 0 || buf_len(&c->out) > 0)
 		return;
 	if (c->config.auth != NULL)
 		smtpc_wipe_output(c);
