@@ -304,6 +304,9 @@ static void on_metrics(void *arg, struct buf *body)
 	store_totals(k->store, &t);
 	metrics_write(&k->metrics, &now, &t, keeper_now(), body);
 	metrics_dns(dns_unsafe_option(k->process.birth.conf->dns_unbound) != NULL, body);
+	struct sched_counts slots;
+	sched_count(k->sched, &slots);
+	metrics_slots(&slots, body);
 	struct audit_state a;
 	keeper_audit_state(k, &a);
 	if (a.enabled)

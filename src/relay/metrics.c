@@ -2,6 +2,8 @@
 /* Counting and writing (Prometheus text format 0.0.4). Knows no socket and no store. */
 #include "relay/metrics.h"
 
+#include "sched/sched.h"
+
 #include "relay/keeper_audit.h"
 #include "relay/keeper_disk.h"
 
@@ -119,6 +121,22 @@ static void write_couriers(struct buf *b, const struct courier_stats *s)
 	head(b, "dns_seconds_total", "counter", "Time that DNS questions took, together.");
 	buf_addf(b, "danelaw_dns_seconds_total %" PRIu64 ".%03" PRIu64 "\n", s->question_ms / 1000,
 		 s->question_ms % 1000);
+}
+
+void metrics_slots(const struct sched_counts *n, struct buf *out)
+{
+	one(out, "slots", "gauge", "Deliveries that may be under way at the same time.", n->slots);
+	head(out, "slots_used", "gauge",
+	     "Deliveries under way, by what is known of the destination.");
+	for (int i = 0; i < SHARES; i++)
+		buf_addf(out, "danelaw_slots_used{share=\"%s\"} %" PRIu32 "\n",
+			 sched_share_name((enum sched_share)i), n->of_share[i]);
+	one(out, "origins_capped", "gauge", "Senders that wait because they have their part.",
+	    n->capped);
+	one(out, "octets_in_flight", "gauge", "Octets of the texts under way.", n->octets);
+	one(out, "destinations_held_back", "gauge", "Destinations that wait for octets.",
+	    n->held_back);
+	one(out, "destinations_resting", "gauge", "Destinations that back off.", n->resting);
 }
 
 void metrics_write(const struct metrics *m, const struct courier_stats *now,

@@ -37,6 +37,8 @@ void metrics_write(const struct metrics *m, const struct courier_stats *now,
 
 struct keeper_disk;
 void metrics_disk(const struct keeper_disk *d, bool writable, struct buf *out);
+struct sched_counts;
+void metrics_slots(const struct sched_counts *n, struct buf *out);
 
 struct audit_state;
 void metrics_dns(bool unsafe, struct buf *out);
