@@ -266,6 +266,9 @@ class Session:
         self.send("250 2.1.5 ok")
 
     def do_data(self, _):
+        if not self.rcpts:                  # RFC 5321 s4.3.2; pipelined, it follows recipients that were refused
+            self.send("554 5.5.1 no valid recipients")
+            return
         self.send("354 go")
         lines = []
         while (line := self.line()) != b".\r\n":
