@@ -108,8 +108,11 @@ void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int f
 	const char *wrong = NULL;
 	arena_init(&mem, ACCEPT_MEM_MAX);
 	if (!submit_get(payload, &mem, &s)) {
+		log_event(k->process.log, LOG_LEVEL_ERROR, "not-accepted", "error",
+			  "an intake handed in what makes no sense", NULL);
 		refuse(p, s.token, 451, "4.3.0 Internal error");
-	} else if ((wrong = mail_complaint(&s.mail)) != NULL) {
+	} else if ((wrong = mail_complaint(&s.mail)) != NULL ||
+		   (wrong = mail_text_complaint(&s.mail, fd)) != NULL) {
 		log_event(k->process.log, LOG_LEVEL_ERROR, "not-accepted", "id", s.mail.queue_id,
 			  "error", "an intake handed in what no client may", "field", wrong, NULL);
 		refuse(p, s.token, 554, "5.6.0 The envelope is not acceptable");

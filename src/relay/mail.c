@@ -105,8 +105,7 @@ bool submit_get(struct slice payload, struct arena *mem, struct submit *out)
 	*out = (struct submit){0};
 	out->token = get_u64(&c);
 	mail_get(&c, mem, &out->mail);
-	/* Notices are made here and by nobody else. */
-	return whole(&c, mem) && out->mail.nrcpt > 0 && out->mail.origin_key != ORIGIN_NOTICES;
+	return whole(&c, mem) && out->mail.nrcpt > 0;
 }
 
 void submitted_put(struct buf *b, const struct submitted *s)
