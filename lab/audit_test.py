@@ -3,7 +3,7 @@
 """The audit of `danelaw relay`: each attempt leaves one record, keys are compared with those of last time, and whoever
 changes the file is found (A1, A2, A3).
 
-Run as: lab/lab run lab/audit_test.py [-v] [PATTERN...]   (continuity, tampering, columns, override, trouble, kill)
+Run as: lab/lab run lab/audit_test.py [-v] [PATTERN...]   (continuity, tampering, columns, override, trouble, size, kill)
 """
 
 import argparse
@@ -420,6 +420,42 @@ def test_trouble(score):
     relay.stop()
 
 
+def test_size(score):
+    """Records and evidence that strangers cause do not fill the disk: the oldest go, and what is known of keys stays."""
+    relay = Audited("audit-size", 2675, **{"audit.size-max": 1, "audit.evidence": "no"}).start()
+    with relay.client() as client:
+        for _ in range(16):
+            give(client, f"a@{BACK}", f"x@{BACK}", b"Subject: audit\r\n\r\nx\r\n")
+    wait_until(lambda: len(relay.attempts()) == 16, 10)
+    known = relay.audit("peers", "--json")[1]
+    score.check("below the limit nothing goes", (relay.records("--type", "checkpoint"), relay.events("audit", what="size")),
+                ([], []))
+    relay.stop()
+    # What the signed zones of a stranger cost, in one piece.
+    with_sql("INSERT INTO rrset VALUES (zeroblob(32), zeroblob(2000000))",
+             "INSERT INTO evidence VALUES (zeroblob(32), 0, 0, 25, 'x', 'x', 'x', 2)",
+             "INSERT INTO evidence_rrset VALUES (zeroblob(32), 0, zeroblob(32))")(relay.file)
+    relay.start()
+    cut = wait_until(lambda: relay.records("--type", "checkpoint"), 10)
+    score.check("the oldest eighth is signed off", [r["upto"] for r in cut or []], [2])
+    score.check("and gone", wait_until(lambda: relay.records()[0]["n"] == 3, 10))
+    score.check("in one line of the log", len(relay.events("audit", what="size")), 1)
+    size = wait_until(lambda: (n := used(relay.file)) < 1 << 20 and n, 10)
+    score.check("its room is free", bool(size))
+    now = report.json_lines(relay.audit("peers", "--json")[1])
+    score.check("what is known stays known", [(k["first_seen"], k["continuity"]) for p in now for k in p["keys"]],
+                [(k["first_seen"], k["continuity"]) for p in report.json_lines(known) for k in p["keys"]])
+    score.check("in a chain that holds", relay.audit("verify")[0], 0)
+    relay.stop()
+    score.check("also without the relay", relay.audit("verify")[0], 0)
+
+
+def used(path):
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        return db.execute("SELECT (page_count - freelist_count) * page_size "
+                          "FROM pragma_page_count, pragma_freelist_count, pragma_page_size").fetchone()[0]
+
+
 # -- kill -9 ---------------------------------------------------------------------------------------------
 
 class Load:
@@ -487,7 +523,7 @@ def test_kill(score):
 
 
 TESTS = {"continuity": test_continuity, "tampering": test_tampering, "columns": test_columns, "override": test_override,
-         "trouble": test_trouble, "kill": test_kill}
+         "trouble": test_trouble, "size": test_size, "kill": test_kill}
 
 
 def main():

@@ -334,6 +334,27 @@ enum store_status audit_file_old(struct audit_file *f, int64_t before, struct au
 	return fail(f, s);
 }
 
+enum store_status audit_file_oldest(struct audit_file *f, struct audit_head *upto)
+{
+	struct arena mem;
+	struct audit_head start, last;
+	struct audit_link l = {0};
+	size_t n = 0;
+	enum store_status s = store_audit_ends(f->store, &start, &last);
+	uint64_t at = start.n + (last.n - start.n + AUDIT_OLDEST_PART - 1) / AUDIT_OLDEST_PART;
+	if (s != STORE_OK || at <= upto->n)
+		return fail(f, s);
+	arena_init(&mem, ONE_MEM_MAX);
+	s = store_audit_read(f->store, at, false, 1, &mem, &l,
+			     &n); /* behind a gap, if there is one */
+	if (s == STORE_OK && n == 1 && l.n < last.n) {
+		upto->n = l.n;
+		memcpy(upto->hash, l.hash, AUDIT_DIGEST);
+	}
+	arena_free(&mem);
+	return fail(f, s);
+}
+
 /* The record that a certificate is known from says so; else somebody put it in by hand, and the
  * next change to it would pass for no change (A2). */
 static bool says_so(const struct audit_link *l, const struct store_peer *p)

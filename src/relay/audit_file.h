@@ -11,6 +11,7 @@
 enum {
 	AUDIT_MOVE_ROWS = 512,
 	AUDIT_FORGET_ROWS = 2000,
+	AUDIT_OLDEST_PART = 8,  /* of the records go when the file is too large: one in so many */
 	AUDIT_CARRY_MAX = 2000, /* in one group: bounds the keeper's pause */
 	/* Certificates that are known. Somebody with a name for each of his hosts (a bounce to each
 	 * is enough) does not fill the file: when there are more, a tenth goes, those that nothing
@@ -50,6 +51,10 @@ enum store_status audit_file_move(struct audit_file *f, struct store *queue, siz
  * time. *more: there are more.
  */
 enum store_status audit_file_old(struct audit_file *f, int64_t before, struct audit_head *upto);
+/* The same by size, whatever their age: the last record of the oldest eighth, if that is behind
+ * *upto. What is known is still forgotten by age alone, so that nobody who causes many records can
+ * have a host's key forgotten. */
+enum store_status audit_file_oldest(struct audit_file *f, struct audit_head *upto);
 typedef bool audit_file_add(void *arg, struct slice body);
 enum store_status audit_file_carry(struct audit_file *f, int64_t before, struct audit_head *upto,
 				   bool *all, audit_file_add *add, void *arg);

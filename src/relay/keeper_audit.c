@@ -22,7 +22,10 @@ enum {
 	IDLE_MS = 60000,
 	COUNT_EVERY = 1000, /* records between two counts of certificates */
 	REOPEN_MS = 60000,  /* after the file failed */
+	CUT_MS = 60000,     /* between two looks at its size after it was too large */
+	MEBIBYTE = 1 << 20,
 	DAY_MS = 24 * 3600 * 1000,
+	FOR_EVER = 1, /* nothing is older */
 	EVIDENCE_MEM_MAX = 65536,
 };
 
@@ -38,6 +41,8 @@ struct keeper_audit {
 	int64_t retained, retaining; /* when; records older than that are going */
 	struct audit_head signing;   /* n 0: none. Up to it they go, once the queue remembers ... */
 	int64_t signing_row;         /* ... the checkpoint, which was this row of the outbox */
+	int64_t cut_at;              /* records went for size: when */
+	uint64_t octets, cut;
 	bool full;
 	bool all; /* that was old enough went; else there is another turn */
 	uint64_t changes;
@@ -131,13 +136,41 @@ static bool carry(void *arg, struct slice body)
 	return add_body(arg, body);
 }
 
+static bool is_too_large(const struct keeper *k)
+{
+	uint64_t max = (uint64_t)k->process.birth.conf->audit_size_max * MEBIBYTE;
+	return max > 0 && k->audit->octets > max;
+}
+
+/* By age, and more of them when the file is too large. */
+static enum store_status choose_old(struct keeper *k, int64_t before)
+{
+	struct keeper_audit *a = k->audit;
+	enum store_status s = audit_file_old(&a->file, before, &a->signing);
+	if (s != STORE_OK || !is_too_large(k))
+		return s;
+	a->cut_at = keeper_now();
+	uint64_t by_age = a->signing.n;
+	s = audit_file_oldest(&a->file, &a->signing);
+	if (s != STORE_OK || a->signing.n == by_age)
+		return s;
+	char upto[LOG_INT_TEXT], octets[LOG_INT_TEXT];
+	a->cut++;
+	log_event(k->process.log, LOG_LEVEL_WARN, "audit", "what", "size", "path", a->path, "why",
+		  "audit.size-max: the oldest records go before their time", "octets",
+		  log_int(octets, (int64_t)a->octets), "upto", log_int(upto, (int64_t)a->signing.n),
+		  NULL);
+	return s;
+}
+
 /* The checkpoint goes the way of all records. Before the queue remembers it nothing is removed: so
  * nobody else can sign off. */
 static enum store_status sign_off(struct keeper *k, int64_t before)
 {
 	struct keeper_audit *a = k->audit;
 	bool was_broken = a->file.broken;
-	enum store_status s = audit_file_old(&a->file, before, &a->signing);
+	a->all = true;
+	enum store_status s = choose_old(k, before);
 	if (s != STORE_OK || a->signing.n == 0)
 		return s;
 	if (keeper_group(k))
@@ -164,7 +197,8 @@ static enum store_status retain_step(struct keeper *k, bool *more)
 	if (a->retaining == 0) {
 		if (a->queue.last != a->file.done)
 			return s; /* what waits changes what is known */
-		a->retaining = keeper_now() - k->process.birth.conf->audit_keep * DAY_MS;
+		int64_t keep = k->process.birth.conf->audit_keep * (int64_t)DAY_MS;
+		a->retaining = keep > 0 ? keeper_now() - keep : FOR_EVER;
 		s = sign_off(k, a->retaining);
 	}
 	if (s != STORE_OK || (a->signing.n > 0 && a->queue.moved < a->signing_row))
@@ -177,14 +211,28 @@ static enum store_status retain_step(struct keeper *k, bool *more)
 	return audit_file_forget(&a->file, more);
 }
 
-/* Once a day what is too old goes, piece by piece. */
+static bool is_time_to_retain(struct keeper *k, int64_t now)
+{
+	struct keeper_audit *a = k->audit;
+	if (a->retaining != 0)
+		return true;
+	enum store_status s = store_audit_size(a->file.store, &a->octets);
+	if (s != STORE_OK)
+		trouble_with_file(k, "size", s);
+	if (a->file.store == NULL)
+		return false;
+	if (s == STORE_OK && is_too_large(k) && (now < a->cut_at || now >= a->cut_at + CUT_MS))
+		return true;
+	return k->process.birth.conf->audit_keep > 0 && now >= a->retained + DAY_MS;
+}
+
+/* Once a day what is too old goes, and at once what makes the file too large; piece by piece. */
 static void retain(struct keeper *k)
 {
 	struct keeper_audit *a = k->audit;
 	int64_t now = keeper_now();
 	bool more = false;
-	if (a->file.store == NULL || k->process.birth.conf->audit_keep == 0 ||
-	    now < a->retained + DAY_MS)
+	if (a->file.store == NULL || !is_time_to_retain(k, now))
 		return;
 	enum store_status s = retain_step(k, &more);
 	if (s != STORE_OK)
@@ -252,7 +300,8 @@ static void on_timer(void *arg)
 	if (was_full && !a->full)
 		keeper_schedule(k);
 	int64_t waiting = a->queue.last - a->file.done;
-	set_timer(k, waiting == 0 ? IDLE_MS : ok && waiting >= MOVE_SOON ? SOON_MS : MOVE_MS);
+	bool idle = waiting == 0 && a->retaining == 0;
+	set_timer(k, idle ? IDLE_MS : ok && waiting >= MOVE_SOON ? SOON_MS : MOVE_MS);
 }
 
 enum store_status keeper_audit_before_commit(struct keeper *k)
@@ -508,4 +557,6 @@ void keeper_audit_state(const struct keeper *k, struct audit_state *out)
 	out->waiting = (uint64_t)(a->queue.last - a->file.done);
 	out->head = a->file.head;
 	out->changes = a->changes;
+	out->octets = a->octets;
+	out->cut = a->cut;
 }

@@ -54,6 +54,8 @@ struct audit_state {
 	uint64_t waiting; /* records in the outbox */
 	struct audit_head head;
 	uint64_t changes; /* unauthorised ones, since the start */
+	uint64_t octets;  /* of the file, in use */
+	uint64_t cut;     /* so often records went because there were too many octets */
 };
 void keeper_audit_state(const struct keeper *k, struct audit_state *out);
 

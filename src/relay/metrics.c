@@ -186,6 +186,9 @@ void metrics_audit(const struct audit_state *a, struct buf *out)
 	one(out, "audit_working", "gauge", "1 when the audit file takes records.", a->working);
 	one(out, "audit_broken", "gauge", "1 when the audit file was not the one that was written.",
 	    a->broken);
+	one(out, "audit_bytes", "gauge", "Octets of the audit file that are in use.", a->octets);
+	one(out, "audit_size_limited_total", "counter",
+	    "How often records went before their time because of audit.size-max.", a->cut);
 	one(out, "unauthorised_changes_total", "counter",
 	    "Keys of hosts that changed and nothing authorised it.", a->changes);
 }

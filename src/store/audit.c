@@ -118,6 +118,14 @@ enum store_status store_audit_set_start(struct store_audit *a, const struct audi
 	    NULL);
 }
 
+enum store_status store_audit_size(struct store_audit *a, uint64_t *octets)
+{
+	int64_t n = 0;
+	enum store_status status = sql_value(&a->db, a->statement[AUDIT_SQL_SIZE], &n);
+	*octets = (uint64_t)n;
+	return status;
+}
+
 enum store_status store_audit_forget(struct store_audit *a, size_t max, bool *more)
 {
 	int changed = 0;

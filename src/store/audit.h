@@ -92,6 +92,8 @@ enum store_status store_audit_set_start(struct store_audit *a, const struct audi
  * authorised. Within a transaction. */
 enum store_status store_audit_forget_peers(struct store_audit *a, int64_t before);
 enum store_status store_audit_forget_unauthorised(struct store_audit *a, int64_t before);
+/* Octets of the file that are in use: what was removed leaves room that is used again. */
+enum store_status store_audit_size(struct store_audit *a, uint64_t *octets);
 /* Removes some records that are signed off; *more: there are others. Within a transaction. */
 enum store_status store_audit_forget(struct store_audit *a, size_t max, bool *more);
 

@@ -438,16 +438,12 @@ static bool add_body(void *arg, struct slice body)
 	return store_outbox_add(o->f->queue, &row) == STORE_OK;
 }
 
-/* The steps of a keeper that removes by age: how many are signed off. */
-static uint64_t retain(struct fixture *f, int64_t now, int64_t before)
+/* The steps of a keeper that removes up to there. */
+static uint64_t remove_upto(struct fixture *f, int64_t now, int64_t before, struct audit_head upto)
 {
-	struct audit_head upto;
 	struct store_outbox box;
 	struct buf body;
 	bool more;
-	IS(audit_file_old(&f->file, before, &upto), STORE_OK);
-	if (upto.n == 0)
-		return 0;
 	buf_init(&body, 512);
 	IS(store_outbox_state(f->queue, &box), STORE_OK);
 	struct outbox_end end = {f, box.last, now, 0};
@@ -471,6 +467,51 @@ static uint64_t retain(struct fixture *f, int64_t now, int64_t before)
 	assert_false(more);
 	assert_true(is_derived(f));
 	return upto.n;
+}
+
+/* By age: how many are signed off. */
+static uint64_t retain(struct fixture *f, int64_t now, int64_t before)
+{
+	struct audit_head upto;
+	IS(audit_file_old(&f->file, before, &upto), STORE_OK);
+	return upto.n == 0 ? 0 : remove_upto(f, now, before, upto);
+}
+
+/* However young: the oldest eighth goes, and what is known does not. */
+static void too_large_is_cut_and_forgets_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct arena mem;
+	struct audit_head upto = {0};
+	struct store_peer peer;
+	uint64_t whole, now;
+	size_t n;
+	add(f, 0, 40);
+	move(f, 40);
+	done(f);
+	IS(store_audit_size(f->file.store, &whole), STORE_OK);
+	IS(audit_file_oldest(&f->file, &upto), STORE_OK);
+	assert_int_equal(upto.n, 5);
+	assert_int_equal(remove_upto(f, 5000, 1, upto), 5);
+	arena_init(&mem, 65536);
+	IS(store_audit_known(f->file.store, "h1", 25, "RSA", 1, &mem, &peer, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(peer.first, 1001);
+	/* What goes by age already is more. */
+	upto = (struct audit_head){.n = 30};
+	IS(audit_file_oldest(&f->file, &upto), STORE_OK);
+	assert_int_equal(upto.n, 30);
+	/* Again and again: the last one stays. */
+	for (int i = 0; i < 60; i++) {
+		upto = (struct audit_head){0};
+		IS(audit_file_oldest(&f->file, &upto), STORE_OK);
+		assert_true(upto.n < f->file.head.n);
+		if (upto.n > 0)
+			remove_upto(f, 6000 + i, 5000 + i, upto);
+	}
+	IS(store_audit_size(f->file.store, &now), STORE_OK);
+	assert_true(now < whole);
+	arena_free(&mem);
 }
 
 /* One host again and again: what is known of it outlives the records that it was known from. */
@@ -1043,6 +1084,7 @@ int main(void)
 	    TEST(an_old_copy_is_found_and_the_gap_stays),
 	    TEST(a_file_that_was_removed_is_missed),
 	    TEST(old_records_go_and_a_checkpoint_stays),
+	    TEST(too_large_is_cut_and_forgets_nothing),
 	    TEST(what_is_known_is_carried_on),
 	    TEST(what_no_record_says_is_not_carried),
 	    TEST(too_many_are_forgotten_by_a_record),
