@@ -29,7 +29,10 @@ enum {
 	HIGH = 8, /* times the best time: no growth; too many */
 	RISING_MS = 500,
 	HIGH_MS = 2000, /* and so much more: what a network does by chance */
-	SMOOTH = 8,     /* attempts that the average remembers */
+	QUICK_MS = 20,  /* who replies so soon is not faster for more sessions than these: each
+			   costs a handshake and waits for our processor */
+	QUICK_WINDOW = 8,
+	SMOOTH = 8, /* attempts that the average remembers */
 };
 
 bool host_may_start(const struct sched *s, const struct dest *d)
@@ -160,12 +163,13 @@ static void feel(struct sched *s, struct dest *d, const struct entry *e, int64_t
 static void grow(const struct sched *s, struct dest *d)
 {
 	bool used = 2 * d->peak > d->window;
+	bool quick = d->reply > 0 && d->reply < QUICK_MS && d->window >= QUICK_WINDOW;
 	bool rising = d->reply > RISING * d->best + RISING_MS;
 	uint32_t wanted = d->careful ? CAREFUL_ROUNDS * d->window : 1;
 
 	if (d->careful && s->now - d->trouble < CAREFUL_MS)
 		return;
-	if (++d->good >= wanted && used && !rising && d->window < s->c.limit) {
+	if (++d->good >= wanted && used && !rising && !quick && d->window < s->c.limit) {
 		d->window++;
 		d->good = 0;
 	}

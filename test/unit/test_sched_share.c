@@ -421,6 +421,26 @@ static void turned_away_without_end(void **state)
 	sched_free(&w.s);
 }
 
+/* Who replies at once needs few sessions: more cost handshakes and bring nothing. */
+static void a_quick_host_needs_few(void **state)
+{
+	(void)state;
+	struct world w;
+	struct sched_destination d;
+	setup(&w, 1);
+	for (int round = 0; round < 20; round++) {
+		while (sched_look(w.s, 9, &d) ? d.waiting < 30 : w.last == 0)
+			due(&w, 9, honest(), 1, &fresh);
+		fulfil(&w);
+		w.now += 10;
+		for (size_t n = w.nrun; n > 0; n--)
+			end(&w, w.run[0], (struct sched_end){.class = SCHED_SENT, .reply_ms = 2});
+	}
+	assert_true(sched_look(w.s, 9, &d));
+	assert_int_equal(d.window, 8);
+	sched_free(&w.s);
+}
+
 /* With success: many at a time, and soon. */
 static void concurrency_grows(void **state)
 {
@@ -588,12 +608,12 @@ static void octets_are_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(others_start_at_once),      cmocka_unit_test(in_a_full_memory_too),
-	    cmocka_unit_test(origins_are_equal),         cmocka_unit_test(one_network_is_one),
-	    cmocka_unit_test(a_limit_is_learnt),         cmocka_unit_test(who_serves_nobody_rests),
-	    cmocka_unit_test(turned_away_without_end),   cmocka_unit_test(concurrency_grows),
-	    cmocka_unit_test(a_message_is_not_the_host), cmocka_unit_test(after_an_outage_all_go),
-	    cmocka_unit_test(octets_are_bounded),
+	    cmocka_unit_test(others_start_at_once),    cmocka_unit_test(in_a_full_memory_too),
+	    cmocka_unit_test(origins_are_equal),       cmocka_unit_test(one_network_is_one),
+	    cmocka_unit_test(a_limit_is_learnt),       cmocka_unit_test(who_serves_nobody_rests),
+	    cmocka_unit_test(turned_away_without_end), cmocka_unit_test(concurrency_grows),
+	    cmocka_unit_test(a_quick_host_needs_few),  cmocka_unit_test(a_message_is_not_the_host),
+	    cmocka_unit_test(after_an_outage_all_go),  cmocka_unit_test(octets_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
