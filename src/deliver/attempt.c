@@ -260,10 +260,21 @@ static void exhausted(struct attempt *a)
 	finish(a, final ? ATTEMPT_FAILED : ATTEMPT_DEFERRED, a->worst, a->worst_try);
 }
 
+/* Which host is ourselves is told as of a host that was skipped. */
+static int record_loop(struct attempt *a, const struct mx_verdict *v)
+{
+	const struct plan_host *here = plan_loop(a->plan);
+	struct attempt_try *t = here != NULL && make_room(a) ? add_try(a, here, v->reason) : NULL;
+	if (t == NULL)
+		return -1;
+	t->detail = or_empty(v->detail);
+	return (int)a->ntry - 1;
+}
+
 static void end_by_mx(struct attempt *a, const struct mx_verdict *v)
 {
 	bool final = reason_fate(v->reason) == FATE_FAIL;
-	finish(a, final ? ATTEMPT_FAILED : ATTEMPT_DEFERRED, v->reason, -1);
+	finish(a, final ? ATTEMPT_FAILED : ATTEMPT_DEFERRED, v->reason, record_loop(a, v));
 }
 
 /* Skips hosts until one can be connected to. Returns false when the walk has to wait or is over. */

@@ -25,6 +25,7 @@ struct plan {
 	struct answer *mx;
 	struct mx_verdict verdict;
 	bool mx_asked, mx_known, failed;
+	struct plan_host *loop; /* D4: why the list is empty */
 	struct plan_host *host;
 	struct held *held; /* per host, same index */
 	size_t nhost;
@@ -32,33 +33,67 @@ struct plan {
 
 static void start_implicit(struct plan *p, struct mx_verdict v);
 
-/* ::ffff:192.0.2.1 leads to where 192.0.2.1 leads. */
-static struct ipaddr unmapped(const struct ipaddr *ip)
+/* Not all of 127.0.0.0/8: a host of its own may stand behind another address of it. */
+static bool is_always_ourselves(const struct ipaddr *x)
 {
-	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-	struct ipaddr four = {.family = 4};
-	if (ip->family != 6 || memcmp(ip->b, prefix, sizeof(prefix)) != 0)
-		return *ip;
-	memcpy(four.b, ip->b + sizeof(prefix), 4);
-	return four;
+	static const uint8_t low[16] = {[15] = 1}, zero[16], four[4] = {127, 0, 0, 1};
+	if (x->family == 4)
+		return memcmp(x->b, four, 4) == 0 || memcmp(x->b, zero, 4) == 0;
+	return x->family == 6 && (memcmp(x->b, low, 16) == 0 || memcmp(x->b, zero, 16) == 0);
 }
 
+/* ::ffff:192.0.2.1 leads to where 192.0.2.1 leads. */
 static bool is_own_address(const struct plan *p, const struct ipaddr *ip)
 {
-	struct ipaddr x = unmapped(ip);
+	struct ipaddr x = ipaddr_unmapped(ip);
+	if (p->config.relaying && is_always_ourselves(&x))
+		return true;
 	for (size_t i = 0; i < p->config.nown_address; i++) {
-		struct ipaddr own = unmapped(&p->config.own_address[i]);
+		struct ipaddr own = ipaddr_unmapped(&p->config.own_address[i]);
 		if (ipaddr_eq(&x, &own))
 			return true;
 	}
 	return false;
 }
 
-static void mail_loop(struct plan *p, enum reason r)
+static bool is_own_name(const struct plan *p, const char *name)
+{
+	static const char local[] = ".localhost";
+	const char *own = p->config.own_name;
+	struct slice x = slice_str(name);
+	if (own != NULL && slice_eq_nocase(x, slice_str(own)))
+		return true;
+	if (!p->config.relaying)
+		return false;
+	size_t n = sizeof(local) - 1; /* RFC 6761 s6.3: also what ends in it */
+	return slice_eq_nocase(x, slice_str(local + 1)) ||
+	       (x.n > n && slice_eq_nocase(slice_make(x.p + x.n - n, n), slice_str(local)));
+}
+
+/* `why` comes from p->mem; NULL: out of memory. */
+static void mail_loop(struct plan *p, enum reason r, const char *host, const char *why)
 {
 	p->verdict.kind = MX_END;
 	p->verdict.reason = r;
-	p->verdict.detail = NULL;
+	p->verdict.detail = why;
+	p->loop = arena_alloc(&p->mem, sizeof(*p->loop));
+	p->failed = p->failed || p->loop == NULL || why == NULL;
+	if (p->loop != NULL)
+		*p->loop =
+		    (struct plan_host){.name = host,
+				       .culprit = HOST_Q_COUNT,
+				       .verdict = {.decided = true,
+						   .policy = HOST_SKIP,
+						   .reason = r,
+						   .tlsa = HOST_Q_COUNT},
+				       .facts = {.name = host, .mx_secure = p->verdict.secure}};
+}
+
+static const char *loop_by_address(struct plan *p, const char *host, const struct ipaddr *ip)
+{
+	char text[IPADDR_TEXT_MAX];
+	ipaddr_to_text(ip, text);
+	return arena_printf(&p->mem, "%s has the address %s, which is this machine", host, text);
 }
 
 struct plan *plan_new(const struct plan_config *c)
@@ -72,7 +107,8 @@ struct plan *plan_new(const struct plan_config *c)
 	arena_init(&p->mem, PLAN_MEM_MAX);
 	if (!c->no_mx && c->literal.family != 0 && is_own_address(p, &c->literal)) { /* D4 */
 		p->mx_known = true;
-		mail_loop(p, REASON_MAIL_LOOP);
+		mail_loop(p, REASON_MAIL_LOOP, c->next_hop,
+			  arena_printf(&p->mem, "the address %s is this machine", c->next_hop));
 	} else if (c->no_mx ||
 		   c->literal.family != 0) /* the operator's own word is secure (RFC 7672 s2.2.2) */
 		start_implicit(p, (struct mx_verdict){.kind = MX_IMPLICIT,
@@ -189,24 +225,32 @@ static bool listed(const struct plan *p, const char *name)
 }
 
 /* D4: hosts as good as we are or worse would only send the mail back to us; r if none is left. */
-static void cut_at(struct plan *p, uint16_t preference, enum reason r)
+static void cut_at(struct plan *p, uint16_t preference, enum reason r, const char *host,
+		   const char *why)
 {
 	while (p->nhost > 0 && p->host[p->nhost - 1].preference >= preference) {
 		p->nhost--;
 		drop_host(p, p->nhost);
 	}
 	if (p->nhost == 0)
-		mail_loop(p, r);
+		mail_loop(p, r, host, why);
 }
 
 /* By name, or by an address where a name belongs (D10). */
 static bool is_ourselves(const struct plan *p, const char *exchange)
 {
-	const char *own = p->config.own_name;
 	struct ipaddr ip;
-	if (own != NULL && slice_eq_nocase(slice_str(exchange), slice_str(own)))
-		return true;
-	return ipaddr_from_text(slice_str(exchange), &ip) && is_own_address(p, &ip);
+	return is_own_name(p, exchange) ||
+	       (ipaddr_from_text(slice_str(exchange), &ip) && is_own_address(p, &ip));
+}
+
+static const char *loop_by_name(struct plan *p, const char *exchange)
+{
+	struct ipaddr ip;
+	bool literal = ipaddr_from_text(slice_str(exchange), &ip);
+	return arena_printf(
+	    &p->mem, literal ? "the address %s is this machine" : "%s is the name of this machine",
+	    exchange);
 }
 
 static void list_hosts(struct plan *p)
@@ -228,7 +272,8 @@ static void list_hosts(struct plan *p)
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (is_ourselves(p, c[i].name)) {
-			cut_at(p, c[i].preference, REASON_MAIL_LOOP);
+			cut_at(p, c[i].preference, REASON_MAIL_LOOP, c[i].name,
+			       loop_by_name(p, c[i].name));
 			return;
 		}
 	}
@@ -246,7 +291,8 @@ static void take_mx(struct plan *p, struct answer *a)
 		break;
 	case MX_IMPLICIT:
 		if (is_ourselves(p, p->config.next_hop))
-			mail_loop(p, REASON_MAIL_LOOP);
+			mail_loop(p, REASON_MAIL_LOOP, p->config.next_hop,
+				  loop_by_name(p, p->config.next_hop));
 		else
 			start_implicit(p, p->verdict);
 		break;
@@ -276,13 +322,20 @@ static void collect_addresses(struct plan *p, struct plan_host *h)
 	}
 }
 
-static bool holds_own_address(const struct plan *p, const struct answer *a)
+/* NULL: nothing in it leads to ourselves. */
+static const char *leads_here(struct plan *p, const struct plan_host *h, const struct answer *a)
 {
+	for (size_t i = 0; a != NULL && i < a->naliases; i++) {
+		if (is_own_name(p, a->aliases[i]))
+			return arena_printf(&p->mem,
+					    "%s is an alias of %s, the name of this machine",
+					    h->name, a->aliases[i]);
+	}
 	for (size_t i = 0; a != NULL && i < a->nrr; i++) {
 		if (is_own_address(p, &a->rr[i].u.addr))
-			return true;
+			return loop_by_address(p, h->name, &a->rr[i].u.addr);
 	}
-	return false;
+	return NULL;
 }
 
 /* Does DANE promise that nobody between us and the hosts can make mail bounce (T7)? */
@@ -297,14 +350,16 @@ static bool forgery_matters(const struct plan *p)
  * no loop. An address of ours that anybody may have forged is a delay at most (T7); under mandatory
  * DANE it is not even believed (M1).
  */
-static enum reason loop_at(const struct plan *p, const struct plan_host *h)
+static enum reason loop_at(struct plan *p, const struct plan_host *h, const char **why)
 {
 	static const enum host_query families[] = {HOST_Q_A, HOST_Q_AAAA};
 	enum reason r = REASON_OK;
 	for (size_t i = 0; i < 2 && !p->config.no_mx; i++) {
 		const struct answer *a = h->facts.answer[families[i]];
-		if (!holds_own_address(p, a))
+		const char *here = leads_here(p, h, a);
+		if (here == NULL)
 			continue;
+		*why = here;
 		if (a->status == DNS_SECURE || !forgery_matters(p))
 			return REASON_MAIL_LOOP;
 		if (p->config.policy.level != LEVEL_DANE_ONLY)
@@ -383,9 +438,10 @@ static void take_host_answer(struct plan *p, size_t i, enum host_query q, struct
 	judge_tlsa(p, h, q, a);
 	if ((q == HOST_Q_A || q == HOST_Q_AAAA) && addresses_known(h) && h->address == NULL) {
 		collect_addresses(p, h);
-		enum reason loop = loop_at(p, h);
+		const char *why = NULL;
+		enum reason loop = loop_at(p, h, &why);
 		if (loop != REASON_OK) {
-			cut_at(p, h->preference, loop);
+			cut_at(p, h->preference, loop, h->name, why);
 			return;
 		}
 	}
@@ -526,12 +582,24 @@ const struct plan_host *plan_host(const struct plan *p, size_t i)
 	return &p->host[i];
 }
 
+const struct plan_host *plan_loop(const struct plan *p)
+{
+	return p->loop;
+}
+
+/* By what only an address lookup tells: an address, or an alias of our name. */
+static bool looks_for_ourselves(const struct plan *p)
+{
+	const struct plan_config *c = &p->config;
+	return !c->no_mx && (c->relaying || c->nown_address > 0 || c->own_name != NULL);
+}
+
 bool plan_host_ready(const struct plan *p, size_t i)
 {
 	const struct plan_host *h = &p->host[i];
 	if (!h->verdict.decided)
 		return false;
-	for (size_t k = 0; p->config.nown_address > 0 && k < p->nhost; k++) {
+	for (size_t k = 0; looks_for_ourselves(p) && k < p->nhost; k++) {
 		if (p->host[k].preference <= h->preference && !addresses_known(&p->host[k]))
 			return false;
 	}

@@ -34,6 +34,10 @@ struct plan_config {
 	const char *own_name;  /* D4: the list is cut there; NULL: no cut */
 	const struct ipaddr *own_address;
 	size_t nown_address;
+	/* Who asks takes mail in and hands it on: an MX host at 127.0.0.1, ::1, an unspecified
+	 * address or called localhost is ourselves too. Other addresses of 127.0.0.0/8 are so only
+	 * where own_address has them. */
+	bool relaying;
 	bool no_ipv4, no_ipv6;
 	uint64_t seed; /* shuffles hosts of equal preference */
 };
@@ -79,6 +83,9 @@ const struct plan_host *plan_host(const struct plan *p, size_t i);
  * all hosts of better or equal preference when we must find out whether one of them is ourselves.
  */
 bool plan_host_ready(const struct plan *p, size_t i);
+/* When the mail loops (D4): the host that is ourselves, of which only its name is to be read; the
+ * detail of plan_mx() says by what. NULL: it does not. */
+const struct plan_host *plan_loop(const struct plan *p);
 bool plan_failed(const struct plan *p); /* out of memory: nothing in the plan may be used (T10) */
 
 /* The record that decided a skip, on one line for people: "_25._tcp.mx.example.org TLSA: SERVFAIL".

@@ -60,12 +60,12 @@ static void set_helo(struct engine *e)
 	snprintf(e->helo, sizeof(e->helo), "%s", host);
 }
 
-static bool set_own_addresses(struct engine *e)
+static bool set_own_addresses(struct engine *e, const struct engine_config *c)
 {
 	size_t n = 0;
 	while (e->conf->smtp_own_addresses[n] != NULL)
 		n++;
-	e->own_address = calloc(n + 1, sizeof(*e->own_address));
+	e->own_address = calloc(n + c->nown_address + 1, sizeof(*e->own_address));
 	if (e->own_address == NULL)
 		return false;
 	for (size_t i = 0; i < n; i++) {
@@ -73,6 +73,8 @@ static bool set_own_addresses(struct engine *e)
 		if (ipaddr_from_text(text, &e->own_address[e->nown_address]))
 			e->nown_address++;
 	}
+	for (size_t i = 0; i < c->nown_address; i++)
+		e->own_address[e->nown_address++] = c->own_address[i];
 	return true;
 }
 
@@ -147,7 +149,7 @@ static bool start(struct engine *e, const struct engine_config *c, char *error, 
 	set_helo(e);
 	e->own_loop = c->loop == NULL;
 	e->loop = c->loop != NULL ? c->loop : loop_new();
-	if (e->loop == NULL || !set_own_addresses(e))
+	if (e->loop == NULL || !set_own_addresses(e, c))
 		return false;
 	if (getrandom(&e->seed, sizeof(e->seed), 0) != (ssize_t)sizeof(e->seed)) {
 		snprintf(error, room, "the system gives no random numbers");
@@ -172,6 +174,7 @@ struct engine *engine_new(const struct engine_config *c, char *error, size_t roo
 	e->conf = c->conf;
 	e->log = c->log;
 	e->keep_ms = c->keep_ms;
+	e->relaying = c->relaying;
 	e->credentials = c->credentials;
 	if (c->reach != NULL)
 		e->reach = *c->reach;
@@ -205,6 +208,7 @@ void engine_plan_config(struct engine *e, const char *destination,
 	    .own_name = e->helo_from_dns ? NULL : e->helo,
 	    .own_address = e->own_address,
 	    .nown_address = e->nown_address,
+	    .relaying = e->relaying,
 	    .no_ipv4 = e->no_ipv4,
 	    .no_ipv6 = e->no_ipv6,
 	    .seed = e->seed++,

@@ -55,6 +55,11 @@ struct engine_config {
 	 * equal terms; 0: QUIT at once */
 	uint32_t keep_ms;
 	const struct credentials *credentials; /* for routes; NULL: none */
+	/* Of a process that hands on what the relay took in: D4, see struct plan_config. Beside
+	 * smtp.own-addresses, these are this machine; copied. */
+	bool relaying;
+	const struct ipaddr *own_address;
+	size_t nown_address;
 	/* This process will not be able to open files: what routes need is read now. */
 	bool sealed;
 };
@@ -74,6 +79,7 @@ struct engine {
 	bool helo_from_dns; /* not ours for certain: nothing may bounce because of it */
 	struct ipaddr *own_address;
 	size_t nown_address;
+	bool relaying;
 	bool no_ipv4, no_ipv6;
 	uint32_t keep_ms;
 	const struct credentials *credentials;

@@ -8,6 +8,7 @@
 #include "relay/courier_evidence.h"
 #include "relay/mail.h"
 #include "relay/metrics.h"
+#include "relay/ourselves.h"
 #include "relay/process.h"
 #include "relay/reach.h"
 #include "relay/remote.h"
@@ -15,6 +16,7 @@
 #include "wire/destination.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -583,6 +585,12 @@ static bool read_credentials(struct courier *k, const struct birth *b)
 
 static bool start_engine(struct courier *k, const struct birth *b, char *error, size_t room)
 {
+	size_t nown = 0;
+	struct ipaddr *own = ourselves_find(b->conf, &nown);
+	if (own == NULL) {
+		snprintf(error, room, "out of memory");
+		return false;
+	}
 	struct engine_resolver resolver = remote_resolver(k->remote);
 	struct engine_reach reach = reach_engine(k->reach);
 	struct engine_config e = {.conf = b->conf,
@@ -592,8 +600,12 @@ static bool start_engine(struct courier *k, const struct birth *b, char *error, 
 				  .loop = k->process.loop,
 				  .keep_ms = MAIL_KEEP_MS,
 				  .credentials = k->credentials,
+				  .relaying = true,
+				  .own_address = own,
+				  .nown_address = nown,
 				  .sealed = true};
 	k->engine = engine_new(&e, error, room);
+	free(own);
 	return k->engine != NULL;
 }
 

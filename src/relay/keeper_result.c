@@ -159,10 +159,13 @@ static void log_result(struct keeper *k, const struct store_delivery *d, const s
 			if (d->rcpt[n].n == x->n)
 				to = d->rcpt[n].address;
 		}
+		/* who says nothing himself: what stopped the attempt */
+		bool silent = x->reply == NULL && x->status != ATTEMPT_SENT && r->ntries > 0;
 		log_event(k->process.log, LOG_LEVEL_INFO,
 			  attempt_status_name((enum attempt_status)x->status), "id",
 			  d->envelope.queue_id, "to", to, "host", x->host, "code", x->code,
-			  "reason", reason_name((enum reason)x->reason), "reply", x->reply, NULL);
+			  "reason", reason_name((enum reason)x->reason), "reply", x->reply,
+			  "detail", silent ? r->tries[r->ntries - 1].detail : NULL, NULL);
 	}
 }
 

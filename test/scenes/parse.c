@@ -201,6 +201,8 @@ static bool read_we(struct reader *r, struct slice text)
 			c->plan.own_name = own(r, v);
 		else if (key_is(word, "address", &v))
 			ok = own_address(r, v);
+		else if (slice_eq_str(word, "relaying"))
+			c->plan.relaying = true;
 		else if (slice_eq_str(word, "no-ipv4"))
 			c->plan.no_ipv4 = true;
 		else if (slice_eq_str(word, "no-ipv6"))
