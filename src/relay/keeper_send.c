@@ -159,8 +159,8 @@ static bool tell_destination(struct keeper *k, int64_t destination, const struct
 
 static void wish_deliveries(struct keeper *k, const struct sched_wish *w, int64_t now)
 {
-	if (w->hasten && keeper_group(k)) {
-		enum store_status s = store_hasten(k->store, w->destination, now, w->max,
+	if (w->hasten != 0 && keeper_group(k)) {
+		enum store_status s = store_hasten(k->store, w->destination, now, w->hasten, w->max,
 						   reason_name(REASON_SMTP_DEFERRED));
 		if (s != STORE_OK)
 			keeper_fatal(k, "hasten", s);

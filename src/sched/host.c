@@ -103,7 +103,7 @@ static void back_off(struct sched *s, struct dest *d, struct sched_verdict *out)
 	rest(s, d, s->now + sched_jitter(wait, s->c.jitter, h));
 	d->window = 1;
 	d->bad = 0;
-	d->hasten = false;
+	d->hasten = 0;
 	out->news = SCHED_NEWS_BACK_OFF;
 	out->back_off_until = d->back_off_until;
 	out->failures = d->failures;
@@ -115,7 +115,7 @@ static void answered(struct sched *s, struct dest *d, struct sched_verdict *out)
 	if (d->failures > 0) {
 		out->news = SCHED_NEWS_WORKS;
 		d->told = s->now;
-		d->hasten = true;
+		d->hasten = s->now != 0 ? s->now : 1;
 		d->fill = d->waiting;
 	}
 	if (d->state != DEST_OPEN) {
@@ -242,6 +242,7 @@ static void message_trouble(struct sched *s, struct dest *d, const struct entry 
 			d->blamed[d->nblamed++] = origin;
 		if (d->state == DEST_PROBING) {
 			answered(s, d, out);
+			d->hasten = 0; /* nothing went: the others are no better off */
 			d->window = 1;
 		}
 		return;

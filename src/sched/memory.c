@@ -105,7 +105,8 @@ void dest_release(struct sched *s, uint32_t d)
 		entry_unlink(s, e);
 		entry_release(s, e);
 	}
-	s->dest[d].more = s->dest[d].hasten = false;
+	s->dest[d].more = false;
+	s->dest[d].hasten = 0;
 	dest_settle(s, &s->dest[d]);
 	s->resting -= s->dest[d].state == DEST_RESTING;
 	while (*at != d)

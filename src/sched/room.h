@@ -66,7 +66,7 @@ struct dest {
 	uint32_t hungry_next;
 	bool in_hungry;
 	bool more, asked; /* the store has more; it was asked */
-	bool hasten;      /* it works again, and others wait for later */
+	int64_t hasten;   /* it works again since then, and others wait for later; 0: no */
 	uint32_t
 	    fill; /* waiting at the last question, then at its answer: half gone, we ask again */
 	bool had_turn;              /* may be parked */

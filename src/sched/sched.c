@@ -39,6 +39,7 @@ static void move_clock(struct sched *s, int64_t by)
 		move(&d->back_off_until, by);
 		move(&d->worked, by);
 		move(&d->told, by);
+		move(&d->hasten, by);
 		move(&d->trouble, by);
 		for (size_t k = 0; k < SCHED_IDLE_MAX; k++)
 			move(&d->idle[k].until, by);
@@ -69,7 +70,7 @@ static void see_time(struct sched *s, int64_t now)
 
 static bool is_hungry(const struct dest *d)
 {
-	return (d->more || d->hasten) && !d->asked && d->waiting <= d->fill / 2 &&
+	return (d->more || d->hasten != 0) && !d->asked && d->waiting <= d->fill / 2 &&
 	       (d->state == DEST_OPEN || d->state == DEST_PROBE);
 }
 
@@ -445,7 +446,8 @@ void sched_deliveries_told(struct sched *s, int64_t destination, bool more)
 	/* An answer that brought nothing ends the asking, whatever it says: no endless wishes. */
 	bool any = s->dest[i].waiting > s->dest[i].fill;
 	s->dest[i].more = more && any;
-	s->dest[i].hasten = s->dest[i].hasten && any;
+	if (!any)
+		s->dest[i].hasten = 0;
 	s->dest[i].fill = s->dest[i].waiting;
 	s->stuck = false;
 	dest_settle(s, &s->dest[i]);

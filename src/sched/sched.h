@@ -63,7 +63,7 @@
 enum sched_reach {
 	SCHED_REACHED_NOBODY,
 	SCHED_REACHED_HOST,
-	SCHED_REACHED_MAIL, /* it answered MAIL, RCPT or DATA */
+	SCHED_REACHED_MAIL, /* MAIL was said to it */
 	SCHED_REACHED_TEXT, /* some of the text went out */
 	SCHED_REACHED_DOT,  /* all of it */
 };
@@ -177,9 +177,10 @@ struct sched_wish {
 	int64_t destination; /* START, DELIVERIES */
 	bool probe;          /* START: the first one after a back-off */
 	uint32_t courier;    /* START: has an open connection on equal terms; 0: nobody has */
-	uint32_t last; /* START: was the last to talk to it, and may resume its session; 0: none */
-	bool hasten;   /* DELIVERIES: it works again: what is due later may be due now */
-	uint32_t max;  /* DELIVERIES, DESTINATIONS: so many at most */
+	uint32_t last;  /* START: was the last to talk to it, and may resume its session; 0: none */
+	int64_t hasten; /* DELIVERIES, not 0: it works again since then: what was tried before that
+			   may be due now, and what has failed since may not */
+	uint32_t max;   /* DELIVERIES, DESTINATIONS: so many at most */
 	uint32_t
 	    per_sender; /* DELIVERIES, and those of DESTINATIONS: so many of one sender at most */
 };

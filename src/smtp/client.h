@@ -121,7 +121,7 @@ enum smtpc_reached {
 	SMTPC_REACHED_NOTHING,
 	SMTPC_REACHED_GREETING, /* 220 */
 	SMTPC_REACHED_HELLO,    /* all that comes before the mail, TLS and AUTH too */
-	SMTPC_REACHED_MAIL,     /* 2yz to MAIL */
+	SMTPC_REACHED_MAIL,     /* MAIL was said: what follows may be due to the message */
 	SMTPC_REACHED_RCPT,     /* somebody was accepted */
 	SMTPC_REACHED_TEXT,     /* the text was asked for */
 	SMTPC_REACHED_DOT,      /* the end of the text was given to the driver */

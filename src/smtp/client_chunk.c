@@ -57,6 +57,7 @@ void smtpc_feed_chunk(struct smtpc *c, struct slice text)
 			c->out.failed = true;
 		c->chunk_open = false;
 		c->final_dot = true;
+		smtpc_reach(c, SMTPC_REACHED_DOT);
 	}
 	if (!buf_ok(&c->out))
 		smtpc_abort(c, SMTPC_LOCAL);
@@ -73,7 +74,6 @@ void smtpc_chunk_is_next(struct smtpc *c)
 			smtpc_abort(c, SMTPC_DONE);
 		return;
 	}
-	smtpc_reach(c, SMTPC_REACHED_DOT);
 	if (c->config.lmtp)
 		smtpc_expect_fates(c);
 }

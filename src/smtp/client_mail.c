@@ -40,7 +40,9 @@ static void start_transaction(struct smtpc *c)
 	    .ret = c->cap.dsn ? m->ret : NULL,
 	    .envid = c->cap.dsn ? m->envid : NULL,
 	};
-	smtpc_reach(c, SMTPC_REACHED_HELLO);
+	/* Before it is answered: a host that hangs up over a recipient or a text may keep its
+	 * replies to all that came in one flight to itself. */
+	smtpc_reach(c, SMTPC_REACHED_MAIL);
 	c->taken = false;
 	c->way = TEXT_ASKED;
 	c->chunk_open = c->chunk_used = c->chunk_refused = false;
@@ -80,7 +82,6 @@ void smtpc_on_rset(struct smtpc *c, const struct reply *r)
 void smtpc_on_mail(struct smtpc *c, const struct reply *r)
 {
 	if (reply_is_ok(r)) {
-		smtpc_reach(c, SMTPC_REACHED_MAIL);
 		c->phase = PHASE_RCPT;
 		if (!c->cap.pipelining)
 			smtpc_send_rcpts(c);

@@ -59,15 +59,16 @@ enum store_status store_back_off(struct store *s, int64_t destination, int64_t n
 	return store_fail(s, STORE_NOT_FOUND, "no destination %lld", (long long)destination);
 }
 
-enum store_status store_hasten(struct store *s, int64_t destination, int64_t now, size_t max,
-			       const char *but)
+enum store_status store_hasten(struct store *s, int64_t destination, int64_t now, int64_t since,
+			       size_t max, const char *but)
 {
 	int changed = 0;
 	enum store_status status = store_may_write(s);
 	if (status != STORE_OK)
 		return status;
-	status = sql_run(s, sql_bind(s, SQL_HASTEN, "iiit", destination, now, (int64_t)max, but),
-			 &changed);
+	status =
+	    sql_run(s, sql_bind(s, SQL_HASTEN, "iiiti", destination, now, (int64_t)max, but, since),
+		    &changed);
 	if (status != STORE_OK || changed == 0)
 		return status;
 	return delivery_moved(s, destination, STORE_DONE, STORE_DONE); /* but for the times */

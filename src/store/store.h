@@ -353,10 +353,12 @@ enum store_status store_clock_set(struct store *s, const struct store_clock *c);
 /* A failure that concerns the destination, not one message: nobody tries before `until`. */
 enum store_status store_back_off(struct store *s, int64_t destination, int64_t now, int64_t until,
 				 const char *reason, const char *code, const char *text);
-/* Up to `max` waiting deliveries of it that are due later are due now: it works again. Not those
- * that a recipient's own answer put off (`but`, a reason: greylisting wants its time). */
-enum store_status store_hasten(struct store *s, int64_t destination, int64_t now, size_t max,
-			       const char *but);
+/* Up to `max` waiting deliveries of it that are due later are due now: it works again, since then.
+ * Not those that were tried later than that (what made them wait was not the host, and they would
+ * go round and round), nor those that a recipient's own answer put off (`but`, a reason:
+ * greylisting wants its time). */
+enum store_status store_hasten(struct store *s, int64_t destination, int64_t now, int64_t since,
+			       size_t max, const char *but);
 /* It works: no back-off, no failures. */
 enum store_status store_works(struct store *s, int64_t destination, int64_t now);
 /* One by name; NOT_FOUND when nothing is known of it. */

@@ -532,7 +532,7 @@ static void after_an_outage_all_go(void **state)
 	for (int round = 0; round < 3; round++) {
 		sched_next(w.s, w.now, &x);
 		assert_int_equal(x.kind, SCHED_WISH_DELIVERIES);
-		assert_true(x.hasten);
+		assert_int_equal(x.hasten, w.now);
 		id = due(&w, 9, honest(), 1, NULL);
 		sched_deliveries_told(w.s, 9, false);
 		sched_next(w.s, w.now, &x);
@@ -542,6 +542,22 @@ static void after_an_outage_all_go(void **state)
 	sched_next(w.s, w.now, &x);
 	assert_int_equal(x.kind, SCHED_WISH_DELIVERIES);
 	sched_deliveries_told(w.s, 9, false); /* nobody waits for later any more */
+	sched_next(w.s, w.now, &x);
+	assert_int_equal(x.kind, SCHED_WISH_NONE);
+	sched_free(&w.s);
+}
+
+/* A message that ends its session proves that the host is there, and nothing for the others. */
+static void a_probe_that_ends_badly_hastens_nobody(void **state)
+{
+	(void)state;
+	struct world w;
+	struct sched_wish x;
+	struct sched_known down = {.failures = 3};
+	setup(&w, 1);
+	int64_t id = due(&w, 9, origin_sender(network(1), "evil"), 1, &down);
+	fulfil(&w);
+	failed(&w, id, SCHED_MESSAGE_TROUBLE);
 	sched_next(w.s, w.now, &x);
 	assert_int_equal(x.kind, SCHED_WISH_NONE);
 	sched_free(&w.s);
@@ -608,12 +624,19 @@ static void octets_are_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(others_start_at_once),    cmocka_unit_test(in_a_full_memory_too),
-	    cmocka_unit_test(origins_are_equal),       cmocka_unit_test(one_network_is_one),
-	    cmocka_unit_test(a_limit_is_learnt),       cmocka_unit_test(who_serves_nobody_rests),
-	    cmocka_unit_test(turned_away_without_end), cmocka_unit_test(concurrency_grows),
-	    cmocka_unit_test(a_quick_host_needs_few),  cmocka_unit_test(a_message_is_not_the_host),
-	    cmocka_unit_test(after_an_outage_all_go),  cmocka_unit_test(octets_are_bounded),
+	    cmocka_unit_test(others_start_at_once),
+	    cmocka_unit_test(in_a_full_memory_too),
+	    cmocka_unit_test(origins_are_equal),
+	    cmocka_unit_test(one_network_is_one),
+	    cmocka_unit_test(a_limit_is_learnt),
+	    cmocka_unit_test(who_serves_nobody_rests),
+	    cmocka_unit_test(turned_away_without_end),
+	    cmocka_unit_test(concurrency_grows),
+	    cmocka_unit_test(a_quick_host_needs_few),
+	    cmocka_unit_test(a_message_is_not_the_host),
+	    cmocka_unit_test(after_an_outage_all_go),
+	    cmocka_unit_test(a_probe_that_ends_badly_hastens_nobody),
+	    cmocka_unit_test(octets_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,7 @@ static void when_rows(void **state)
 		if (!logged(&r, line) || smtpc_body_is_chunk(r.c) != chunk)
 			fail_msg("%s", whens[i].what);
 		assert_int_equal(smtpc_want(r.c) == SMTPC_WANT_BODY, chunk);
+		assert_int_equal(smtpc_reached(r.c), SMTPC_REACHED_MAIL);
 		run_free(&r);
 	}
 }
@@ -100,6 +101,7 @@ static void one_flight(void **state)
 	to_chunk(&r);
 	assert_string_equal(buf_cstr(&r.log), flight);
 	assert_true(smtpc_past_final_dot(r.c));
+	assert_int_equal(smtpc_reached(r.c), SMTPC_REACHED_DOT); /* whatever it says or not */
 	say(&r, "250 ok\r\n250 ok\r\n550 who\r\n");
 	assert_int_equal(smtpc_reached(r.c), SMTPC_REACHED_DOT);
 	say(&r, "250 taken\r\n");

@@ -247,7 +247,8 @@ static void a_busy_host_costs_no_attempt(void **state)
 	}
 }
 
-/* What waits for later goes now, so many at a time; not those whom a recipient's answer put off. */
+/* What waits for later goes now, so many at a time; not those whom a recipient's answer put off,
+ * and nobody twice for one good word of the host. */
 static void what_waits_for_a_host_is_hastened(void **state)
 {
 	struct fixture *f = *state;
@@ -265,17 +266,21 @@ static void what_waits_for_a_host_is_hastened(void **state)
 	int64_t id = destination(f, "busy.example", &d);
 	assert_string_equal(due_of(f, 8, 4, &more), "e1");
 	OK(store_begin(f->s));
-	OK(store_hasten(f->s, id, T0 + 1000, 3, "smtp-deferred"));
+	OK(store_hasten(f->s, id, T0 + 1000, T0, 3, "smtp-deferred")); /* tried since */
+	OK(store_commit(f->s));
+	assert_string_equal(due_of(f, 8, 4, &more), "e1");
+	OK(store_begin(f->s));
+	OK(store_hasten(f->s, id, T0 + 1000, T0 + 900, 2, "smtp-deferred"));
 	OK(store_commit(f->s));
 	assert_string_equal(due_of(f, 8, 4, &more), "a1 c1 e1");
 	OK(store_begin(f->s));
-	OK(store_hasten(f->s, id, T0 + 1000, 3, "smtp-deferred"));
-	OK(store_hasten(f->s, id, T0 + 1000, 3, "smtp-deferred"));
+	OK(store_hasten(f->s, id, T0 + 1000, T0 + 900, 1,
+			"smtp-deferred")); /* behind the one put off */
 	OK(store_commit(f->s));
 	assert_string_equal(due_of(f, 8, 4, &more), "a1 c1 d1 e1");
 	destination(f, "busy.example", &d);
 	assert_int_equal(d.ready, T0 + 500); /* as the first of them */
-	IS(store_hasten(f->s, id, T0, 3, "x"), STORE_MISUSE);
+	IS(store_hasten(f->s, id, T0, T0, 3, "x"), STORE_MISUSE);
 }
 
 static void the_longest_due_first(void **state)
