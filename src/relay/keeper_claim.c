@@ -132,10 +132,12 @@ bool keeper_claim(struct keeper *k, struct peer *p, struct slice payload)
 		facts.dot_noted = f->known.dot;
 	}
 	enum claim_verdict v = claim_judge(&facts);
-	if (v == CLAIM_GRANTED)
+	if (v == CLAIM_GRANTED) {
+		keeper_adopt(k, f);
 		keeper_take_off(k, f);
-	else
+	} else {
 		keeper_flight_free(f);
+	}
 	if (v == CLAIM_UNSURE)
 		keeper_fatal(k, "claim", facts.found);
 	else if (v != CLAIM_FALSE)

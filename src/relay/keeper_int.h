@@ -166,6 +166,8 @@ void keeper_couriers_told(void *self, uint32_t n);
 /* False: the courier talks nonsense and is to be cut off. */
 bool keeper_claim(struct keeper *k, struct peer *p, struct slice payload);
 
+/* Under way since before we began: the scheduler counts it. Before keeper_take_off(). */
+void keeper_adopt(struct keeper *k, const struct flight *f);
 struct flight *keeper_flight_new(int64_t delivery, struct peer *courier);
 /* It is under way, as f->known has it. */
 void keeper_take_off(struct keeper *k, struct flight *f);

@@ -184,6 +184,18 @@ static void tell_destination(struct keeper *k, const struct sched_verdict *v,
 		keeper_fatal(k, "destination", s);
 }
 
+/* The scheduler's, or, of what it had no room for after a start, by the times alone. */
+static struct sched_verdict judge_end(struct keeper *k, const struct store_delivery *d,
+				      const struct sched_end *end, int64_t now)
+{
+	struct sched_verdict v = {.fate = SCHED_FATE_DONE};
+	if (sched_ended(k->sched, now, d->id, end, &v) || !end->pending)
+		return v;
+	v.fate = now >= d->expires ? SCHED_FATE_EXPIRED : SCHED_FATE_RETRY;
+	v.due = sched_retry_at(&k->sched_config, 0, d->id, d->attempts + 1, d->expires, now);
+	return v;
+}
+
 /* Records one result in the open group. False: the store failed. */
 static bool record(struct keeper *k, const struct store_delivery *d, const struct result *r,
 		   struct arena *mem)
@@ -197,9 +209,7 @@ static bool record(struct keeper *k, const struct store_delivery *d, const struc
 	end.reply_ms = r->reply_ms;
 	for (size_t i = r->ntries; i > 0 && end.network == 0; i--)
 		end.network = budget_network(r->tries[i - 1].address);
-	struct sched_verdict v = {.fate = SCHED_FATE_RETRY,
-				  .due = now + k->sched_config.retry_first};
-	sched_ended(k->sched, now, d->id, &end, &v);
+	struct sched_verdict v = judge_end(k, d, &end, now);
 	struct ending e = {.now = now,
 			   .continuity = arena_array(mem, r->ntries, sizeof(*e.continuity)),
 			   .expired = v.fate == SCHED_FATE_EXPIRED && end.pending};

@@ -177,6 +177,28 @@ static struct sched_known known_of(const struct keeper *k, const struct store_de
 				    .own = budget_is_own(k->process.birth.conf, d->name)};
 }
 
+void keeper_adopt(struct keeper *k, const struct flight *f)
+{
+	struct arena mem;
+	struct store_destination d;
+	const struct store_delivery *v = &f->known;
+	struct sched_delivery x = {.id = v->id,
+				   .destination = v->destination,
+				   .message = v->message,
+				   .size = v->envelope.size,
+				   .sender = v->envelope.sender,
+				   .cost = (uint32_t)(1 + v->envelope.size / 65536),
+				   .attempts = v->attempts,
+				   .expires = v->expires};
+	arena_init(&mem, SEND_MEM_MAX);
+	bool found = store_destination_by_id(k->store, v->destination, &mem, &d) == STORE_OK;
+	struct sched_known known = {0};
+	if (found)
+		known = known_of(k, &d);
+	sched_adopt(k->sched, keeper_now(), &x, found ? &known : NULL, f->courier->number);
+	arena_free(&mem);
+}
+
 static void wish_destinations(struct keeper *k, const struct sched_wish *w, int64_t now)
 {
 	struct arena mem;

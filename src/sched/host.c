@@ -95,6 +95,18 @@ static void rest(struct sched *s, struct dest *d, int64_t until)
 		s->wake = until;
 }
 
+void host_rests(struct sched *s, struct dest *d, int64_t until)
+{
+	rest(s, d, until);
+}
+
+void host_adopted(struct sched *s, struct dest *d, struct entry *e)
+{
+	host_started(s, d, e);
+	if (d->state == DEST_RESTING)
+		e->epoch--; /* it began before the rest */
+}
+
 static void back_off(struct sched *s, struct dest *d, struct sched_verdict *out)
 {
 	d->failures++;

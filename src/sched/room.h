@@ -200,7 +200,10 @@ void host_started(struct sched *s, struct dest *d, struct entry *e);
 void host_ended(struct sched *s, struct dest *d, const struct entry *e, const struct sched_end *end,
 		struct sched_verdict *out);
 void host_known(struct sched *s, struct dest *d, const struct sched_known *k);
-void host_sweep(struct sched *s);                                 /* back-offs that ended */
+void host_sweep(struct sched *s); /* back-offs that ended */
+/* An attempt that is older than what is known here: no news of trouble after its end. */
+void host_adopted(struct sched *s, struct dest *d, struct entry *e);
+void host_rests(struct sched *s, struct dest *d, int64_t until);
 bool host_is_proven(const struct sched *s, const struct dest *d); /* worked lately, no failures */
 bool host_is_slow(const struct dest *d);
 bool host_is_blamed(const struct dest *d, uint64_t origin);
@@ -211,6 +214,8 @@ void share_unqueue(struct sched *s, struct dest *d);
 uint32_t share_pick(struct sched *s); /* a destination whose choice starts; NIL: nobody */
 /* It is still where it was picked. */
 void share_started(struct sched *s, struct entry *e, struct dest *d);
+/* It counts to whom it belongs, picked or not. */
+void share_adopted(struct sched *s, struct entry *e, const struct dest *d);
 void share_ended(struct sched *s, const struct entry *e);
 void share_learn_network(struct sched *s, struct dest *d, uint64_t network);
 void share_recall_network(struct sched *s, struct dest *d);

@@ -370,6 +370,44 @@ void sched_started(struct sched *s, int64_t delivery, uint32_t courier)
 		s->entry[e].courier = courier;
 }
 
+/* Where it goes; NIL: no room. Unlike who comes in new, it may be at one that rests. */
+static uint32_t dest_of_adopted(struct sched *s, const struct sched_delivery *v,
+				const struct sched_known *known)
+{
+	uint32_t i = dest_find(s, v->destination);
+
+	if (i != NIL || !make_room(s, true))
+		return i;
+	i = dest_take(s, v->destination);
+	host_known(s, &s->dest[i], known);
+	if (known != NULL && known->back_off_until > s->now)
+		host_rests(s, &s->dest[i], known->back_off_until);
+	share_recall_network(s, &s->dest[i]);
+	return i;
+}
+
+bool sched_adopt(struct sched *s, int64_t now, const struct sched_delivery *v,
+		 const struct sched_known *known, uint32_t courier)
+{
+	see_time(s, now);
+	if (entry_find(s, v->id) != NIL || s->running >= s->c.slots)
+		return false;
+	uint32_t i = dest_of_adopted(s, v, known);
+	if (i == NIL)
+		return false;
+	struct dest *d = &s->dest[i];
+	struct entry *e = &s->entry[entry_take(s, i, v)]; /* there is one for every slot */
+	e->running = true;
+	e->started = s->now;
+	e->courier = courier;
+	d->running++;
+	s->running++;
+	host_adopted(s, d, e);
+	share_adopted(s, e, d);
+	dest_settle(s, d);
+	return true;
+}
+
 /* The place of this courier, else a free one, else the one that will be void first. */
 static struct idle *place_of(const struct sched *s, struct dest *d, const struct entry *e)
 {

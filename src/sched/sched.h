@@ -190,6 +190,12 @@ void sched_next(struct sched *s, int64_t now, struct sched_wish *out);
 /* Which courier has it; numbers from 1. An unknown delivery is ignored. */
 void sched_started(struct sched *s, int64_t delivery, uint32_t courier);
 
+/* This one is under way already: a courier has had it since before we began. From here on it counts
+ * like those that began here, and sched_ended() judges it like them. False: it is known, or there
+ * is no room. */
+bool sched_adopt(struct sched *s, int64_t now, const struct sched_delivery *d,
+		 const struct sched_known *known, uint32_t courier);
+
 struct sched_end {
 	enum sched_class class;
 	bool pending;       /* recipients are left to be tried */

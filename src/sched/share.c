@@ -470,22 +470,14 @@ uint32_t share_pick(struct sched *s)
 	return d != NULL ? (uint32_t)(d - s->dest) : NIL;
 }
 
-void share_started(struct sched *s, struct entry *e, struct dest *d)
+/* One more under way of whom e->share, origin and flow say. */
+static void count_start(struct sched *s, struct entry *e, const struct dest *d)
 {
-	struct share *h = &s->share[d->share];
-	struct origin *o = &h->origin[d->origin];
-	struct flow *f = &o->flow[d->flow];
+	struct share *h = &s->share[e->share];
+	struct origin *o = &h->origin[e->origin];
+	struct flow *f = &o->flow[e->flow];
 
-	e->share = d->share;
-	e->origin = d->origin;
-	e->flow = d->flow;
 	e->net = d->net;
-	d->deficit -= e->cost;
-	if (d->deficit == 0) { /* its turn is over; the next one begins with a quantum */
-		d->had_turn = true;
-		f->ring = d->ring_next;
-		d->deficit = s->c.quantum;
-	}
 	f->served = o->served = ++s->served;
 	f->running++;
 	o->running++;
@@ -494,6 +486,39 @@ void share_started(struct sched *s, struct entry *e, struct dest *d)
 	if (o->heap != 0)
 		heap_mend(h, o->heap - 1);
 	octets_take(s, e);
+}
+
+void share_adopted(struct sched *s, struct entry *e, const struct dest *d)
+{
+	enum sched_share c = share_of(s, d, e);
+	uint32_t i = find_origin(s, c, origin_of_sender(e->sender));
+	struct origin *o = &s->share[c].origin[i];
+
+	if (is_free_origin(o))
+		o->id = origin_of_sender(e->sender);
+	uint8_t k = find_flow(s, o, e->sender);
+	if (is_free_flow(&o->flow[k]))
+		o->flow[k].sender = e->sender;
+	e->share = (uint8_t)c;
+	e->origin = i;
+	e->flow = k;
+	count_start(s, e, d);
+}
+
+void share_started(struct sched *s, struct entry *e, struct dest *d)
+{
+	struct flow *f = &s->share[d->share].origin[d->origin].flow[d->flow];
+
+	e->share = d->share;
+	e->origin = d->origin;
+	e->flow = d->flow;
+	d->deficit -= e->cost;
+	if (d->deficit == 0) { /* its turn is over; the next one begins with a quantum */
+		d->had_turn = true;
+		f->ring = d->ring_next;
+		d->deficit = s->c.quantum;
+	}
+	count_start(s, e, d);
 }
 
 static void wake_some(struct sched *s, struct ring *r)

@@ -46,7 +46,7 @@ struct sim {
 	uint32_t run[NRUNNING]; /* ids under way */
 	int64_t run_end[NRUNNING];
 	uint32_t nrun, arrived, expired_to;
-	uint64_t starts, hash;
+	uint64_t starts, hash, keepers;
 	int64_t longest_wait[NTEMPERS], longest_first, longest_single, longest_rest;
 	uint32_t sent[NTEMPERS], expired[NTEMPERS];
 	size_t bytes;
@@ -107,18 +107,24 @@ static void teardown(struct sim *m)
 
 /* ---- the store ---- */
 
-static enum sched_taken offer(struct sim *m, uint32_t id)
+static struct sched_delivery brief_of(const struct sim *m, uint32_t id, struct sched_known *known)
 {
 	const struct delivery *v = &m->v[id];
 	const struct destination *d = &m->d[v->dest];
-	struct sched_delivery e = {.id = id,
-				   .destination = v->dest,
-				   .sender = v->sender << ORIGIN_PATH_BITS,
-				   .cost = 1 + id % 3,
-				   .attempts = v->attempts,
-				   .expires = v->expires};
-	struct sched_known k = {
+	*known = (struct sched_known){
 	    .failures = d->failures, .back_off_until = d->back_off_until, .worked = d->worked};
+	return (struct sched_delivery){.id = id,
+				       .destination = v->dest,
+				       .sender = v->sender << ORIGIN_PATH_BITS,
+				       .cost = 1 + id % 3,
+				       .attempts = v->attempts,
+				       .expires = v->expires};
+}
+
+static enum sched_taken offer(struct sim *m, uint32_t id)
+{
+	struct sched_known k;
+	struct sched_delivery e = brief_of(m, id, &k);
 	return sched_delivery_due(m->s, m->now, &e, &k);
 }
 
@@ -422,6 +428,23 @@ static void step(struct sim *m)
 	check_counts(m);
 }
 
+/* A keeper dies, and its successor adopts what couriers have. */
+static void replace_keeper(struct sim *m)
+{
+	sched_free(&m->s);
+	m->s = sched_new(&m->c, ++m->keepers);
+	assert_non_null(m->s);
+	for (uint32_t k = 0; k < m->nrun; k++) {
+		struct sched_known known;
+		struct sched_delivery v = brief_of(m, m->run[k], &known);
+		assert_true(sched_adopt(m->s, m->now, &v, &known, 1 + m->run[k] % 7));
+		assert_false(sched_adopt(m->s, m->now, &v, &known, 1));
+		assert_int_equal(sched_delivery_due(m->s, m->now, &v, &known), SCHED_KNOWN);
+	}
+	check_counts(m);
+	sched_destinations_due(m->s);
+}
+
 static void run(struct sim *m, uint64_t seed, uint64_t span)
 {
 	struct sched_counts n;
@@ -472,6 +495,72 @@ static void a_world_of_destinations(void **state)
 		assert_true(m->longest_wait[SLOW] < (overload ? 5 * HOUR : HOUR));
 		teardown(m);
 	}
+}
+
+/* Whatever was under way at each death is judged at its end like all else, and nothing begins
+ * beside it that would not have begun. */
+static void keepers_come_and_go(void **state)
+{
+	(void)state;
+	struct sim *m = &sim_a;
+	struct sched_counts n;
+	setup(m, 9, 10);
+	sched_count(m->s, &n);
+	m->bytes = n.bytes;
+	for (uint64_t i = 1; m->now < 600ll * HOUR; i++) {
+		step(m);
+		if (i % 200 == 0)
+			replace_keeper(m);
+	}
+	assert_true(m->keepers > 100);
+	assert_int_equal(m->nrun, 0);
+	for (uint32_t i = 1; i <= NDELIVERY; i++) {
+		enum temper t = m->d[m->v[i].dest].temper;
+		if (t == GOOD || t == SLOW || t == GREY)
+			assert_int_equal(m->v[i].state, SENT);
+		if (t == DEAD)
+			assert_int_equal(m->v[i].state, EXPIRED);
+	}
+	assert_int_equal(m->expired[RECOVERS], 0);
+	assert_true(m->longest_rest <= m->c.back_off_max + m->c.back_off_max / 10);
+	teardown(m);
+}
+
+/* It takes a slot and a place of its origin's, and its trouble is learnt. */
+static void what_is_adopted_counts(void **state)
+{
+	(void)state;
+	struct sched_config c = SCHED_CONFIG_DEFAULT;
+	struct sched_delivery v = {.id = 7, .destination = 3, .cost = 1, .expires = HOUR};
+	struct sched_known known = {.failures = 2, .back_off_until = 2 * MINUTE};
+	struct sched_end lost = {.class = SCHED_HOST_TROUBLE, .pending = true};
+	struct sched_verdict verdict;
+	struct sched_counts n;
+	c.slots = c.start = 2;
+	struct sched *s = sched_new(&c, 1);
+	assert_non_null(s);
+	assert_true(sched_adopt(s, MINUTE, &v, &known, 1));
+	v.id = 8;
+	v.destination = 4;
+	assert_true(sched_adopt(s, MINUTE, &v, NULL, 1));
+	v.id = 9;
+	assert_false(sched_adopt(s, MINUTE, &v, NULL, 1)); /* all slots are taken */
+	sched_count(s, &n);
+	assert_int_equal(n.running, 2);
+	assert_int_equal(n.of_share[SHARE_NEW], 2);
+	assert_int_equal(n.resting, 1);
+	/* It began before the rest: no second one for the same trouble. */
+	assert_true(sched_ended(s, MINUTE, 7, &lost, &verdict));
+	assert_int_equal(verdict.news, SCHED_NEWS_NONE);
+	assert_int_equal(verdict.fate, SCHED_FATE_RETRY);
+	lost.class = SCHED_POSSIBLY_DELIVERED;
+	assert_true(sched_ended(s, 2 * HOUR, 8, &lost, &verdict));
+	assert_int_equal(verdict.news, SCHED_NEWS_BACK_OFF);
+	assert_int_equal(verdict.fate, SCHED_FATE_EXPIRED);
+	sched_count(s, &n);
+	assert_int_equal(n.running + n.of_share[SHARE_NEW], 0);
+	assert_int_equal(n.octets, 0);
+	sched_free(&s);
 }
 
 static void equal_seeds_equal_worlds(void **state)
@@ -544,10 +633,9 @@ static void a_clock_that_moves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_world_of_destinations),
-	    cmocka_unit_test(equal_seeds_equal_worlds),
-	    cmocka_unit_test(a_clock_set_back),
-	    cmocka_unit_test(a_clock_that_moves),
+	    cmocka_unit_test(a_world_of_destinations), cmocka_unit_test(keepers_come_and_go),
+	    cmocka_unit_test(what_is_adopted_counts),  cmocka_unit_test(equal_seeds_equal_worlds),
+	    cmocka_unit_test(a_clock_set_back),        cmocka_unit_test(a_clock_that_moves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
