@@ -3,21 +3,28 @@
 """What somebody who has taken over one process of the relay does not get.
 
 Run as: lab/lab run lab/takeover_test.py [-v] [PATTERN...].  The control socket as the relay's own user, as a
-stranger and as an operator.  Needs root, to be several users.
+stranger and as an operator; and what an intake or a courier can do to the others over the channels that it has.
+Needs root, to be several users.
 """
 
 import argparse
+import fcntl
 import fnmatch
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 
 import daemon       # noqa: E402
+import hand         # noqa: E402
 from daemon import BACK, Relay, Score, wait_until    # noqa: E402
+
+KEEPER = 2                              # enum role in src/relay/channel.h
 
 SAY = """
 import socket, sys
@@ -94,7 +101,53 @@ def test_unprivileged(score):
     relay.stop()
 
 
-TESTS = {"control": test_control, "unprivileged": test_unprivileged}
+def test_descriptors(score):
+    """An intake that hands its page in again and again does not use up the keeper's descriptors."""
+    relay = Relay("takeover-descriptors", 2965, user="nobody").start()
+    keeper, intake = relay.roles()["keeper"][0], relay.roles()["intake"][0]
+    page, most, sent = os.memfd_create("page", os.MFD_ALLOW_SEALING), 0, 0
+    os.ftruncate(page, 1 << 20)
+    fcntl.fcntl(page, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    channel = hand.channel(intake, keeper)
+    channel.settimeout(5)
+    until = time.monotonic() + 2
+    try:
+        while time.monotonic() < until:
+            socket.send_fds(channel, [hand.frame("ROSTER", fd=True)], [page])
+            sent += 1
+            if sent % 100 == 0:
+                most = max(most, len(daemon.open_files(keeper)))
+    except OSError:                         # cut off
+        pass
+    channel.close()
+    score.add("descriptors: pages, and no end of them", [] if sent and most < 100 and daemon.is_alive(keeper) else
+              [f"{sent} sent, the keeper had up to {most} descriptors"])
+    relay.stop()
+
+
+def test_cut_off(score):
+    """Who is cut off for nonsense, his own or the fault of a keeper without memory, is brought back or replaced."""
+    relay = Relay("takeover-cut-off", 2970, user="nobody").start()
+    keeper = relay.roles()["keeper"][0]
+    for courier in relay.roles()["courier"]:
+        channel = hand.channel(courier, keeper)
+        channel.sendall(hand.frame("EVIDENCE", bytes(100)))
+        channel.close()
+    taken = relay.send(f"x@{BACK}", b"Subject: x\r\n\r\nx\r\n")
+    score.add("cut-off: couriers work again", [] if wait_until(lambda: relay.event("sent", id=taken), 20) else
+              [relay.rows("list")])
+    courier = relay.roles()["courier"][0]
+    for _ in range(40):
+        if daemon.is_alive(courier) and (parent := hand.channel(courier, relay.process.pid)):
+            parent.sendall(hand.frame("LACKING", bytes([KEEPER])))
+            parent.close()
+    score.add("cut-off: one that is so again and again is replaced", [] if wait_until(
+        lambda: not daemon.is_alive(courier) and len(relay.roles()["courier"]) == 2, 10) else [relay.roles()])
+    relay.stop()
+
+
+TESTS = {"control": test_control, "unprivileged": test_unprivileged, "descriptors": test_descriptors,
+         "cut-off": test_cut_off}
 
 
 def main():

@@ -86,8 +86,8 @@ static void connect_new(struct parent *p, struct child *n)
 static void give_again(struct child *c, unsigned role)
 {
 	bool asks = c->role == ROLE_COURIER || c->role == ROLE_WARDEN;
-	bool lawful =
-	    (role == ROLE_KEEPER && c->role == ROLE_INTAKE) || (role == ROLE_RESOLVER && asks);
+	bool hands = c->role == ROLE_INTAKE || c->role == ROLE_COURIER;
+	bool lawful = (role == ROLE_KEEPER && hands) || (role == ROLE_RESOLVER && asks);
 	struct child *other = lawful ? child_find(c->parent, (enum role)role) : NULL;
 	char pid[LOG_INT_TEXT];
 	if (other == NULL || c->parent->draining || c->pid == 0)

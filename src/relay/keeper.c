@@ -233,7 +233,7 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 	else if (type == MSG_SPOOL)
 		keeper_spool(p->keeper, p);
 	else if (type == MSG_ROSTER)
-		keeper_roster_met(p->keeper, p, channel_take_fd(c));
+		sane = keeper_roster_met(p->keeper, p, channel_take_fd(c));
 	else if (type == MSG_DOT)
 		keeper_dot(p->keeper, p, payload);
 	else if (type == MSG_RESULT)

@@ -30,6 +30,7 @@ struct peer {
 	enum role role;
 	uint32_t number; /* couriers, from 1: the scheduler's; intakes, from 1: their pages' */
 	int roster;      /* intakes: the page of its clients; -1: none */
+	bool met;        /* intakes: has handed its page in */
 	uint32_t spools; /* intakes: files that it was given */
 	struct channel *channel;
 	uint32_t jobs; /* couriers: under way */
@@ -144,7 +145,7 @@ void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int f
 void keeper_spool(struct keeper *k, struct peer *p);
 
 /* keeper_roster.c: intakes get each other's pages. */
-void keeper_roster_met(struct keeper *k, struct peer *p, int fd); /* takes fd; -1: it has none */
+bool keeper_roster_met(struct keeper *k, struct peer *p, int fd); /* takes fd; false: not again */
 void keeper_roster_gone(struct keeper *k, struct peer *p);
 
 /* Of the timer: exceptions of the policy that are over end. */

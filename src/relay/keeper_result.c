@@ -279,18 +279,21 @@ static void give_up(struct keeper *k, const struct flight *f)
 	struct result r = {.delivery = (uint64_t)f->delivery,
 			   .reason = f->dot ? REASON_LOST_AFTER_DATA : REASON_LOCAL_ERROR,
 			   .unknown = f->dot};
-	if (keeper_group(k) && store_show(k->store, f->delivery, &mem, &d) == STORE_OK) {
-		r.rcpt = arena_array(&mem, d.nrcpt, sizeof(*r.rcpt));
-		for (size_t i = 0; r.rcpt != NULL && i < d.nrcpt; i++) {
-			if (d.rcpt[i].state == STORE_PENDING)
-				r.rcpt[r.nrcpt++] = (struct result_rcpt){
-				    .n = d.rcpt[i].n,
-				    .status = ATTEMPT_DEFERRED,
-				    .reason = r.reason,
-				    .code = reason_code((enum reason)r.reason)};
-		}
-		record(k, &d, &r, &mem);
+	enum store_status s =
+	    keeper_group(k) ? store_show(k->store, f->delivery, &mem, &d) : STORE_BUSY;
+	if (s == STORE_OK && (r.rcpt = arena_array(&mem, d.nrcpt, sizeof(*r.rcpt))) == NULL)
+		s = STORE_NO_MEMORY;
+	for (size_t i = 0; s == STORE_OK && i < d.nrcpt; i++) {
+		if (d.rcpt[i].state == STORE_PENDING)
+			r.rcpt[r.nrcpt++] =
+			    (struct result_rcpt){.n = d.rcpt[i].n,
+						 .status = ATTEMPT_DEFERRED,
+						 .reason = r.reason,
+						 .code = reason_code((enum reason)r.reason)};
 	}
+	/* Else it is active and nobody has it: a successor puts it back. */
+	if (s != STORE_OK || !record(k, &d, &r, &mem))
+		keeper_fatal(k, "give up", s);
 	arena_free(&mem);
 }
 

@@ -10,7 +10,7 @@ static void tell_of(struct peer *to, const struct peer *about)
 	channel_send(to->channel, about->roster);
 }
 
-void keeper_roster_met(struct keeper *k, struct peer *p, int fd)
+static void change_page(struct keeper *k, struct peer *p, int fd)
 {
 	if (p->roster >= 0)
 		close(p->roster);
@@ -24,8 +24,22 @@ void keeper_roster_met(struct keeper *k, struct peer *p, int fd)
 	}
 }
 
+/* Once for each channel: an intake that was taken over could use up our descriptors with copies for
+ * the others. */
+bool keeper_roster_met(struct keeper *k, struct peer *p, int fd)
+{
+	if (p->met) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	p->met = true;
+	change_page(k, p, fd);
+	return true;
+}
+
 void keeper_roster_gone(struct keeper *k, struct peer *p)
 {
 	if (p->role == ROLE_INTAKE && p->roster >= 0)
-		keeper_roster_met(k, p, -1);
+		change_page(k, p, -1);
 }

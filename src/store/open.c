@@ -393,13 +393,6 @@ static enum store_status recover(struct store *s, const struct store_config *c, 
 	return status;
 }
 
-/* Where the numbers of this life begin: as good as never where those of another one are. */
-static void number_takes(struct store *s)
-{
-	sqlite3_randomness(sizeof s->last_take, &s->last_take);
-	s->last_take &= INT64_MAX >> 1;
-}
-
 /* --- all together ---------------------------------------------------------------------------- */
 
 static enum store_status open_database(struct store *s)
@@ -476,7 +469,6 @@ enum store_status store_open(const struct store_config *c, int64_t now, struct s
 		return STORE_NO_MEMORY;
 	}
 	s->reserve = c->reserve;
-	number_takes(s);
 	enum store_status status = open_all(s, c, now, recovery);
 	snprintf(error, room, "%s", status == STORE_OK ? "" : s->error);
 	if (status == STORE_OK)

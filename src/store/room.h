@@ -61,7 +61,6 @@ struct store {
 	uint64_t group_bytes; /* of text added in this transaction */
 	struct counters now, committed, at_step;
 	int wal_pages;        /* in the log and not yet moved into the file */
-	int64_t last_take;    /* of this life: never 0, and none of another life */
 	uint64_t due_turn;    /* where store_due() begins with the senders */
 	int64_t destinations; /* rows, as good as exactly */
 	int64_t prune_from;   /* where store_maintain() goes on among the destinations */

@@ -140,10 +140,19 @@ enum store_status store_postpone(struct store *s, int64_t delivery, int64_t unti
 			  "it does not wait");
 }
 
+/* By chance, so that no number is ever used again and no courier can claim from a new keeper what
+ * another one carries: it would have to guess. */
+static int64_t number_take(void)
+{
+	int64_t take;
+	sqlite3_randomness(sizeof take, &take);
+	return (take & INT64_MAX) | 1; /* 0: never taken */
+}
+
 enum store_status store_take(struct store *s, int64_t delivery, int64_t now, struct arena *mem,
 			     struct store_delivery *out)
 {
-	int64_t take = ++s->last_take;
+	int64_t take = number_take();
 	enum store_status status = store_may_write(s);
 	if (status == STORE_OK)
 		status = load_delivery(s, delivery, true, mem, out);

@@ -633,6 +633,18 @@ static bool is_carried(void *arg, int64_t delivery)
 	return delivery == *(int64_t *)arg;
 }
 
+/* Whoever knows the number of his own does not know the next one's. */
+static void takes_cannot_be_guessed(void **state)
+{
+	struct fixture *f = *state;
+	add_one(f, "A", "a.example", T0);
+	add_one(f, "B", "b.example", T0);
+	int64_t a = taken(f, help_first_delivery(f->s, "A")).take;
+	int64_t b = taken(f, help_first_delivery(f->s, "B")).take;
+	assert_true(a > 0 && b > 0);
+	assert_true((a > b ? a - b : b - a) > 1 << 20);
+}
+
 /* A courier that outlives the keeper still has it: it stays active, as it was handed over. */
 static void what_is_carried_stays_active(void **state)
 {
@@ -1308,6 +1320,7 @@ int main(void)
 	    T(some_recipients_end_before_others),
 	    T(tries_are_bounded),
 	    T(what_was_active_is_due_again),
+	    T(takes_cannot_be_guessed),
 	    T(what_is_carried_stays_active),
 	    T(every_number_of_the_schema_is_thought_about),
 	    T(each_time_moves_or_stays_as_it_is_written_here),
