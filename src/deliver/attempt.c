@@ -214,6 +214,8 @@ static void record_skip(struct attempt *a, const struct plan_host *h)
 		return;
 	struct buf text;
 	buf_init(&text, SKIP_TEXT_MAX);
+	if (h->verdict.reason == REASON_ROUTE_NOWHERE)
+		buf_addf(&text, "route = \"%s\": ", a->config.plan.route);
 	plan_explain_skip(h, &text);
 	t->detail = or_empty(arena_strdup(&a->mem, buf_cstr(&text)));
 	buf_free(&text);
@@ -261,9 +263,9 @@ static void exhausted(struct attempt *a)
 }
 
 /* Which host is ourselves is told as of a host that was skipped. */
-static int record_loop(struct attempt *a, const struct mx_verdict *v)
+static int record_dead_end(struct attempt *a, const struct mx_verdict *v)
 {
-	const struct plan_host *here = plan_loop(a->plan);
+	const struct plan_host *here = plan_dead_end(a->plan);
 	struct attempt_try *t = here != NULL && make_room(a) ? add_try(a, here, v->reason) : NULL;
 	if (t == NULL)
 		return -1;
@@ -274,7 +276,7 @@ static int record_loop(struct attempt *a, const struct mx_verdict *v)
 static void end_by_mx(struct attempt *a, const struct mx_verdict *v)
 {
 	bool final = reason_fate(v->reason) == FATE_FAIL;
-	finish(a, final ? ATTEMPT_FAILED : ATTEMPT_DEFERRED, v->reason, record_loop(a, v));
+	finish(a, final ? ATTEMPT_FAILED : ATTEMPT_DEFERRED, v->reason, record_dead_end(a, v));
 }
 
 /* Skips hosts until one can be connected to. Returns false when the walk has to wait or is over. */

@@ -25,7 +25,7 @@ struct plan {
 	struct answer *mx;
 	struct mx_verdict verdict;
 	bool mx_asked, mx_known, failed;
-	struct plan_host *loop; /* D4: why the list is empty */
+	struct plan_host *dead_end; /* why the list is empty */
 	struct plan_host *host;
 	struct held *held; /* per host, same index */
 	size_t nhost;
@@ -70,16 +70,26 @@ static bool is_own_name(const struct plan *p, const char *name)
 	       (x.n > n && slice_eq_nocase(slice_make(x.p + x.n - n, n), slice_str(local)));
 }
 
-/* `why` comes from p->mem; NULL: out of memory. */
-static void mail_loop(struct plan *p, enum reason r, const char *host, const char *why)
+/* D11: would return mail, or nobody knows, because of what an operator wrote. */
+static bool is_slip(const struct plan *p, enum reason r)
 {
+	return p->config.route != NULL && (reason_fate(r) == FATE_FAIL || r == REASON_DNS_FAILED);
+}
+
+/* `why` comes from p->mem; NULL: out of memory. */
+static void dead_end(struct plan *p, enum reason r, const char *host, const char *why)
+{
+	if (why != NULL && is_slip(p, r)) {
+		r = REASON_ROUTE_NOWHERE;
+		why = arena_printf(&p->mem, "route = \"%s\": %s", p->config.route, why);
+	}
 	p->verdict.kind = MX_END;
 	p->verdict.reason = r;
 	p->verdict.detail = why;
-	p->loop = arena_alloc(&p->mem, sizeof(*p->loop));
-	p->failed = p->failed || p->loop == NULL || why == NULL;
-	if (p->loop != NULL)
-		*p->loop =
+	p->dead_end = arena_alloc(&p->mem, sizeof(*p->dead_end));
+	p->failed = p->failed || p->dead_end == NULL || why == NULL;
+	if (p->dead_end != NULL)
+		*p->dead_end =
 		    (struct plan_host){.name = host,
 				       .culprit = HOST_Q_COUNT,
 				       .verdict = {.decided = true,
@@ -107,8 +117,8 @@ struct plan *plan_new(const struct plan_config *c)
 	arena_init(&p->mem, PLAN_MEM_MAX);
 	if (!c->no_mx && c->literal.family != 0 && is_own_address(p, &c->literal)) { /* D4 */
 		p->mx_known = true;
-		mail_loop(p, REASON_MAIL_LOOP, c->next_hop,
-			  arena_printf(&p->mem, "the address %s is this machine", c->next_hop));
+		dead_end(p, REASON_MAIL_LOOP, c->next_hop,
+			 arena_printf(&p->mem, "the address %s is this machine", c->next_hop));
 	} else if (c->no_mx ||
 		   c->literal.family != 0) /* the operator's own word is secure (RFC 7672 s2.2.2) */
 		start_implicit(p, (struct mx_verdict){.kind = MX_IMPLICIT,
@@ -233,7 +243,7 @@ static void cut_at(struct plan *p, uint16_t preference, enum reason r, const cha
 		drop_host(p, p->nhost);
 	}
 	if (p->nhost == 0)
-		mail_loop(p, r, host, why);
+		dead_end(p, r, host, why);
 }
 
 /* By name, or by an address where a name belongs (D10). */
@@ -288,11 +298,17 @@ static void take_mx(struct plan *p, struct answer *a)
 	mx_decide(&p->config.policy, a, &p->verdict);
 	switch (p->verdict.kind) {
 	case MX_END:
+		if (is_slip(p, p->verdict.reason))
+			dead_end(p, p->verdict.reason, p->config.next_hop,
+				 arena_printf(&p->mem, "%s MX: %s", p->config.next_hop,
+					      p->verdict.reason == REASON_DNS_FAILED
+						  ? (a->why != NULL ? a->why : "no answer")
+						  : reason_sentence(p->verdict.reason)));
 		break;
 	case MX_IMPLICIT:
 		if (is_ourselves(p, p->config.next_hop))
-			mail_loop(p, REASON_MAIL_LOOP, p->config.next_hop,
-				  loop_by_name(p, p->config.next_hop));
+			dead_end(p, REASON_MAIL_LOOP, p->config.next_hop,
+				 loop_by_name(p, p->config.next_hop));
 		else
 			start_implicit(p, p->verdict);
 		break;
@@ -409,6 +425,8 @@ static void decide(struct plan *p, struct plan_host *h)
 	host_decide(&p->config.policy, &h->facts, &h->verdict);
 	if (!h->verdict.decided)
 		return;
+	if (h->verdict.policy == HOST_SKIP && is_slip(p, h->verdict.reason))
+		h->verdict.reason = REASON_ROUTE_NOWHERE;
 	if (h->verdict.policy == HOST_SKIP)
 		note_culprit(h);
 	else
@@ -582,9 +600,9 @@ const struct plan_host *plan_host(const struct plan *p, size_t i)
 	return &p->host[i];
 }
 
-const struct plan_host *plan_loop(const struct plan *p)
+const struct plan_host *plan_dead_end(const struct plan *p)
 {
-	return p->loop;
+	return p->dead_end;
 }
 
 /* By what only an address lookup tells: an address, or an alias of our name. */

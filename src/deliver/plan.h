@@ -31,7 +31,10 @@ struct plan_config {
 	bool pkix;             /* with no_mx: a submission host, verified as HOST_PKIX (S1) */
 	bool lmtp;             /* with no_mx: it speaks LMTP (D12) */
 	const char *socket;    /* with no_mx: this Unix socket; next_hop does not matter */
-	const char *own_name;  /* D4: the list is cut there; NULL: no cut */
+	/* What an operator wrote (D11), NULL: nothing. His slip returns no mail: what would, is a
+	 * delay that names it. */
+	const char *route;
+	const char *own_name; /* D4: the list is cut there; NULL: no cut */
 	const struct ipaddr *own_address;
 	size_t nown_address;
 	/* Who asks takes mail in and hands it on: an MX host at 127.0.0.1, ::1, an unspecified
@@ -83,9 +86,9 @@ const struct plan_host *plan_host(const struct plan *p, size_t i);
  * all hosts of better or equal preference when we must find out whether one of them is ourselves.
  */
 bool plan_host_ready(const struct plan *p, size_t i);
-/* When the mail loops (D4): the host that is ourselves, of which only its name is to be read; the
- * detail of plan_mx() says by what. NULL: it does not. */
-const struct plan_host *plan_loop(const struct plan *p);
+/* When the mail loops (D4), or a route leads nowhere: the host where it ends, of which only its
+ * name is to be read; the detail of plan_mx() says why. NULL: neither. */
+const struct plan_host *plan_dead_end(const struct plan *p);
 bool plan_failed(const struct plan *p); /* out of memory: nothing in the plan may be used (T10) */
 
 /* The record that decided a skip, on one line for people: "_25._tcp.mx.example.org TLSA: SERVFAIL".

@@ -125,6 +125,7 @@ static bool follow_route(struct delivery *d, struct attempt_config *c)
 	if (route_parse(slice_str(text), &r, &at) != ROUTE_OK)
 		return false;
 	copy_route(d, &r);
+	c->plan.route = text;
 	c->plan.next_hop = d->route;
 	c->plan.socket = r.path.n > 0 ? d->route : NULL;
 	c->plan.no_mx = r.itself;

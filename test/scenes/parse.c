@@ -236,6 +236,10 @@ static bool read_route(struct reader *r, struct slice text)
 			c->plan.socket = own(r, v);
 		else if (slice_eq_str(word, "pkix"))
 			c->plan.pkix = c->relayed = true;
+		else if (slice_eq_str(word, "mx"))
+			c->plan.no_mx = false;
+		else if (key_is(word, "as", &v))
+			c->plan.route = own(r, v);
 		else if (slice_eq_str(word, "auth"))
 			c->auth = &auth;
 		else if (slice_eq_str(word, "implicit-tls"))
