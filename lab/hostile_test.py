@@ -7,6 +7,7 @@ Run as: lab/lab run lab/hostile_test.py [PATTERN...] [-v].  PATTERN picks functi
 
 import argparse
 import fnmatch
+import signal
 import socket
 import sqlite3
 import sys
@@ -196,6 +197,90 @@ def test_notices_to_forged_senders(score):
     score.add("forged: ends well", [] if relay.stop() == 0 else ["no"])
     good.close()
     bad.close()
+
+
+# -- texts that go with their envelope --------------------------------------------------------------------
+
+def test_chunks_that_are_refused(score):
+    """Nobody's mail waits for ever because a host offers BDAT and has it not, whichever process comes with it again."""
+    host = Host("127.3.0.24", ehlo=("250-host", "250-PIPELINING", "250 CHUNKING"), BDAT="502 5.5.1 what")
+    relay = Relay("chunks", PORT + 40, **{"queue.retry-first": 600}).start()
+    letter = relay.send("u@[127.3.0.24]", LETTER)
+    wait_until(lambda: relay.event("deferred", id=letter), 10)
+    relay.process.send_signal(signal.SIGHUP)        # the new couriers know nothing of it
+    wait_until(lambda: relay.event("reloaded"), 10)
+    time.sleep(1)
+    relay.queue("retry", f"id={letter}")
+    sent = wait_until(lambda: relay.event("sent", id=letter), 10)
+    asked = sum(line.startswith(b"BDAT") for line in host.heard)
+    score.add("chunks: DATA the second time", [] if sent and asked == 1 else [sent, asked, host.heard])
+    score.add("chunks: ends well", [] if relay.stop() == 0 else ["no"])
+    host.close()
+
+
+class Flights:
+    """A host that answers a flight at its end, and hangs up, without a word to any of it, where `poison` is in it."""
+
+    def __init__(self, address, poison):
+        self.poison, self.lost = poison, 0
+        self.listener = socket.create_server((address, 25), backlog=100)
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                c, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.session, args=(c,), daemon=True).start()
+
+    def session(self, c):
+        f = c.makefile("rb")
+        try:
+            c.sendall(b"220 host\r\n")
+            while line := f.readline():
+                verb, unsaid = line[:4].upper(), b""
+                while verb in (b"MAIL", b"RCPT"):
+                    self.look(line)
+                    unsaid += b"250 ok\r\n"
+                    line = f.readline()
+                    verb = line[:4].upper()
+                if verb == b"BDAT":
+                    self.look(f.read(int(line.split()[1])))
+                elif verb == b"DATA":
+                    c.sendall(unsaid + b"354 go on\r\n")
+                    unsaid = b""
+                    while (line := f.readline()) not in (b".\r\n", b""):
+                        self.look(line)
+                c.sendall(unsaid + (b"250-host\r\n250-PIPELINING\r\n250 CHUNKING\r\n" if verb == b"EHLO" else b"250 ok\r\n"))
+        except (OSError, ValueError):
+            pass
+        c.close()
+
+    def look(self, octets):
+        if self.poison in octets:
+            self.lost += 1
+            raise ValueError
+
+
+def test_texts_that_end_sessions(score):
+    """A host that hangs up over a text before it has answered anything stays open for others; and a success does not make
+    the poison go round and round."""
+    for n, what in enumerate(("text", "address")):
+        at = f"127.3.0.{25 + n}"
+        host = Flights(at, b"poison")
+        relay = Relay(f"flights{n}", PORT + 50 + 10 * n, **{"queue.retry-first": 60}).start()
+        for i in range(12):
+            sender, text = (f"e{i}@{BACK}", LETTER + "poison\r\n") if what == "text" else (f"poison{i}@{BACK}", LETTER)
+            relay.send(f"u@[{at}]", text, sender=sender)
+        time.sleep(2)
+        letter = relay.send(f"boss@[{at}]", LETTER, sender="honest@ee-312.test")
+        sent = wait_until(lambda: relay.event("sent", id=letter), 10)       # noqa: B023
+        time.sleep(2)
+        score.add(f"flights: {what}: honest mail goes", [] if sent else [relay.rows("stats")])
+        score.add(f"flights: {what}: each was tried once", [] if host.lost == 12 else [host.lost])
+        score.add(f"flights: {what}: a next event", [] if relay.queue("check")[0] == 0 else [relay.queue("check")])
+        score.add(f"flights: {what}: ends well", [] if relay.stop() == 0 else ["no"])
 
 
 # -- names -----------------------------------------------------------------------------------------------

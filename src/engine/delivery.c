@@ -77,6 +77,7 @@ static void start_session(struct delivery *d)
 	    .port = s.port,
 	    .terms = s.terms,
 	    .opening_ms = s.opening_ms,
+	    .again = d->request.again,
 	    .smtp = s.smtp,
 	    .body = d->request.body,
 	    .before_dot = d->request.before_dot != NULL ? on_dot : NULL,

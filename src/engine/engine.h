@@ -131,6 +131,10 @@ struct session_request {
 	bool no_resumption;  /* nor a connection that another session left */
 	bool keep_der;       /* the TLS facts have the certificates themselves */
 	uint32_t opening_ms; /* until the mail may begin, at most; 0: no limit */
+	/* The message was tried before, and whatever stopped it may have been our BDAT: its text
+	 * goes with DATA. What no_chunks.h remembers is one process's, and ends before a long wait
+	 * does. */
+	bool again;
 	struct body body;
 	/* NULL, or called when the final dot or a chunk that is the whole text is next: it goes
 	 * when session_finish_text() is called.
@@ -179,6 +183,7 @@ struct delivery_request {
 	const char *id;                      /* for the log */
 	const struct dane_policy *policy;    /* NULL: the configuration's for this next hop */
 	bool no_mx;                          /* next_hop is the host itself (D11) */
+	bool again;                          /* as in session_request */
 	const struct submission *submission; /* NULL: none; then next_hop is for the log only */
 	/* NULL, or called when a session with a host begins; it must not end the delivery. */
 	void (*on_host)(void *arg, const struct plan *plan, const struct plan_host *host);

@@ -144,13 +144,13 @@ struct session *session_start(struct engine *e, const struct session_request *r,
 	s->place = place;
 	s->request = *r;
 	s->request.smtp.keep = keep;
-	s->request.smtp.chunking =
-	    e->conf->smtp_chunking && !no_chunks_has(&e->no_chunks, place.peer, loop_now_ms());
+	s->request.smtp.chunking = e->conf->smtp_chunking && !r->again &&
+				   !no_chunks_has(&e->no_chunks, place.peer, loop_now_ms());
 	s->cb = cb;
 	s->arg = arg;
 	if (s->reused) {
 		bool rested = loop_now_ms() - s->idle_ms > RESTED_MS;
-		smtpc_next_message(s->smtp, r->smtp.message, rested);
+		smtpc_next_message(s->smtp, r->smtp.message, rested || r->again);
 		s->opening_ms = 0;
 		session_begin_mail(s);
 		go_on(s);

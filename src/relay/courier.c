@@ -345,6 +345,7 @@ static bool start(struct carry *c)
 	    .body = {.bytes = c->fd >= 0 ? (struct slice){0} : c->job.mail.text, .fd = c->fd},
 	    .id = c->job.mail.queue_id,
 	    .on_host = on_host,
+	    .again = c->job.again,
 	    .before_dot = on_dot,
 	};
 	if (!make_message(c))

@@ -311,8 +311,10 @@ static enum store_status send_job(struct keeper *k, struct flight *f, struct are
 {
 	const struct store_delivery *d = &f->known;
 	struct channel *courier = f->courier->channel;
-	struct job j = {
-	    .delivery = (uint64_t)d->id, .take = (uint64_t)d->take, .next_hop = d->next_hop};
+	struct job j = {.delivery = (uint64_t)d->id,
+			.take = (uint64_t)d->take,
+			.next_hop = d->next_hop,
+			.again = d->attempts > 1}; /* this one is counted */
 	enum store_status s =
 	    fill_mail(mem, d, &j.mail) ? fill_text(k, f, mem, &j.mail) : STORE_NO_MEMORY;
 	if (s == STORE_OK)

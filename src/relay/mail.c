@@ -139,6 +139,7 @@ void job_put(struct buf *b, const struct job *j)
 	put_str(b, j->next_hop);
 	put_u8(b, j->level);
 	put_str(b, j->pattern);
+	put_u8(b, j->again);
 	mail_put(b, &j->mail);
 }
 
@@ -151,6 +152,7 @@ bool job_get(struct slice payload, struct arena *mem, struct job *out)
 	out->next_hop = get_some(&c, mem);
 	out->level = cursor_u8(&c);
 	out->pattern = get_str(&c, mem);
+	out->again = get_bool(&c);
 	mail_get(&c, mem, &out->mail);
 	return whole(&c, mem) && out->mail.nrcpt > 0 && is_override(out);
 }

@@ -56,6 +56,7 @@ struct job {
 	uint8_t level;       /* enum dane_level by an operator's override, or MAIL_LEVEL_NONE */
 	const char *pattern; /* of that override; NULL without one */
 	struct mail mail;
+	bool again; /* it was tried before */
 };
 
 struct result_try {

@@ -124,7 +124,8 @@ static bool get_submitted(struct slice s, struct arena *mem)
 
 static void put_job(struct buf *b)
 {
-	job_put(b, &(struct job){3, -4, "example.org", LEVEL_DANE_ONLY, "*.org", sample_mail()});
+	job_put(b,
+		&(struct job){3, -4, "example.org", LEVEL_DANE_ONLY, "*.org", sample_mail(), true});
 }
 
 static bool get_job(struct slice s, struct arena *mem)
@@ -224,7 +225,7 @@ static void what_was_put_comes_out(void **state)
 	buf_reset(&f->b);
 	put_job(&f->b);
 	assert_true(job_get(buf_slice(&f->b), &f->mem, &j));
-	assert_true(j.delivery == 3 && j.level == LEVEL_DANE_ONLY);
+	assert_true(j.delivery == 3 && j.level == LEVEL_DANE_ONLY && j.again);
 	assert_same(j.next_hop, "example.org");
 	assert_same(j.pattern, "*.org");
 	assert_same_mail(&j.mail, &m);
