@@ -5,7 +5,8 @@ each kind of death.
 
 A keeper that dies costs nothing: couriers go on and tell its successor.  A courier takes its sessions along:
 those whose final dot was out, and no reply recorded, are doubted and may arrive twice.  The end of everything at
-once costs as much.  Nothing is lost, and nothing is doubted silently.
+once costs as much.  A parent that dies alone costs nearly nothing: couriers hear what is on its way, and the keeper
+takes it, before they end.  Nothing is lost, and nothing is doubted silently.
 
 Run as: lab/lab run lab/kill_test.py [--kills N] [KIND...].
 """
@@ -27,6 +28,7 @@ KILLS = 20
 KINDS = ("keeper", "courier", "resolver", "parent", "all")
 MESSAGES_A_KILL = 40
 FREE = ("keeper", "resolver")           # these cost nothing
+SPARED = {"parent": 0.5}                # a kill: children hear the replies that are on their way, for two seconds
 MOST = 12                               # a kill of the others: what is between dot and reply with this load
 
 
@@ -38,7 +40,7 @@ def kill(relay, kind):
         else:
             os.kill(relay.process.pid, signal.SIGKILL)
             relay.process.wait()
-        if not wait_until(lambda: not any(daemon.is_alive(pid) for pid in pids), 10, 0.01):
+        if kind == "all" and not wait_until(lambda: not any(daemon.is_alive(pid) for pid in pids), 10, 0.01):
             raise RuntimeError("a process outlives the end of all")
         relay.start()
         return
@@ -76,7 +78,7 @@ def run(kind, kills, port):
         wrong.append("no keeper has found anything under way: nothing was tested")
     if kind in FREE and restarts != done:
         wrong.append(f"{restarts} processes ended by {done} kills")
-    if count.extra > MOST * done:
+    if count.extra > SPARED.get(kind, MOST) * done:
         wrong.append(f"{count.extra} twice by {done} kills")
     if relay.stop() != 0:
         wrong.append("it did not end well")

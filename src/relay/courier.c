@@ -293,8 +293,10 @@ static void ask_for_dot(struct carry *c)
 static void on_dot(void *arg)
 {
 	struct carry *c = arg;
-	c->dot_wanted = true;
-	if (c->known) /* else the next keeper is asked when it has granted our claim */
+	c->dot_wanted = !c->courier->process.orphaned;
+	if (!c->dot_wanted) /* whoever could hear of the reply may be gone by then */
+		delivery_finish_text(c->delivery, false);
+	else if (c->known) /* else the next keeper is asked when it has granted our claim */
 		ask_for_dot(c);
 }
 
@@ -547,6 +549,17 @@ static void on_word(void *self, enum message type, struct slice payload, int fd)
 		close(fd);
 }
 
+/* A reply that is to come, or a report that is not committed. */
+static bool courier_owes(void *self)
+{
+	const struct courier *k = self;
+	for (const struct carry *c = k->carry; c != NULL && k->keeper != NULL; c = c->next) {
+		if (c->dot_out || c->dot_wanted || buf_len(&c->result) > 0)
+			return true;
+	}
+	return false;
+}
+
 /* Running totals, when they changed. */
 static void on_tell(void *arg)
 {
@@ -618,6 +631,8 @@ int courier_main(const struct birth *b)
 	if (!process_init(&k.process, b, &k))
 		return EXIT_FAILURE;
 	k.last_sent = &k.sent;
+	k.process.owes = courier_owes;
+	k.process.grace_ms = COURIER_GRACE_MS;
 	k.process.on_peer = on_peer;
 	k.process.on_drain = on_drain;
 	k.process.on_word = on_word;

@@ -228,6 +228,8 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 {
 	struct peer *p = arg;
 	bool sane = true;
+	if (p->keeper->process.orphaned && p->role != ROLE_COURIER)
+		return; /* whoever it came from has ended */
 	if (type == MSG_SUBMIT)
 		keeper_submit(p->keeper, p, payload, channel_take_fd(c));
 	else if (type == MSG_SPOOL)
@@ -377,6 +379,16 @@ static void on_drain(void *self)
 	process_exit(&k->process);
 }
 
+/* What couriers still report, and its commit. */
+static bool keeper_owes(void *self)
+{
+	const struct keeper *k = self;
+	bool any = k->group_open && store_health(k->store) == STORE_OK;
+	for (const struct peer *p = k->peer; p != NULL && !any; p = p->next)
+		any = p->role == ROLE_COURIER;
+	return any && !k->looking;
+}
+
 /* The folders of the store: SQLite makes files beside its own. */
 static bool confine(struct keeper *k)
 {
@@ -481,6 +493,8 @@ int keeper_main(const struct birth *b)
 	if (k == NULL)
 		return EXIT_FAILURE;
 	if (process_init(&k->process, b, k)) {
+		k->process.owes = keeper_owes;
+		k->process.grace_ms = KEEPER_GRACE_MS;
 		k->process.on_peer = on_peer;
 		k->process.on_drain = on_drain;
 		k->process.on_restarts = on_restarts;

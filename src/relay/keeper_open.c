@@ -4,6 +4,11 @@
 #include "relay/keeper_int.h"
 #include "store/ballast.h"
 
+#include <time.h>
+
+enum { BUSY_TRIES = 50, BUSY_PAUSE_MS = 100 };
+_Static_assert(BUSY_TRIES *BUSY_PAUSE_MS > KEEPER_GRACE_MS, "a start waits for longer");
+
 /* What the operator can do about a store that does not open; NULL: the error says it all. */
 static const char *cure_of(enum store_status s)
 {
@@ -43,13 +48,33 @@ static bool open_control(struct keeper *k)
 	return k->control != NULL;
 }
 
+/* The keeper of an earlier relay whose parent was killed still takes what couriers report. */
+static enum store_status open_patiently(struct keeper *k, const struct store_config *c, char *error,
+					size_t room)
+{
+	struct store_recovery r;
+	enum store_status s = store_open(c, keeper_now(), &k->store, &r, error, room);
+	for (int i = 0; s == STORE_BUSY && i < BUSY_TRIES; i++) {
+		const struct timespec t = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};
+		if (i == 0)
+			log_event(k->process.log, LOG_LEVEL_WARN, "store-busy", "path", c->path,
+				  "why",
+				  "the keeper of an earlier relay may still have it: waiting for "
+				  "its end for up to 5 s",
+				  NULL);
+		nanosleep(&t, NULL);
+		s = store_open(c, keeper_now(), &k->store, &r, error, room);
+	}
+	return s;
+}
+
 /* The ballast first, then a look at what is there. */
 static enum store_status open_store(struct keeper *k, struct store_config *c, char *error,
 				    size_t room)
 {
 	struct store_recovery r;
 	int64_t now = keeper_now();
-	enum store_status s = store_open(c, now, &k->store, &r, error, room);
+	enum store_status s = open_patiently(k, c, error, room);
 	if (s == STORE_FULL && k->disk.ballast > 0) {
 		keeper_disk_full(k);
 		s = store_open(c, now, &k->store, &r, error, room);

@@ -449,8 +449,8 @@ void keeper_schedule(struct keeper *k)
 {
 	struct sched_wish w;
 	struct store_next next;
-	if (k->process.draining || k->claims_open || store_health(k->store) != STORE_OK ||
-	    (keeper_clock_step(k) != 0 && !keeper_group(k)))
+	if (k->process.draining || k->process.orphaned || k->claims_open ||
+	    store_health(k->store) != STORE_OK || (keeper_clock_step(k) != 0 && !keeper_group(k)))
 		return;
 	int64_t now = keeper_now();
 	keeper_alarms(k);

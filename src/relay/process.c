@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static void on_parent(void *arg, struct channel *c, enum message type, struct slice payload)
@@ -42,14 +43,53 @@ static void on_parent(void *arg, struct channel *c, enum message type, struct sl
 	}
 }
 
+static void on_grace(void *arg)
+{
+	struct process *p = arg;
+	if (p->owes(p->self) && loop_now_ms() - p->orphaned_ms < p->grace_ms)
+		loop_timer_set(p->grace, GRACE_STEP_MS);
+	else
+		process_exit(p);
+}
+
 /* Without a parent nobody restarts us and nobody can stop us: end, and let the next start recover.
- */
+ * What is between two of us now is settled first. */
 static void on_parent_gone(void *arg, struct channel *c, const char *why)
 {
 	struct process *p = arg;
 	(void)c;
 	log_event(p->log, LOG_LEVEL_ERROR, "parent-gone", "why", why, NULL);
-	process_exit(p);
+	p->orphaned = true;
+	p->orphaned_ms = loop_now_ms();
+	if (p->owes == NULL)
+		process_exit(p);
+	else
+		on_grace(p);
+}
+
+/* --- Who hangs when the parent goes would keep what it holds: addresses, the store's lock --- */
+
+static pid_t parent_pid;
+static struct itimerval last_moment;
+
+/* The kernel sends it when the parent ends, and it wakes who was stopped. A loop that turns ends
+ * before the alarm does it. */
+static void on_orphan(int signal)
+{
+	(void)signal;
+	if (getppid() != parent_pid)
+		setitimer(ITIMER_REAL, &last_moment, NULL);
+}
+
+static bool end_with_parent(const struct process *p)
+{
+	if (p->owes == NULL)
+		return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+	parent_pid = getppid();
+	last_moment.it_value.tv_sec = p->grace_ms / 1000 + GRACE_SLACK_S;
+	struct sigaction a = {.sa_handler = on_orphan, .sa_flags = SA_RESTART};
+	return signal(SIGALRM, SIG_DFL) != SIG_ERR && sigaction(SIGCONT, &a, NULL) == 0 &&
+	       prctl(PR_SET_PDEATHSIG, SIGCONT) == 0;
 }
 
 bool process_init(struct process *p, const struct birth *b, void *self)
@@ -70,9 +110,11 @@ bool process_init(struct process *p, const struct birth *b, void *self)
 	if (p->loop != NULL)
 		p->parent = channel_new(p->loop, b->parent_fd, b->role, ROLE_PARENT, on_parent,
 					on_parent_gone, p);
-	if (p->parent == NULL)
+	if (p->parent != NULL)
+		p->grace = loop_timer_new(p->loop, on_grace, p);
+	if (p->grace == NULL)
 		log_event(p->log, LOG_LEVEL_ERROR, "start", "error", "out of memory", NULL);
-	return p->parent != NULL;
+	return p->grace != NULL;
 }
 
 void process_host(const struct conf *c, char *out, size_t room)
@@ -88,10 +130,9 @@ void process_host(const struct conf *c, char *out, size_t room)
 bool process_drop(struct process *p)
 {
 	char error[256] = "";
-	/* Whoever hangs when the parent goes would keep what it holds: addresses, the store's lock.
-	   Becoming another user would undo this, so it comes behind. */
+	/* Becoming another user would undo what comes behind. */
 	if (sandbox_drop_privileges(p->birth.conf->relay_user, NULL, error, sizeof(error)) &&
-	    prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
+	    end_with_parent(p))
 		return true;
 	log_event(p->log, LOG_LEVEL_ERROR, "privileges", "user", p->birth.conf->relay_user, "error",
 		  error, NULL);
@@ -134,6 +175,7 @@ void process_exit(struct process *p)
 void process_free(struct process *p)
 {
 	channel_free(&p->parent);
+	loop_timer_free(&p->grace);
 	loop_free(&p->loop);
 	log_free(&p->log);
 }

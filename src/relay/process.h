@@ -13,7 +13,15 @@
 
 #include <sys/types.h>
 
-enum { LISTENERS_MAX = 64 };
+enum {
+	LISTENERS_MAX = 64,
+	/* When the parent is gone. A courier that has sent all of a message hears the reply, and
+	 * reports it: else it would be sent again. */
+	COURIER_GRACE_MS = 2000,
+	KEEPER_GRACE_MS = 3000, /* the keeper takes the reports */
+	GRACE_STEP_MS = 20,
+	GRACE_SLACK_S = 1, /* who hangs is ended by the kernel so much later */
+};
 
 struct listener {
 	int fd;
@@ -50,6 +58,13 @@ struct process {
 	void (*on_restarts)(void *self, enum role role, uint32_t n); /* NULL: not told */
 	void (*on_couriers)(void *self, uint32_t n);                 /* the same */
 	void (*on_retire)(void *self); /* NULL: the role does not retire */
+	/* The parent is gone: is there still something to be told, or to be heard? Asked again and
+	 * again, for at most grace_ms. NULL: the end of the parent is the end, at once. */
+	bool (*owes)(void *self);
+	uint32_t grace_ms;
+	bool orphaned; /* nothing new is begun */
+	struct loop_timer *grace;
+	uint64_t orphaned_ms;
 	/* What the parent says to this role alone; takes fd (-1: none) over. NULL: nothing */
 	void (*on_word)(void *self, enum message type, struct slice payload, int fd);
 };
