@@ -237,7 +237,7 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 	else if (type == MSG_ROSTER)
 		sane = keeper_roster_met(p->keeper, p, channel_take_fd(c));
 	else if (type == MSG_DOT)
-		keeper_dot(p->keeper, p, payload);
+		sane = keeper_dot(p->keeper, p, payload);
 	else if (type == MSG_RESULT)
 		sane = keeper_result(p->keeper, p, payload);
 	else if (type == MSG_EVIDENCE)

@@ -120,6 +120,12 @@ bool keeper_claim(struct keeper *k, struct peer *p, struct slice payload)
 	struct cursor c = cursor_make(payload);
 	if (k->looking)
 		return true; /* the keeper that can record it answers */
+	if (p->reported) {   /* it tries out what others may have */
+		char number[LOG_INT_TEXT];
+		log_event(k->process.log, LOG_LEVEL_ERROR, "claim", "courier",
+			  log_int(number, p->number), "error", "it said that it has no more", NULL);
+		return false;
+	}
 	int64_t delivery = (int64_t)get_u64(&c);
 	struct claim_facts facts = {.take_claimed = (int64_t)get_u64(&c),
 				    .dot_out = cursor_u8(&c) != 0,

@@ -173,6 +173,15 @@ struct flight *keeper_flight_new(int64_t delivery, struct peer *courier);
 /* It is under way, as f->known has it. */
 void keeper_take_off(struct keeper *k, struct flight *f);
 struct flight *keeper_flight(struct keeper *k, int64_t delivery);
+/*
+ * Under way with this very courier, by this very handing over. NULL: one loud line is out, and the
+ * courier is to be cut off. For no courier that keeps to the rules speaks of another delivery: what
+ * it has ends here with its result and with its channel alone, an operator removes nothing that is
+ * under way, and what it has from an earlier keeper it does not speak of before its claim is
+ * granted.
+ */
+struct flight *keeper_flight_of(struct keeper *k, const struct peer *p, uint64_t delivery,
+				uint64_t take);
 /* No longer under way; NULL: it was not. The caller owns it. */
 struct flight *keeper_land(struct keeper *k, int64_t delivery);
 void keeper_flight_free(struct flight *f); /* NULL is fine */
@@ -184,7 +193,8 @@ void keeper_text_release(struct carried_text **held); /* NULL inside is fine */
 
 /* Fulfils the scheduler's wishes as far as couriers and the store go. */
 void keeper_schedule(struct keeper *k);
-void keeper_dot(struct keeper *k, struct peer *p, struct slice payload);
+/* False: the courier talks nonsense and is to be cut off. */
+bool keeper_dot(struct keeper *k, struct peer *p, struct slice payload);
 void keeper_answer_dot(struct peer *p, uint64_t delivery, uint64_t take, bool go);
 
 /* False: the warden talks nonsense and is to be cut off. */

@@ -234,20 +234,29 @@ static bool record(struct keeper *k, const struct store_delivery *d, const struc
 	return true;
 }
 
+static void log_nonsense(struct keeper *k, const struct peer *p)
+{
+	char number[LOG_INT_TEXT];
+	log_event(k->process.log, LOG_LEVEL_ERROR, "result", "courier", log_int(number, p->number),
+		  "error", "makes no sense", NULL);
+}
+
 /* False: this is no report on something that this courier has. */
 static bool take_result(struct keeper *k, struct peer *p, const struct result *r, struct arena *mem)
 {
 	struct store_delivery d;
-	struct flight *f = keeper_flight(k, (int64_t)r->delivery);
-	if (f == NULL || f->courier != p || f->take != (int64_t)r->take)
+	struct flight *f = keeper_flight_of(k, p, r->delivery, r->take);
+	if (f == NULL)
 		return false;
 	enum store_status s = keeper_group(k) ? STORE_OK : STORE_BUSY;
 	if (s == STORE_OK && f->known.id == 0)
 		s = store_show(k->store, f->delivery, mem, &d);
 	else
 		d = f->known;
-	if (s == STORE_OK && !belongs(mem, &d, r))
+	if (s == STORE_OK && !belongs(mem, &d, r)) {
+		log_nonsense(k, p);
 		return false;
+	}
 	f = keeper_land(k, (int64_t)r->delivery);
 	if (s != STORE_OK || !record(k, &d, r, mem))
 		keeper_fatal(k, "result", s);
@@ -260,11 +269,11 @@ bool keeper_result(struct keeper *k, struct peer *p, struct slice payload)
 	struct arena mem;
 	struct result r;
 	arena_init(&mem, RESULT_MEM_MAX);
-	bool ok = result_get(payload, &mem, &r) && take_result(k, p, &r, &mem);
-	p->results++;
+	bool ok = result_get(payload, &mem, &r);
 	if (!ok)
-		log_event(k->process.log, LOG_LEVEL_ERROR, "result", "error", "makes no sense",
-			  NULL);
+		log_nonsense(k, p);
+	ok = ok && take_result(k, p, &r, &mem);
+	p->results++;
 	arena_free(&mem);
 	return ok;
 }

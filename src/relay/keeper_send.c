@@ -36,6 +36,22 @@ struct flight *keeper_flight(struct keeper *k, int64_t delivery)
 	return NULL;
 }
 
+struct flight *keeper_flight_of(struct keeper *k, const struct peer *p, uint64_t delivery,
+				uint64_t take)
+{
+	char number[LOG_INT_TEXT], id[LOG_INT_TEXT];
+	struct flight *f = keeper_flight(k, (int64_t)delivery);
+	if (f != NULL && f->courier == p && f->take == (int64_t)take)
+		return f;
+	log_event(k->process.log, LOG_LEVEL_ERROR, "not-its-delivery", "courier",
+		  log_int(number, p->number), "delivery", log_int(id, (int64_t)delivery), "error",
+		  f == NULL         ? "nobody has it"
+		  : f->courier != p ? "another courier has it"
+				    : "it was handed over again",
+		  NULL);
+	return NULL;
+}
+
 struct flight *keeper_flight_new(int64_t delivery, struct peer *courier)
 {
 	struct flight *f = calloc(1, sizeof(*f));
@@ -485,17 +501,19 @@ void keeper_answer_dot(struct peer *p, uint64_t delivery, uint64_t take, bool go
 	channel_send(p->channel, -1);
 }
 
-void keeper_dot(struct keeper *k, struct peer *p, struct slice payload)
+bool keeper_dot(struct keeper *k, struct peer *p, struct slice payload)
 {
 	struct cursor c = cursor_make(payload);
 	uint64_t delivery = get_u64(&c), take = get_u64(&c);
-	struct flight *f = keeper_flight(k, (int64_t)delivery);
 	enum store_status s = STORE_STATE;
-	if (f != NULL && f->courier == p && f->take == (int64_t)take && keeper_group(k))
+	if (keeper_flight_of(k, p, delivery, take) == NULL)
+		return false;
+	if (keeper_group(k))
 		s = store_mark_dot(k->store, (int64_t)delivery);
 	if (s == STORE_OK && keeper_ack(k, p, MSG_DOT_NOTED, delivery, NULL))
-		return;
+		return true;
 	/* The disk failed: the group will, and we with it. The courier asks our successor. */
 	if (s != STORE_FULL && s != STORE_IO)
 		keeper_answer_dot(p, delivery, take, false);
+	return true;
 }

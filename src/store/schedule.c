@@ -7,6 +7,8 @@
  */
 #include "store/room.h"
 
+#include <sys/random.h>
+
 #include <stdlib.h>
 
 static const char *const delivery_names[] = {
@@ -140,20 +142,23 @@ enum store_status store_postpone(struct store *s, int64_t delivery, int64_t unti
 			  "it does not wait");
 }
 
-/* By chance, so that no number is ever used again and no courier can claim from a new keeper what
- * another one carries: it would have to guess. */
-static int64_t number_take(void)
+/* Drawn, not counted: a courier knows its own and must not be able to say another's. Never 0. */
+static enum store_status draw_take(struct store *s, int64_t *out)
 {
-	int64_t take;
-	sqlite3_randomness(sizeof take, &take);
-	return (take & INT64_MAX) | 1; /* 0: never taken */
+	int64_t n;
+	if (getrandom(&n, sizeof n, 0) != (ssize_t)sizeof n)
+		return store_fail(s, STORE_NO_MEMORY, "no random number");
+	*out = (n & (INT64_MAX >> 1)) + 1;
+	return STORE_OK;
 }
 
 enum store_status store_take(struct store *s, int64_t delivery, int64_t now, struct arena *mem,
 			     struct store_delivery *out)
 {
-	int64_t take = number_take();
+	int64_t take = 0;
 	enum store_status status = store_may_write(s);
+	if (status == STORE_OK)
+		status = draw_take(s, &take);
 	if (status == STORE_OK)
 		status = load_delivery(s, delivery, true, mem, out);
 	if (status == STORE_OK)

@@ -20,7 +20,7 @@
 --
 -- delivery.sender: an origin and a reverse-path in it (wire/origin.h). destination.worked: when it took
 -- something, to the hour. Both as the migration from version 4 leaves them, comments included.
--- delivery.take: number of the last handing over to a courier, never used for another one, by no keeper:
+-- delivery.take: number of the last handing over to a courier, drawn, as good as never that of another one:
 -- what a courier that outlives a keeper claims.
 --
 -- Ids of messages and deliveries are never used twice (totals has the last ones): a late result of

@@ -274,8 +274,9 @@ struct store_delivery {
 	uint32_t attempts, pending;
 	int64_t last_attempt; /* 0: none */
 	bool in_doubt;        /* it may have been delivered already */
-	int64_t take;         /* number of its last handing over: no other one has it, in no life */
-	bool dot;             /* active: store_mark_dot() was called for this one */
+	int64_t take; /* number of its last handing over: no other one has it, nor can be guessed by
+			 it */
+	bool dot;     /* active: store_mark_dot() was called for this one */
 	const char *reason, *code, *detail, *host; /* of the last attempt, NULL: none */
 	const struct store_rcpt *rcpt;             /* NULL from store_list() */
 	size_t nrcpt;
