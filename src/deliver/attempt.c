@@ -130,7 +130,7 @@ static bool all_settled(const struct attempt *a)
 
 /* Takes over what the session settled; the rest is pending again for the next host. In doubt are
  * only those for whom the message was on its way. */
-static void collect(struct attempt *a, enum reason r, int by)
+static void collect(struct attempt *a, const struct session_outcome *o, int by)
 {
 	struct smtpc_message *m = a->config.message;
 	for (size_t i = 0; i < m->nrcpt; i++) {
@@ -143,14 +143,20 @@ static void collect(struct attempt *a, enum reason r, int by)
 			a->rcpt[i].dsn_passed = s->dsn_passed;
 			break;
 		case RCPT_REJECTED:
+			if (o->tentative) {
+				a->rcpt[i].decided_by = by;
+				s->state = RCPT_DEFERRED;
+				break;
+			}
 			settle(a, i, ATTEMPT_FAILED, REASON_SMTP_REJECTED, s->enhanced, by);
 			break;
 		case RCPT_DEFERRED:
 			a->rcpt[i].decided_by = by;
 			break;
 		case RCPT_ACCEPTED:
-			if (r == REASON_LOST_AFTER_DATA)
-				settle(a, i, ATTEMPT_DEFERRED, r, (struct enhanced_code){0}, by);
+			if (o->reason == REASON_LOST_AFTER_DATA)
+				settle(a, i, ATTEMPT_DEFERRED, o->reason, (struct enhanced_code){0},
+				       by);
 			s->state = RCPT_PENDING;
 			continue;
 		case RCPT_PENDING:
@@ -394,10 +400,22 @@ static bool has_time(const struct attempt *a)
 	return a->config.opening_ms == 0 || a->opening_left >= OPENING_LEAST_MS;
 }
 
-void attempt_session_ended(struct attempt *a, const struct session_outcome *o)
+/* T11: after a fault of TLS nothing is final: it may be refused for want of TLS only. */
+static struct session_outcome as_tentative(const struct attempt *a, const struct session_outcome *o)
+{
+	struct session_outcome out = *o;
+	out.tentative = o->tentative || a->in_clear;
+	if (out.tentative && reason_fate(out.reason) == FATE_FAIL)
+		out.reason = REASON_SMTP_DEFERRED;
+	return out;
+}
+
+void attempt_session_ended(struct attempt *a, const struct session_outcome *ended)
 {
 	if (!a->session_out || a->done)
 		return;
+	struct session_outcome judged = as_tentative(a, ended);
+	const struct session_outcome *o = &judged;
 	a->session_out = false;
 	if (o->reached > a->reached)
 		a->reached = o->reached;
@@ -407,7 +425,7 @@ void attempt_session_ended(struct attempt *a, const struct session_outcome *o)
 		a->reply_ms = o->reply_ms;
 	record_session(a, o);
 	int by = (int)a->ntry - 1;
-	collect(a, o->reason, by);
+	collect(a, o, by);
 	if (may_fall_back(a, o)) { /* T11 */
 		a->in_clear = true;
 		return;

@@ -92,6 +92,7 @@ void trouble_judge(const struct session_facts *f, struct session_outcome *out)
 		out->reason = reason_of_end(end, f->tls);
 		out->tls_failed = end == SMTPC_TLS_FAILED;
 		out->reached = smtpc_reached(f->smtp);
+		out->tentative = smtpc_is_tentative(f->smtp);
 		out->unwilling = end == SMTPC_UNWILLING;
 		out->under_tls = smtpc_under_tls(f->smtp);
 		out->offered_starttls = smtpc_offered_starttls(f->smtp);

@@ -36,6 +36,7 @@ struct session_outcome {
 	char reply[SMTPC_REPLY_MAX];     /* the SMTP reply that decided; "" if none */
 	const struct tls_facts *tls;     /* as given */
 	enum smtpc_reached reached;
+	bool tentative; /* went on without TLS because of a fault: it can refuse nothing for good */
 	bool unwilling; /* greeting or EHLO refused, or 421: others or later it may be willing */
 	/* Milliseconds that the host took for a reply to what it was told, on average; -1: it gave
 	 * none. As given. */

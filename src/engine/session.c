@@ -389,7 +389,9 @@ static void start_afresh(struct session *s)
 /* The machine is done with the message. */
 static void message_ended(struct session *s)
 {
-	if (s->reused && smtpc_was_stale(s->smtp)) {
+	bool sated = !s->again && s->dot == DOT_UNASKED && smtpc_was_sated(s->smtp);
+	if (sated || (s->reused && smtpc_was_stale(s->smtp))) {
+		s->again = s->again || sated;
 		start_afresh(s);
 	} else if (smtpc_want(s->smtp) == SMTPC_WANT_IDLE) {
 		s->duty = DUTY_REPORT;

@@ -69,6 +69,7 @@ struct session {
 	void *reaching; /* of engine_reach: not NULL while it is asked */
 	struct loop_io *io;
 	struct loop_timer *timer;
+	bool again; /* a host that took no more over the first connection has had its second one */
 	struct smtpc *smtp;
 	struct tls_conn *tls;
 	struct buf wire;               /* to the socket */

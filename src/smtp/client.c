@@ -265,6 +265,7 @@ static void dispatch(struct smtpc *c, const struct reply *r)
 		smtpc_end(c, SMTPC_AUTH_WAITS);
 		return;
 	}
+	c->weakened = c->weakened || (is_mail && smtpc_demands_tls(c, r));
 	steps[before].on_reply(c, r);
 }
 
@@ -406,6 +407,11 @@ bool smtpc_under_tls(const struct smtpc *c)
 bool smtpc_offered_starttls(const struct smtpc *c)
 {
 	return c->starttls_seen;
+}
+
+bool smtpc_is_tentative(const struct smtpc *c)
+{
+	return c->weakened;
 }
 
 bool smtpc_past_final_dot(const struct smtpc *c)

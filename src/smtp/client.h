@@ -169,6 +169,9 @@ void smtpc_quit(struct smtpc *c); /* SMTPC_WANT_IDLE only: QUIT */
  * left: over a new connection the message goes as if nothing had happened.
  */
 bool smtpc_was_stale(const struct smtpc *c);
+/* After the end: the host refused a further MAIL, or what follows it, as such (one message per
+ * connection). Who has no state yet may go over a new connection. */
+bool smtpc_was_sated(const struct smtpc *c);
 
 /*
  * SMTPC_WANT_BODY: the text goes out as a chunk whose size was announced: its last octet ends the
@@ -196,6 +199,9 @@ uint64_t smtpc_replies(const struct smtpc *c);  /* that have come, in all */
 const char *smtpc_phase(const struct smtpc *c); /* "EHLO", "RCPT" ...: for people */
 bool smtpc_under_tls(const struct smtpc *c);
 bool smtpc_offered_starttls(const struct smtpc *c);
+/* In clear because STARTTLS was refused, or before the TLS that the host demands: what it refuses
+ * for good may be for want of TLS, and is refused for now. */
+bool smtpc_is_tentative(const struct smtpc *c);
 bool smtpc_past_final_dot(const struct smtpc *c); /* the final dot was given to the driver */
 
 #endif

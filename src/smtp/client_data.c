@@ -47,6 +47,10 @@ void smtpc_on_data(struct smtpc *c, const struct reply *r)
 		smtpc_end(c, SMTPC_PROTOCOL);
 		return;
 	}
+	if (smtpc_is_sated(c, r, false)) {
+		smtpc_end_sated(c, r);
+		return;
+	}
 	smtpc_settle(c, RCPT_ACCEPTED, r);
 	smtpc_next_transaction(c);
 }

@@ -50,6 +50,11 @@ void smtpc_quit(struct smtpc *c)
 		smtpc_enter(c, PHASE_QUIT);
 }
 
+bool smtpc_was_sated(const struct smtpc *c)
+{
+	return c->sated;
+}
+
 bool smtpc_was_stale(const struct smtpc *c)
 {
 	return c->further && !c->heard && (c->end == SMTPC_CLOSED || c->end == SMTPC_UNWILLING);

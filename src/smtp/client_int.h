@@ -81,6 +81,9 @@ struct smtpc {
 	bool taken;          /* the host's last word was that it took a message */
 	bool odd;            /* it answered in a way that no sound host does: not to be kept */
 	bool further;        /* the message is not the first of this session */
+	bool weakened;       /* in clear because of a fault, or before TLS that the host demands */
+	bool sated;          /* it takes no further message over this connection */
+	unsigned mails;      /* MAIL commands that it took, over the whole connection */
 	bool heard;          /* a reply has come since the message began, 421 apart */
 	enum smtpc_reached reached;
 	uint64_t replies;
@@ -141,6 +144,11 @@ void smtpc_send_rcpts(struct smtpc *c);
 /* Settles every recipient in this state with this reply: 2xx sent, 4xx deferred, 5xx rejected. */
 void smtpc_settle(struct smtpc *c, enum rcpt_state in, const struct reply *r);
 void smtpc_settle_one(struct smtpc_rcpt *rcpt, const struct reply *r);
+/* client_starttls.c: a refusal for want of TLS: 530, 5.7.10 (RFC 3207 s4, RFC 5248), or in words */
+bool smtpc_demands_tls(const struct smtpc *c, const struct reply *r);
+/* client_mail.c: does the host refuse this connection, not the message? */
+bool smtpc_is_sated(const struct smtpc *c, const struct reply *r, bool is_mail);
+void smtpc_end_sated(struct smtpc *c, const struct reply *r);
 /* client_lmtp.c: after the final dot (RFC 2033 s4.2). */
 void smtpc_expect_fates(struct smtpc *c);
 void smtpc_on_fate(struct smtpc *c, const struct reply *r);

@@ -79,9 +79,34 @@ void smtpc_on_rset(struct smtpc *c, const struct reply *r)
 	start_transaction(c);
 }
 
+/* Hosts that take one message per connection say so to the second MAIL (550, 500, 503), or with
+ * "bad sequence" to what follows it. Over a new connection the same words are about the message. */
+bool smtpc_is_sated(const struct smtpc *c, const struct reply *r, bool is_mail)
+{
+	return is_mail ? c->mails > 0 && reply_is_permanent(r) : c->mails > 1 && r->code == 503;
+}
+
+void smtpc_end_sated(struct smtpc *c, const struct reply *r)
+{
+	const struct smtpc_message *m = c->config.message;
+	for (size_t i = 0; i < m->nrcpt; i++) {
+		if (m->rcpt[i].state == RCPT_ACCEPTED)
+			m->rcpt[i].state = RCPT_PENDING;
+	}
+	c->sated = true;
+	c->final_dot = false;
+	smtpc_keep_reply(c, r);
+	smtpc_end(c, SMTPC_MAIL_DEFERRED);
+}
+
 void smtpc_on_mail(struct smtpc *c, const struct reply *r)
 {
+	if (smtpc_is_sated(c, r, true)) {
+		smtpc_end_sated(c, r);
+		return;
+	}
 	if (reply_is_ok(r)) {
+		c->mails++;
 		c->phase = PHASE_RCPT;
 		if (!c->cap.pipelining)
 			smtpc_send_rcpts(c);

@@ -81,7 +81,16 @@ void smtpc_on_rcpt(struct smtpc *c, const struct reply *r)
 		smtpc_end(c, SMTPC_PROTOCOL);
 		return;
 	}
-	take_rcpt_reply(c, &c->config.message->rcpt[c->batch[c->answered]], r);
+	bool sated = smtpc_is_sated(c, r, false);
+	if (sated && c->way != TEXT_CHUNK) {
+		smtpc_end_sated(c, r);
+		return;
+	}
+	/* The text is out already: what is said of it must be heard. */
+	struct smtpc_rcpt *rcpt = &c->config.message->rcpt[c->batch[c->answered]];
+	take_rcpt_reply(c, rcpt, r);
+	if (sated)
+		rcpt->state = RCPT_DEFERRED;
 	c->answered++;
 	if (c->answered < c->nbatch) {
 		if (!c->cap.pipelining)

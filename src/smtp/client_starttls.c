@@ -12,8 +12,28 @@ void smtpc_on_starttls(struct smtpc *c, const struct reply *r)
 		return;
 	}
 	smtpc_keep_reply(c, r);
-	if (c->config.tls == SMTPC_TLS_MUST)
+	if (c->config.tls == SMTPC_TLS_MUST) {
 		smtpc_end(c, SMTPC_STARTTLS_REFUSED);
-	else
+	} else {
+		c->weakened = true;
 		smtpc_after_hello(c);
+	}
+}
+
+bool smtpc_demands_tls(const struct smtpc *c, const struct reply *r)
+{
+	static const char word[] = "STARTTLS";
+	char text[SMTPC_REPLY_MAX];
+	if (c->tls || c->config.tls == SMTPC_TLS_NONE || !reply_is_permanent(r))
+		return false;
+	const struct enhanced_code *e = &r->enhanced;
+	if (r->code == 530 || (e->class == 5 && e->subject == 7 && e->detail == 10))
+		return true;
+	reply_to_text(r, text, sizeof(text));
+	for (size_t i = 0; text[i] != '\0'; i++) {
+		struct slice at = slice_first(slice_str(text + i), sizeof(word) - 1);
+		if (slice_eq_nocase(at, slice_str(word)))
+			return true;
+	}
+	return false;
 }
