@@ -3,10 +3,13 @@
 #include "relay/findings.h"
 
 #include "base/cursor.h"
+#include "base/foreign.h"
 #include "relay/channel.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+enum { ABOUT_MAX = 255 }; /* a host, a domain, an address */
 
 /* --- The message --- */
 
@@ -25,13 +28,19 @@ void findings_put(struct buf *b, const struct findings *f)
 	}
 }
 
+/* The name of a host or a domain, which stands in a line of the metrics. */
+static bool is_name(const char *about)
+{
+	return strlen(about) <= ABOUT_MAX && foreign_is_plain(slice_str(about));
+}
+
 static bool get_note(struct cursor *c, struct arena *mem, struct finding_note *out)
 {
 	uint8_t kind = cursor_u8(c), severity = cursor_u8(c);
 	out->port = cursor_u16(c);
 	out->about = get_str(c, mem);
 	if (c->failed || kind >= SELFCHECK_KINDS || severity > SELFCHECK_ERROR ||
-	    out->about == NULL)
+	    out->about == NULL || !is_name(out->about))
 		return false;
 	out->kind = (enum selfcheck_kind)kind;
 	out->severity = (enum selfcheck_severity)severity;
@@ -85,7 +94,7 @@ static unsigned count_of(const struct findings *f, size_t i)
 	return n;
 }
 
-/* A label's value: backslash and quote are escaped. */
+/* A label's value, a name: backslash and quote are escaped, and it has no line ends. */
 static void label(struct buf *out, const char *s)
 {
 	for (; *s != '\0'; s++) {

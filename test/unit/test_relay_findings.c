@@ -121,12 +121,38 @@ static void test_metrics(void **state)
 	buf_free(&b);
 }
 
+/* A line of the metrics is the warden's in one place only, and there it ends no line. */
+static void test_hostile_names(void **state)
+{
+	static const char *const rows[] = {"x\nforged 1", "x\r",          "x\x1b[2J",
+					   "x\x7f",       "x\xc2\x9b",    "x\xe2\x80\xae",
+					   "x\xff",       "x\xe2\x80\xa8"};
+	char name[257] = "";
+	struct buf b;
+	struct arena mem;
+	(void)state;
+	arena_init(&mem, ROOM);
+	buf_init(&b, ROOM);
+	memset(name, 'x', sizeof(name) - 1);
+	for (size_t i = 0; i < ROWS(rows) + 2; i++) {
+		bool good = i == ROWS(rows) + 1; /* the longest that is taken */
+		name[255] = good ? '\0' : 'x';
+		struct finding_note n = {SELFCHECK_MISMATCH, SELFCHECK_ERROR,
+					 i < ROWS(rows) ? rows[i] : name, 25};
+		struct findings f = {.when = 1, .note = &n, .n = 1}, got;
+		buf_reset(&b);
+		findings_put(&b, &f);
+		assert_int_equal(findings_get(buf_slice(&b), &mem, &got), good);
+	}
+	buf_free(&b);
+	arena_free(&mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_there_and_back),
-	    cmocka_unit_test(test_cuts),
-	    cmocka_unit_test(test_nonsense),
+	    cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_cuts),
+	    cmocka_unit_test(test_nonsense),       cmocka_unit_test(test_hostile_names),
 	    cmocka_unit_test(test_metrics),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include "unit.h"
 
+#include "base/foreign.h"
 #include "conf/conf.h"
 #include "deliver/attempt.h"
 #include "log/log.h"
@@ -31,8 +32,9 @@ struct end {
 	struct channel *channel;
 	bool gone;
 	unsigned seen[MSG_COUNT];
-	struct job job; /* the last one */
-	bool dot;       /* the answer to the last MSG_DOT */
+	struct job job; /* the last one, and its text */
+	struct slice text;
+	bool dot; /* the answer to the last MSG_DOT */
 };
 
 struct fixture {
@@ -106,6 +108,7 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 	if (type == MSG_JOB) {
 		struct slice copy = arena_bytes(&e->f->mem, payload);
 		assert_true(job_get(copy, &e->f->mem, &e->job));
+		e->text = e->job.mail.text;
 	} else if (type == MSG_DOT_NOTED) {
 		e->dot = payload.p[payload.n - 1] == 1;
 	}
@@ -183,7 +186,7 @@ static void submit(struct fixture *f, const char *to)
 	struct submit s = {.token = number,
 			   .mail = {.queue_id = id,
 				    .reverse_path = "a@b.example",
-				    .origin = "client 192.0.2.1",
+				    .origin = "client 127.0.0.1",
 				    .origin_key = ORIGIN_LOCAL,
 				    .size = 4,
 				    .rcpt = &rcpt,
@@ -430,6 +433,120 @@ static void a_claim_that_is_refused(void **state)
 	finish(owner);
 }
 
+/* --- What he says of his own delivery --- */
+
+/* What a terminal, a log, or the lines of a mail would obey: LF, CR, ESC, C1, what turns the text,
+ * and what is no UTF-8. */
+#define HOSTILE "x\r\nStatus: 2.0.0\n\x1b[2J\x7f\xc2\x9b\xe2\x80\xae\xff\xc3\r.y"
+static const char hostile[] = HOSTILE HOSTILE HOSTILE HOSTILE HOSTILE HOSTILE HOSTILE HOSTILE;
+
+static void send_hostile_result(struct end *from, uint8_t status)
+{
+	const struct job *j = &from->job;
+	struct result_rcpt to = {.n = j->mail.rcpt[0].n,
+				 .status = status,
+				 .reason = REASON_TIMEOUT,
+				 .code = hostile,
+				 .reply = hostile,
+				 .host = hostile};
+	struct result_try try = {hostile, hostile, hostile, hostile,
+				 hostile, hostile, hostile, {0}};
+	struct result r = {.delivery = j->delivery,
+			   .take = j->take,
+			   .reason = REASON_TIMEOUT,
+			   .tries = &try,
+			   .ntries = 1,
+			   .rcpt = &to,
+			   .nrcpt = 1};
+	result_put(channel_begin(from->channel, MSG_RESULT), &r);
+	assert_true(channel_send(from->channel, -1));
+	await(from, MSG_RESULTS_KEPT, 1);
+}
+
+/* Lines that a person reads: nothing in them acts, and line ends are ours alone. */
+static void assert_plain(const char *where, struct slice text, const char *end)
+{
+	struct slice all = text;
+	while (text.n > 0) {
+		struct slice line = slice_cut(text, '\n', &text);
+		if (strcmp(end, "\r\n") == 0 && line.n > 0 && line.p[line.n - 1] == '\r')
+			line.n--;
+		for (size_t at = 0; at < line.n;) {
+			bool shown;
+			struct slice left = slice_from(line, at);
+			size_t n = foreign_take(left, &shown);
+			if (!shown && left.p[0] != '\t')
+				fail_msg("octet %02x in %s: %.*s", left.p[0], where, (int)all.n,
+					 (const char *)all.p);
+			at += n;
+		}
+		if (slice_starts_nocase(line, "Status: 2"))
+			fail_msg("a line of his in %s", where);
+	}
+}
+
+static size_t ask_control(const struct fixture *f, const char *request, char *out, size_t room)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t n = 0;
+	ssize_t got;
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/control", f->folder);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(write(fd, request, strlen(request)), (ssize_t)strlen(request));
+	while (n < room && (got = read(fd, out + n, room - n)) > 0)
+		n += (size_t)got;
+	close(fd);
+	return n;
+}
+
+static void assert_log_is_plain(const struct fixture *f)
+{
+	static char text[LOG_ROOM];
+	ssize_t n = pread(f->log, text, sizeof(text), 0);
+	assert_true(n > 0);
+	assert_plain("the log", slice_make(text, (size_t)n), "\n");
+}
+
+static void a_hostile_delay(void **state)
+{
+	struct fixture *f = *state;
+	struct end *owner, *other;
+	static char out[LOG_ROOM];
+	char show[64];
+	const char *const requests[] = {"list\n", show};
+	hand_in(f, &owner, &other);
+	snprintf(show, sizeof(show), "show\t%s\n", owner->job.mail.queue_id);
+	send_hostile_result(owner, ATTEMPT_DEFERRED);
+	assert_log_is_plain(f);
+	for (size_t i = 0; i < ROWS(requests); i++) {
+		size_t n = ask_control(f, requests[i], out, sizeof(out));
+		assert_plain(requests[i], slice_make(out, n), "\n");
+		out[n < sizeof(out) ? n : n - 1] = '\0';
+	}
+	assert_non_null(strstr(out, "Status: 2.0.0")); /* it is there, on our terms */
+}
+
+static void a_hostile_failure(void **state)
+{
+	struct fixture *f = *state;
+	struct end *owner, *other;
+	hand_in(f, &owner, &other);
+	send_hostile_result(owner, ATTEMPT_FAILED);
+	while (f->courier[0].seen[MSG_JOB] + f->courier[1].seen[MSG_JOB] < 2)
+		turn(f, SOON_MS);
+	for (size_t i = 0; i < 2; i++) {
+		struct end *e = &f->courier[i];
+		if (e->seen[MSG_JOB] == 0 || e->job.mail.reverse_path[0] != '\0')
+			continue;
+		assert_true(e->text.n > 0);
+		assert_plain("the notice", e->text, "\r\n");
+		assert_log_is_plain(f);
+		return;
+	}
+	fail_msg("no notice");
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -440,7 +557,8 @@ int main(void)
 	    CASE(the_dot_of_nobodys),       CASE(the_dot_of_another_take),
 	    CASE(a_claim_on_anothers),      CASE(a_claim_on_nobodys),
 	    CASE(its_own_by_another_take),  CASE(the_same_report_again),
-	    CASE(a_claim_that_is_refused),
+	    CASE(a_claim_that_is_refused),  CASE(a_hostile_delay),
+	    CASE(a_hostile_failure),
 	};
 	return cmocka_run_group_tests_name("keeper", tests, NULL, NULL);
 }
