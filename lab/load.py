@@ -231,6 +231,8 @@ class Count:
         id_of = {m: got for m, (_, got) in load.taken.items()}
         known = doubts(relay)
         self.doubts = sum(known.values())
+        # Their clients send them again: copies that no relay can know of.
+        self.unsaid = len([m for m in arrived if m not in load.taken])
         # Also of those that were never acknowledged: by number only, because the client got no queue id.
         twice = {m: n - 1 for m, n in arrived.items() if n > 1}
         self.extra = sum(twice.values())
@@ -244,7 +246,7 @@ class Count:
                 self.unknown.append(f"notification about {m}")
 
     def line(self):
-        return (f"{self.acknowledged} acknowledged, {self.refused} not; {len(self.lost)} lost; "
+        return (f"{self.acknowledged} acknowledged, {self.refused} not, {self.unsaid} of these arrived; {len(self.lost)} lost; "
                 f"{self.extra} delivered twice, {self.doubts} known as possibly delivered; "
                 f"{self.told} senders told; {self.queued} still in the queue")
 

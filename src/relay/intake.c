@@ -151,7 +151,8 @@ static void on_message(void *arg, struct channel *ch, enum message type, struct 
 	arena_free(&mem);
 }
 
-/* Who waits for an answer gets "later": whether the message was kept nobody here can know. */
+/* Whether the message of who waits for an answer was kept nobody here can know: its successor can.
+ */
 static void on_gone(void *arg, struct channel *ch, const char *why)
 {
 	struct intake *t = arg;
@@ -161,9 +162,18 @@ static void on_gone(void *arg, struct channel *ch, const char *why)
 	loop_timer_set(t->lacking, LACKING_MS);
 	for (struct client *c = t->client, *next; c != NULL; c = next) {
 		next = c->next;
-		c->text.lent = c->token != 0; /* who cut us off may be reading it still */
 		if (c->token != 0)
-			client_submitted(c, 451, "4.3.0 Queue trouble, try again later");
+			client_keeper_gone(c);
+	}
+}
+
+/* Also while there is none: nobody waits for ever. */
+static void hand_in_again(struct intake *t)
+{
+	for (struct client *c = t->client, *next; c != NULL; c = next) {
+		next = c->next;
+		if (c->token != 0 && c->again > 0)
+			client_keeper_there(c);
 	}
 }
 
@@ -174,6 +184,7 @@ static void on_lacking(void *arg)
 	struct intake *t = arg;
 	if (t->keeper != NULL)
 		return;
+	hand_in_again(t);
 	put_u8(channel_begin(t->process.parent, MSG_LACKING), ROLE_KEEPER);
 	channel_send(t->process.parent, -1);
 	loop_timer_set(t->lacking, LACKING_MS);
@@ -243,8 +254,10 @@ static void on_peer(void *self, enum role role, int fd)
 		loop_timer_set(t->lacking, LACKING_MS);
 	else
 		intake_crowd_meet(t);
-	if (t->keeper != NULL)
+	if (t->keeper != NULL) {
 		intake_spool_met(t);
+		hand_in_again(t);
+	}
 }
 
 /* --- Life --- */

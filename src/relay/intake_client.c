@@ -209,6 +209,7 @@ static bool fill_submit(struct client *c, struct arena *mem, struct submit *s)
 	ipaddr_to_text(&c->address, address);
 	const char *user = smtps_authenticated(c->smtp) ? smtps_user(c->smtp) : NULL;
 	s->token = c->token;
+	s->again = c->again > 0;
 	s->mail = (struct mail){
 	    .queue_id = c->queue_id,
 	    .reverse_path = intake_wire_address(mem, e->reverse_path),
@@ -261,6 +262,7 @@ void client_submitted(struct client *c, uint16_t code, const char *text)
 {
 	char number[LOG_INT_TEXT];
 	c->token = 0;
+	c->again = 0;
 	if (code == 250)
 		intake_brought_mail(c);
 	if (code == 250)
@@ -271,6 +273,22 @@ void client_submitted(struct client *c, uint16_t code, const char *text)
 	forget_text(c);
 	smtps_decide(c->smtp, code, text);
 	pump(c);
+}
+
+void client_keeper_gone(struct client *c)
+{
+	uint64_t now = loop_now_ms();
+	if (c->again == 0)
+		c->lost_at = now;
+	c->text.lent = true; /* who cut us off may be reading it still */
+	if (++c->again > AGAIN_MAX)
+		client_submitted(c, 451, "4.3.0 Queue trouble, try again later");
+}
+
+void client_keeper_there(struct client *c)
+{
+	if (loop_now_ms() - c->lost_at >= AGAIN_MS || (c->intake->keeper != NULL && !submit(c)))
+		client_submitted(c, 451, "4.3.0 Queue trouble, try again later");
 }
 
 static void decide(struct client *c)

@@ -20,6 +20,11 @@ enum {
 	NETWORKS_MAX = 1024,
 	QUEUE_ID_LEN = 16,
 	SPOOL_STOCK_MAX = SPOOL_FILES_MAX,
+	/* A message that a keeper had when it died is handed in to the next under the same id, for
+	 * as long as clients wait for sure (RFC 5321 s4.5.3.2.6: ten minutes) and few times: if it
+	 * is what keepers die of, it ends. */
+	AGAIN_MAX = 3,
+	AGAIN_MS = 60000,
 	CLIENT_LINES_A_SECOND = 50, /* stops strangers from filling the log */
 };
 
@@ -76,8 +81,10 @@ struct client {
 	struct text_room room;
 	struct mailtext text;
 	char queue_id[QUEUE_ID_LEN + 1];
-	uint64_t token; /* of the submission that is out; 0: none */
-	uint64_t login; /* waits for its turn since then; 0: does not */
+	uint64_t token;   /* of the submission that is out; 0: none */
+	uint32_t again;   /* keepers that went without an answer to it */
+	uint64_t lost_at; /* ms: the first of these */
+	uint64_t login;   /* waits for its turn since then; 0: does not */
 	struct client *next;
 };
 
@@ -160,6 +167,9 @@ struct client *client_new(struct intake *t, const struct listener *l, int fd,
 			  const struct ipaddr *address); /* takes fd */
 void client_start(struct client *c);
 void client_submitted(struct client *c, uint16_t code, const char *text); /* the keeper's answer */
+/* The keeper is gone, without one: the next is asked, or the client told to come later. */
+void client_keeper_gone(struct client *c);
+void client_keeper_there(struct client *c);
 /* As client_log(), for what a stranger can cause without end: some lines a second; how many were
  * left out is said. */
 void client_log_some(struct client *c, enum log_level level, const char *event, const char *key,

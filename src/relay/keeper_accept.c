@@ -101,6 +101,14 @@ static enum store_status add(struct keeper *k, const struct mail *m, int fd, str
 	return store_add(k->store, &x);
 }
 
+/* By the keeper before us, which died before it could say so. It is on disk: the first commit of a
+ * keeper writes, so that all before it is synced, too. */
+static enum store_status was_committed(struct keeper *k, const struct mail *m)
+{
+	log_event(k->process.log, LOG_LEVEL_INFO, "committed-before", "id", m->queue_id, NULL);
+	return STORE_OK;
+}
+
 void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int fd)
 {
 	struct arena mem;
@@ -123,6 +131,8 @@ void keeper_submit(struct keeper *k, struct peer *p, struct slice payload, int f
 			    : "4.3.0 Queue trouble, try again later");
 	} else {
 		enum store_status status = add(k, &s.mail, fd, &mem);
+		if (status == STORE_EXISTS && s.again)
+			status = was_committed(k, &s.mail);
 		if (status == STORE_FULL)
 			refuse(p, s.token, 452, "4.3.1 Insufficient storage");
 		else if (status != STORE_OK)

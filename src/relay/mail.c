@@ -96,6 +96,7 @@ static void mail_get(struct cursor *c, struct arena *mem, struct mail *m)
 void submit_put(struct buf *b, const struct submit *s)
 {
 	put_u64(b, s->token);
+	put_u8(b, s->again);
 	mail_put(b, &s->mail);
 }
 
@@ -104,6 +105,7 @@ bool submit_get(struct slice payload, struct arena *mem, struct submit *out)
 	struct cursor c = cursor_make(payload);
 	*out = (struct submit){0};
 	out->token = get_u64(&c);
+	out->again = get_bool(&c);
 	mail_get(&c, mem, &out->mail);
 	return whole(&c, mem) && out->mail.nrcpt > 0;
 }

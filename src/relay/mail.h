@@ -42,6 +42,7 @@ struct mail {
 struct submit {
 	uint64_t token; /* the intake's, to match the answer */
 	struct mail mail;
+	bool again; /* a keeper that is gone may have committed it already */
 };
 
 struct submitted {

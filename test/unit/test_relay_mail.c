@@ -270,6 +270,18 @@ static void an_origin_has_forty_bits(void **state)
 	}
 }
 
+static void again_is_a_word_of_the_intake(void **state)
+{
+	struct fixture *f = *state;
+	for (int again = 0; again < 2; again++) {
+		struct submit s = {.token = 1, .mail = sample_mail(), .again = again == 1}, got;
+		buf_reset(&f->b);
+		submit_put(&f->b, &s);
+		assert_true(submit_get(buf_slice(&f->b), &f->mem, &got));
+		assert_int_equal(got.again, again);
+	}
+}
+
 static void every_truncation_fails(void **state)
 {
 	struct fixture *f = *state;
@@ -405,6 +417,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(what_was_put_comes_out, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_origin_has_forty_bits, setup, teardown),
+	    cmocka_unit_test_setup_teardown(again_is_a_word_of_the_intake, setup, teardown),
 	    cmocka_unit_test_setup_teardown(every_truncation_fails, setup, teardown),
 	    cmocka_unit_test_setup_teardown(every_change_of_an_octet_is_survived, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_count_that_the_payload_cannot_hold_allocates_nothing,
