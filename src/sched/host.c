@@ -24,6 +24,7 @@ enum {
 	CAREFUL_MS = 10000,               /* after trouble no growth, and then by one each: */
 	CAREFUL_ROUNDS = 4,               /* so many windows of successes */
 	BUSY_REST_MS = 2000,              /* turned away although nothing else runs */
+	MESSAGE_REST_MS = 60000,          /* it answers: messages of several origins end sessions */
 	BUSY_SLACK = 8, /* sessions turned away without a success beside the limit: trouble */
 	RISING = 2,
 	HIGH = 8, /* times the best time: no growth; too many */
@@ -107,10 +108,11 @@ void host_adopted(struct sched *s, struct dest *d, struct entry *e)
 		e->epoch--; /* it began before the rest */
 }
 
-static void back_off(struct sched *s, struct dest *d, struct sched_verdict *out)
+static void back_off(struct sched *s, struct dest *d, int64_t most, struct sched_verdict *out)
 {
 	d->failures++;
 	int64_t wait = sched_double(s->c.back_off_first, s->c.back_off_max, d->failures);
+	wait = wait < most ? wait : most;
 	uint64_t h = sched_mix(~s->seed, (uint64_t)d->id, d->failures);
 	rest(s, d, s->now + sched_jitter(wait, s->c.jitter, h));
 	d->window = 1;
@@ -215,7 +217,7 @@ static void host_trouble(struct sched *s, struct dest *d, const struct entry *e,
 		d->epoch += d->state == DEST_OPEN;
 	}
 	if (d->state == DEST_PROBING || d->bad >= d->window)
-		back_off(s, d, out);
+		back_off(s, d, INT64_MAX, out);
 }
 
 /* Others are served, or were a moment ago; or some are under way and none of them says otherwise.
@@ -242,6 +244,16 @@ static void turned_away(struct sched *s, struct dest *d, struct sched_verdict *o
 	}
 }
 
+static void blame(struct dest *d, uint64_t origin)
+{
+	if (d->nblamed == BLAMED_MAX) {
+		for (uint32_t i = 1; i < BLAMED_MAX; i++)
+			d->blamed[i - 1] = d->blamed[i];
+		d->nblamed--;
+	}
+	d->blamed[d->nblamed++] = origin;
+}
+
 /* The host works, but not with this message: of another origin than the last such, it is the host
  * after all. */
 static void message_trouble(struct sched *s, struct dest *d, const struct entry *e,
@@ -251,7 +263,7 @@ static void message_trouble(struct sched *s, struct dest *d, const struct entry 
 
 	if (host_is_blamed(d, origin) || d->nblamed == 0) {
 		if (d->nblamed == 0)
-			d->blamed[d->nblamed++] = origin;
+			blame(d, origin);
 		if (d->state == DEST_PROBING) {
 			answered(s, d, out);
 			d->hasten = 0; /* nothing went: the others are no better off */
@@ -259,11 +271,11 @@ static void message_trouble(struct sched *s, struct dest *d, const struct entry 
 		}
 		return;
 	}
-	d->blamed[1] = d->nblamed == 2 ? d->blamed[0] : d->blamed[1];
-	d->blamed[d->nblamed == 2 ? 0 : 1] = origin;
-	d->nblamed = 2;
-	if (e->epoch == d->epoch || d->state == DEST_OPEN)
-		back_off(s, d, out);
+	blame(d, origin);
+	if (e->epoch == d->epoch || d->state == DEST_OPEN) {
+		d->failures -= d->failures > 0; /* whoever has many origins does not add them up */
+		back_off(s, d, MESSAGE_REST_MS, out);
+	}
 }
 
 void host_ended(struct sched *s, struct dest *d, const struct entry *e, const struct sched_end *end,
@@ -292,7 +304,7 @@ void host_ended(struct sched *s, struct dest *d, const struct entry *e, const st
 	case SCHED_POSSIBLY_DELIVERED:
 		/* The next message might be doubled too: rest at once, however the others do. */
 		if (e->epoch == d->epoch || d->state == DEST_OPEN)
-			back_off(s, d, out);
+			back_off(s, d, INT64_MAX, out);
 		return;
 	case SCHED_LOCAL_TROUBLE:
 		if (d->state == DEST_PROBING && e->epoch == d->epoch)

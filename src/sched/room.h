@@ -49,6 +49,11 @@ enum queue {
 	QUEUE_OCTETS, /* no text of its deliveries fits */
 };
 
+enum {
+	/* Whoever has a client in more networks than that has others' mail wait for all of them. */
+	BLAMED_MAX = 16,
+};
+
 struct dest {
 	int64_t id;
 	enum dest_state state;
@@ -83,7 +88,8 @@ struct dest {
 	int64_t trouble;     /* last sign of too many at a time */
 	int64_t smooth;      /* ms of an attempt that went well; 0: none */
 	int64_t reply, best; /* ms of a reply, on average; 0: none */
-	uint64_t blamed[2];  /* origins whose message was lost on its way; see nblamed */
+	/* Origins whose message was lost on its way since the last success, the oldest first. */
+	uint64_t blamed[BLAMED_MAX];
 	uint32_t nblamed;
 	struct idle idle[SCHED_IDLE_MAX];
 	uint32_t last_courier; /* that was told "sent"; 0: none */

@@ -547,6 +547,37 @@ static void after_an_outage_all_go(void **state)
 	sched_free(&w.s);
 }
 
+/* From ten networks the smallest messages, each of which ends its session: none of them is the
+ * probe twice before somebody else is, and their number does not make the rests longer. */
+static void many_origins_have_one_probe_each(void **state)
+{
+	(void)state;
+	struct world w;
+	int64_t until = 0;
+	int probes = 0;
+	setup(&w, 1);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 1; i <= 10; i++)
+			due(&w, 9, origin_sender(network(i), "evil"), 1, &fresh);
+	}
+	int64_t good = due(&w, 9, honest(), 5000, NULL);
+	fulfil(&w);
+	while (w.nrun > 0 && !runs(&w, good)) {
+		struct sched_verdict v = failed(&w, w.run[0], SCHED_MESSAGE_TROUBLE);
+		if (v.news == SCHED_NEWS_BACK_OFF) {
+			assert_in_range(v.back_off_until - w.now, 1, 70 * SECOND);
+			until = v.back_off_until;
+			probes++;
+		}
+		if (w.nrun == 0 && w.now < until)
+			w.now = until + 1;
+		fulfil(&w);
+	}
+	assert_true(runs(&w, good));
+	assert_in_range(probes, 1, 10);
+	sched_free(&w.s);
+}
+
 /* A message that ends its session proves that the host is there, and nothing for the others. */
 static void a_probe_that_ends_badly_hastens_nobody(void **state)
 {
@@ -636,6 +667,7 @@ int main(void)
 	    cmocka_unit_test(a_message_is_not_the_host),
 	    cmocka_unit_test(after_an_outage_all_go),
 	    cmocka_unit_test(a_probe_that_ends_badly_hastens_nobody),
+	    cmocka_unit_test(many_origins_have_one_probe_each),
 	    cmocka_unit_test(octets_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
