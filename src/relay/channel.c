@@ -311,6 +311,12 @@ static void on_flush(void *arg)
 		write_out(c);
 }
 
+void channel_flush(struct channel *c)
+{
+	if (!c->dead)
+		write_out(c);
+}
+
 /* --- Input --- */
 
 static bool take_fds(struct channel *c, struct msghdr *m)

@@ -55,6 +55,8 @@ struct buf *channel_begin(struct channel *c, enum message type);
  * the caller's). False: the message broke the table's bounds or memory ran out; nothing was sent.
  * True says nothing about the peer: when it is gone, the end follows. */
 bool channel_send(struct channel *c, int fd);
+/* What waits goes out now, as far as the peer takes it: before the end of a channel. */
+void channel_flush(struct channel *c);
 /* Octets that wait for the peer: a producer that minds it stays bounded. */
 size_t channel_backlog(const struct channel *c);
 /* During the callback: the message's descriptor, now the caller's; -1 if there is none. */

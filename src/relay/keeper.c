@@ -250,7 +250,10 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 		p->leaving = true;
 	else if (type == MSG_FINDINGS)
 		sane = keeper_findings(p->keeper, payload);
-	if (!sane || (type == MSG_LEAVING && has_left(p))) {
+	bool left = sane && type == MSG_LEAVING && has_left(p);
+	if (left) /* it waits for what became of its claims */
+		channel_flush(p->channel);
+	if (!sane || left) {
 		drop_peer(p);
 	} else if (type == MSG_REPORTED) {
 		p->reported = true;
