@@ -292,7 +292,7 @@ static void feed_body(struct session *s)
 static void start_tls(struct session *s)
 {
 	struct tls_options o = {.kind = s->request.kind,
-				.no_resumption = s->request.no_resumption,
+				.no_resumption = s->request.no_resumption || s->full_handshake,
 				.keep_der = s->request.keep_der,
 				.peer = s->place.peer};
 	s->tls = tls_connect(s->engine->tls, s->request.terms, &o, s->error, sizeof(s->error));
@@ -386,11 +386,27 @@ static void start_afresh(struct session *s)
 	session_connect(s);
 }
 
+/* A host may choke on its own ticket: it alerts, or closes before it has said a word under TLS.
+ * That is our doing, and says nothing of the host: once more without (T9). */
+static bool choked_on_ticket(struct session *s)
+{
+	enum smtpc_end end = smtpc_result(s->smtp);
+	if (s->full_handshake || s->tls == NULL || !tls_conn_offered_session(s->tls) ||
+	    smtpc_reached(s->smtp) >= SMTPC_REACHED_HELLO ||
+	    (end != SMTPC_TLS_FAILED && end != SMTPC_CLOSED))
+		return false;
+	tls_conn_forget_session(s->tls);
+	s->full_handshake = true;
+	return true;
+}
+
 /* The machine is done with the message. */
 static void message_ended(struct session *s)
 {
 	bool sated = !s->again && s->dot == DOT_UNASKED && smtpc_was_sated(s->smtp);
-	if (sated || (s->reused && smtpc_was_stale(s->smtp))) {
+	if (choked_on_ticket(s)) {
+		start_afresh(s);
+	} else if (sated || (s->reused && smtpc_was_stale(s->smtp))) {
 		s->again = s->again || sated;
 		start_afresh(s);
 	} else if (smtpc_want(s->smtp) == SMTPC_WANT_IDLE) {

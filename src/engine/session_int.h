@@ -69,6 +69,7 @@ struct session {
 	void *reaching; /* of engine_reach: not NULL while it is asked */
 	struct loop_io *io;
 	struct loop_timer *timer;
+	bool full_handshake; /* the first connection broke on a session that we had kept */
 	bool again; /* a host that took no more over the first connection has had its second one */
 	struct smtpc *smtp;
 	struct tls_conn *tls;

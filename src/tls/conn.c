@@ -382,6 +382,17 @@ static void conn_offer_session(struct tls_conn *t, const struct tls_options *o)
 	t->offered = SSL_set_session(t->flow.b.ssl, s) == 1;
 }
 
+bool tls_conn_offered_session(const struct tls_conn *t)
+{
+	return t->offered;
+}
+
+void tls_conn_forget_session(struct tls_conn *t)
+{
+	if (t->resumable)
+		tls_sessions_drop(t->client->sessions, &t->key);
+}
+
 /* The ClientHello, so that tls_pending() has it at once. */
 static bool conn_start(struct tls_conn *t, char *error, size_t room)
 {

@@ -134,6 +134,10 @@ bool tls_cas_know(const struct tls_cas *cas, const struct tls_chain *c, int dept
 
 /* What the server of a connection sent, as a chain of its own. NULL: nothing (yet), or out of
  * memory. */
+/* Was a session of an earlier connection offered? */
+bool tls_conn_offered_session(const struct tls_conn *t);
+/* After it broke: what is kept for these terms is not offered again. */
+void tls_conn_forget_session(struct tls_conn *t);
 struct tls_chain *tls_conn_chain(const struct tls_conn *t);
 
 /* T1: fills rr->full for a Full(0) record: does its data parse as a certificate (selector 0) or

@@ -157,6 +157,12 @@ static void on_bytes(void *arg, unsigned ready)
 		fake_hang_up(c);
 		return;
 	}
+	if (c->tls != NULL && c->number == c->fake->breaks) {
+		if (c->fake->alert != NULL)
+			must(send(c->fd, c->fake->alert, 7, MSG_NOSIGNAL) == 7, "an alert");
+		fake_hang_up(c);
+		return;
+	}
 	if (c->tls == NULL) {
 		buf_add(&c->line, bytes, (size_t)n);
 	} else {

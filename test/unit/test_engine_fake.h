@@ -32,6 +32,8 @@ struct fake_connection {
 struct fake {
 	struct loop *loop;
 	struct tls_server *tls; /* NULL: no STARTTLS */
+	int breaks;             /* the connection whose handshake breaks off; 0: none */
+	const char *alert;      /* what it says first */
 	bool chunks;            /* offers CHUNKING, in clear */
 	int fd;
 	uint16_t port;

@@ -898,6 +898,64 @@ static void dead_under_tls(void **state)
 	end(f);
 }
 
+struct ticket_row {
+	const char *what;
+	int breaks;
+	const char *alert;
+	struct fake_rule rule;
+};
+
+static const struct ticket_row tickets[] = {
+    {"closed in the handshake", 2, NULL, {0}},
+    {"an alert", 2, "\x15\x03\x03\x00\x02\x02\x28", {0}},
+    {"closed before a word under TLS", 0, NULL, {2, 2, "EHLO", NULL}},
+};
+
+/* T9: what our own cached session breaks is tried once more without it, under DANE and without, and
+ * the session is not offered again. */
+static void choked_on_a_ticket(void **state)
+{
+	struct fixture *f = *state;
+	for (size_t i = 0; i < 2 * ROWS(tickets); i++) {
+		const struct ticket_row *t = &tickets[i / 2];
+		begin_tls(f);
+		f->engine->keep_ms = 0;
+		f->fake.breaks = t->breaks;
+		f->fake.alert = t->alert;
+		f->fake.rule[0] = t->rule;
+		for (int k = 0; k < 2; k++) {
+			struct job j;
+			job_init(f, &j);
+			if (i % 2 == 1)
+				job_dane(&j, &f->ee);
+			job_run(&j);
+			if (j.outcome.reason != REASON_OK || !j.outcome.under_tls)
+				fail_msg("%s: %s", t->what, reason_name(j.outcome.reason));
+			assert_int_equal(j.rcpt.state, RCPT_SENT);
+			run_for(f, 20);
+		}
+		if (f->fake.n != 3)
+			fail_msg("%s: %d connections", t->what, f->fake.n);
+		end(f);
+	}
+}
+
+/* A first handshake that breaks has no session to blame: it is not repeated. */
+static void broken_without_ticket(void **state)
+{
+	struct fixture *f = *state;
+	struct job j;
+	begin_tls(f);
+	f->fake.breaks = 1;
+	job_init(f, &j);
+	job_dane(&j, &f->ee);
+	job_run(&j);
+	assert_int_equal(j.outcome.reason, REASON_TLS_FAILED);
+	run_for(f, 20);
+	assert_int_equal(f->fake.n, 1);
+	end(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -910,6 +968,7 @@ int main(void)
 	    cmocka_unit_test(never_after_trouble), cmocka_unit_test(closed_while_idle),
 	    cmocka_unit_test(dead_rows),           cmocka_unit_test(dead_at_once),
 	    cmocka_unit_test(dead_and_refused),    cmocka_unit_test(kept_under_tls),
+	    cmocka_unit_test(choked_on_a_ticket),  cmocka_unit_test(broken_without_ticket),
 	    cmocka_unit_test(dead_under_tls),      cmocka_unit_test(too_old),
 	    cmocka_unit_test(other_user),          cmocka_unit_test(chunks),
 	    cmocka_unit_test(chunk_over_kept),     cmocka_unit_test(opening_is_bounded),
