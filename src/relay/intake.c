@@ -287,6 +287,19 @@ static void on_drain(void *self)
 		process_exit(&t->process);
 }
 
+/* The answer to a message that is handed in. No doors meanwhile: who comes now finds a new relay.
+ */
+static bool intake_owes(void *self)
+{
+	struct intake *t = self;
+	close_doors(t);
+	for (const struct client *c = t->client; c != NULL && t->keeper != NULL; c = c->next) {
+		if (c->token != 0)
+			return true;
+	}
+	return false;
+}
+
 static void on_grace_over(void *arg)
 {
 	struct intake *t = arg;
@@ -413,6 +426,8 @@ int intake_main(const struct birth *b)
 	if (t == NULL)
 		return EXIT_FAILURE;
 	if (process_init(&t->process, b, t)) {
+		t->process.owes = intake_owes;
+		t->process.grace_ms = INTAKE_GRACE_MS;
 		t->process.on_peer = on_peer;
 		t->process.on_drain = on_drain;
 		t->process.on_retire = on_retire;

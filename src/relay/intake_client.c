@@ -238,7 +238,8 @@ static bool submit(struct client *c)
 	struct submit s;
 	arena_init(&mem, SUBMIT_MEM_MAX);
 	c->token = ++c->intake->last_token;
-	bool ok = c->intake->keeper != NULL && fill_submit(c, &mem, &s);
+	bool ok =
+	    c->intake->keeper != NULL && !c->intake->process.orphaned && fill_submit(c, &mem, &s);
 	if (ok) {
 		submit_put(channel_begin(c->intake->keeper, MSG_SUBMIT), &s);
 		ok = channel_send(c->intake->keeper, c->text.fd);

@@ -228,8 +228,6 @@ static void on_message(void *arg, struct channel *c, enum message type, struct s
 {
 	struct peer *p = arg;
 	bool sane = true;
-	if (p->keeper->process.orphaned && p->role != ROLE_COURIER)
-		return; /* whoever it came from has ended */
 	if (type == MSG_SUBMIT)
 		keeper_submit(p->keeper, p, payload, channel_take_fd(c));
 	else if (type == MSG_SPOOL)
@@ -382,13 +380,13 @@ static void on_drain(void *self)
 	process_exit(&k->process);
 }
 
-/* What couriers still report, and its commit. */
+/* What couriers still report and intakes have handed in, and its commit. */
 static bool keeper_owes(void *self)
 {
 	const struct keeper *k = self;
 	bool any = k->group_open && store_health(k->store) == STORE_OK;
 	for (const struct peer *p = k->peer; p != NULL && !any; p = p->next)
-		any = p->role == ROLE_COURIER;
+		any = p->role == ROLE_COURIER || p->role == ROLE_INTAKE;
 	return any && !k->looking;
 }
 

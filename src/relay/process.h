@@ -18,6 +18,7 @@ enum {
 	/* When the parent is gone. A courier that has sent all of a message hears the reply, and
 	 * reports it: else it would be sent again. */
 	COURIER_GRACE_MS = 2000,
+	INTAKE_GRACE_MS = 1000, /* who has handed in a message hears whether it was taken */
 	KEEPER_GRACE_MS = 3000, /* the keeper takes the reports */
 	GRACE_STEP_MS = 20,
 	GRACE_SLACK_S = 1, /* who hangs is ended by the kernel so much later */
