@@ -46,10 +46,10 @@ bool control_exchange(int fd, struct buf *line, struct buf *reply)
 	for (;;) {
 		uint8_t *p = buf_reserve(reply, 65536);
 		ssize_t n = p != NULL ? read(fd, p, 65536) : -1;
-		if (n < 0)
-			return false;
 		if (n == 0)
 			return true;
+		if (n < 0) /* a refusal may be followed by a reset: our line was not read */
+			return errno == ECONNRESET && buf_len(reply) > 0;
 		buf_commit(reply, (size_t)n);
 	}
 }
