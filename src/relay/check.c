@@ -8,6 +8,7 @@
 #include "relay/published.h"
 #include "relay/relay.h"
 
+#include "dns/dns.h"
 #include "engine/credentials.h"
 #include "relay/recipients.h"
 #include "users/users.h"
@@ -166,6 +167,19 @@ static bool check_names(const struct conf *c)
 	return ok;
 }
 
+/* The resolver would refuse to start with it. */
+static bool check_resolver(const struct conf *c)
+{
+	const char *unsafe = dns_unsafe_option(c->dns_unbound);
+	if (unsafe == NULL || c->dns_unsafe || c->dns_unbound_typed)
+		return true;
+	fprintf(stderr,
+		"danelaw relay: dns.unbound: \"%s\" may turn DNSSEC validation off or put answers "
+		"in its place; leave it out, or say dns.unsafe = yes\n",
+		unsafe);
+	return false;
+}
+
 static bool check_postmaster(const struct conf *c)
 {
 	char host[256];
@@ -202,5 +216,6 @@ bool relay_check(const struct conf *c)
 	routes = check_recipients(c) && routes;
 	bool names = check_names(c);
 	names = check_postmaster(c) && names;
+	names = check_resolver(c) && names;
 	return check_users(c) && names && audit && routes && certificates && networks && listeners;
 }

@@ -104,6 +104,9 @@ def bad_configuration():
         with_text("relay { certificate = { " + ", ".join(257 * ['"/nonexistent/mx.pem"']) + " } }\n")
         refused("one certificate too many", CONFIG, ["relay.certificate", "too many"], "-c", path, "relay",
                 "--check-config")
+        with_text('dns { unbound = { "domain-insecure: a.test" } }\n')
+        refused("validation turned off", CONFIG, ["dns.unbound", "domain-insecure: a.test", "dns.unsafe"], "-c", path, "relay",
+                "--check-config")
         with_text('destination "a.test" { level = danish }\n')
         refused("bad word", CONFIG, ["danish", "dane-only"], "-c", path, "check", "a.test")
         for text, words in (("smtp {\n", "not closed"), ("smtp { port = 25\n", "not closed"),
