@@ -86,7 +86,8 @@ static void say_text(FILE *f, const struct spec *s, const char *text)
 	struct slice shown = buf_slice(&out);
 	int pad = s->width > (int)shown.n ? s->width - (int)shown.n : 0;
 	fprintf(f, "%*s", s->left ? 0 : pad, "");
-	fwrite(shown.p, 1, shown.n, f);
+	if (shown.n > 0)
+		fwrite(shown.p, 1, shown.n, f);
 	fprintf(f, "%*s", s->left ? pad : 0, "");
 	buf_free(&out);
 }
